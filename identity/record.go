@@ -1,0 +1,138 @@
+package identity
+
+import (
+	"maps"
+	"slices"
+	"time"
+)
+
+// Attributes maps a folded key to a sorted set of values. Keys are lower case, a
+// key without values does not exist, values keep their case.
+type Attributes map[string][]string
+
+// The profile fields, in the order in which they are shown. A profile field has at
+// most one value, unlike an attribute. Name is not among them: it identifies.
+const (
+	DisplayName  = "displayName"
+	GivenName    = "givenName"
+	FamilyName   = "familyName"
+	Email        = "email"
+	Phone        = "phone"
+	Organization = "organization"
+	Position     = "position"
+	Location     = "location"
+	Description  = "description"
+)
+
+// ProfileFields lists the profile fields in the order in which they are shown.
+func ProfileFields() []string {
+	return []string{DisplayName, GivenName, FamilyName, Email, Phone, Organization, Position, Location, Description}
+}
+
+// Record is what one source says about one person or one group. It is a value:
+// whoever gets one does not change its maps.
+type Record struct {
+	Source SourceID
+	Key    Key
+	// Name is the login name of a person and the name of a group, as the source
+	// spells it. Names are compared by [FoldName].
+	Name string
+	// DN is where a directory last showed the entry. It is data and changes.
+	DN string
+	// Profile holds the fields that have a value, by the names of ProfileFields.
+	Profile    map[string]string
+	Attributes Attributes
+	// Disabled is why the source does not let the person in: "" when it does, else
+	// one of the reasons below that a source may state. Groups have none.
+	Disabled Reason
+	// Expires is the instant after which the source no longer lets the person in;
+	// zero: never.
+	Expires time.Time
+	// Hash is of everything that was read for the entry and of how it was mapped:
+	// equal hashes mean that reading again would give an equal Record.
+	Hash uint64
+	// Unresolved lists what a group's directory names as members and what is
+	// neither a person nor a group of this source: shown and counted, never lost.
+	Unresolved []string
+}
+
+// Equal reports whether two records say the same. Hashes are not compared.
+func (r *Record) Equal(s *Record) bool {
+	return r.Source == s.Source && r.Key == s.Key && r.Name == s.Name && r.DN == s.DN &&
+		r.Disabled == s.Disabled && r.Expires.Equal(s.Expires) &&
+		maps.Equal(r.Profile, s.Profile) && slices.Equal(r.Unresolved, s.Unresolved) &&
+		maps.EqualFunc(r.Attributes, s.Attributes, slices.Equal[[]string])
+}
+
+// Reason is why a user is not active.
+type Reason string
+
+// The reasons. The first three are a source's to state.
+const (
+	Active            Reason = ""
+	ReasonDisabled    Reason = "disabled_in_source"
+	ReasonLocked      Reason = "locked_in_source"
+	ReasonExpired     Reason = "expired"
+	ReasonMissing     Reason = "missing_from_source"
+	ReasonLocal       Reason = "disabled_locally"
+	ReasonDeleted     Reason = "deleted"
+	ReasonSourceGone  Reason = "source_removed"
+	ReasonUnspecified Reason = "inactive"
+)
+
+// Local is the layer that administrators put over what the sources say.
+type LocalLayer struct {
+	// Disabled, when set, wins over every source until an administrator lifts it.
+	Disabled *Disabled
+	// Attributes are added to those of the record.
+	Attributes Attributes
+}
+
+// IsZero reports whether the layer says nothing.
+func (l *LocalLayer) IsZero() bool { return l.Disabled == nil && len(l.Attributes) == 0 }
+
+// Disabled is a local disable: by whom, when and why.
+type Disabled struct {
+	By     string
+	At     time.Time
+	Reason string
+}
+
+// User is a person as Rollcall knows him.
+type User struct {
+	ID     UserID
+	Record Record // of the source that owns him
+	// Missing is when the owning source was first proven to have lost him; zero
+	// while it has him.
+	Missing time.Time
+	Local   LocalLayer
+	Created time.Time
+}
+
+// Status returns why the user is inactive at the given instant, or [Active]. The
+// order says who wins: the local layer, then absence, then the source's word, then
+// the clock.
+func (u *User) Status(now time.Time) Reason {
+	switch {
+	case u.Local.Disabled != nil:
+		return ReasonLocal
+	case !u.Missing.IsZero():
+		return ReasonMissing
+	case u.Record.Disabled != Active:
+		return u.Record.Disabled
+	case !u.Record.Expires.IsZero() && !now.Before(u.Record.Expires):
+		return ReasonExpired
+	}
+	return Active
+}
+
+// Group is a group as Rollcall knows it.
+type Group struct {
+	ID     GroupID
+	Record Record
+	// Missing is when the owning source was first proven to have lost it. A group
+	// that is missing has no effective members and carries nothing.
+	Missing time.Time
+	Local   LocalLayer
+	Created time.Time
+}

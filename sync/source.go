@@ -1,0 +1,66 @@
+// Package sync decides when and whether a source is read, and carries out what the
+// read calls for: schedule, leadership, plan, guard, approval, apply, history.
+//
+// It owns the contract of a source that is pulled, the schedule, the run and its
+// record. It promises that at most one run of a source is going on anywhere, that
+// nothing is written which the plan did not show, that a plan over its limits waits
+// for a person, and that the cursor moves only with the data it stands for. How a
+// directory is read is the business of package sync/ldap; what a read means, of
+// package sync/plan; how it is stored, of package state.
+package sync
+
+import (
+	"context"
+	"iter"
+
+	"github.com/rollcall-id/rollcall/identity"
+)
+
+// Source is a directory that can be read.
+type Source interface {
+	// Pull reads the source once, from one server. An error means that nothing was
+	// learnt: no observation, no removal, the cursor stays. What went partly wrong
+	// is in the observation: entries skipped, a proof that is missing.
+	Pull(ctx context.Context, r PullRequest) (*identity.Observation, error)
+}
+
+// PullRequest is what a read may build on.
+type PullRequest struct {
+	Since identity.Cursor
+	Known Known
+	// Progress, when set, is called now and then from one goroutine at a time.
+	Progress func(Progress)
+}
+
+// Known is what the roll already has of the source. It is a snapshot.
+type Known interface {
+	// Hash returns the content hash stored for a user or group that is present.
+	Hash(group bool, key identity.Key) (hash uint64, ok bool)
+	// Present yields the keys of all users, or of all groups, that are present: a
+	// read that does not see one of them asks for it before it calls it gone.
+	Present(group bool) iter.Seq[identity.Key]
+}
+
+// Progress is how far a read has come.
+type Progress struct {
+	Stage         string // "connect", "users", "groups", "verify"
+	Server        string
+	Users, Groups int
+	Pages         int
+}
+
+// Tester is a source that can try its configuration step by step.
+type Tester interface {
+	// Test yields the outcome of each step as it ends. It stops after the first
+	// step that fails. It writes nothing anywhere.
+	Test(ctx context.Context) iter.Seq[TestStep]
+}
+
+// TestStep is the outcome of one step of a test.
+type TestStep struct {
+	Name   string // "resolve", "connect", "tls", "bind", "base", "count", "entry"
+	OK     bool
+	Detail string   // what was found
+	Fix    string   // what to do when it failed
+	Lines  []string // further facts: certificate, mapped entry
+}
