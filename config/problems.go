@@ -55,6 +55,9 @@ type Problems struct {
 type problemLog struct {
 	doc  *Document // may be nil
 	list []Problem
+	// unread are the paths of what was no mapping where one is needed. Nothing
+	// below them is missing: it was not looked for.
+	unread []string
 }
 
 // Add reports a problem of what is at path, which is relative to where p stands:
@@ -92,7 +95,9 @@ func (p *Problems) share() {
 // at reports a problem under a path from the root of the document.
 func (p *Problems) at(path, text string) {
 	p.share()
-	if slices.ContainsFunc(p.log.list, func(q Problem) bool { return q.Path == path && path != "" }) {
+	known := func(q Problem) bool { return q.Path == path && path != "" }
+	below := func(unread string) bool { return strings.HasPrefix(path, unread) && path != unread }
+	if slices.ContainsFunc(p.log.list, known) || slices.ContainsFunc(p.log.unread, below) {
 		return
 	}
 	found := Problem{Path: path, Text: text}
