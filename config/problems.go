@@ -96,7 +96,10 @@ func (p *Problems) share() {
 func (p *Problems) at(path, text string) {
 	p.share()
 	known := func(q Problem) bool { return q.Path == path && path != "" }
-	below := func(unread string) bool { return strings.HasPrefix(path, unread) && path != unread }
+	below := func(unread string) bool {
+		rest, ok := strings.CutPrefix(path, unread)
+		return ok && rest != "" && strings.ContainsAny(rest[:1], ".[")
+	}
 	if slices.ContainsFunc(p.log.list, known) || slices.ContainsFunc(p.log.unread, below) {
 		return
 	}
