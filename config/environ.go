@@ -56,17 +56,21 @@ func (d *Document) overrideOne(name, value string) string {
 			next = leaf
 		}
 		d.from[next] = name
-		var problem string
-		if node, problem = d.descend(node, word, next, i == len(words)-1); problem != "" {
+		place, problem := slot(node, word, next)
+		if problem != "" {
 			return problem
 		}
+		if next == leaf {
+			*place = leaf
+		}
+		node = *place
 	}
 	return ""
 }
 
-// descend goes one step down from node, making the way where there is none. With
-// last set, next takes the place of what is there.
-func (d *Document) descend(node *yaml.Node, word string, next *yaml.Node, last bool) (*yaml.Node, string) {
+// slot finds the place one step below node, and puts next there when it is free. It
+// returns what is wrong with the step, or "".
+func slot(node *yaml.Node, word string, next *yaml.Node) (place **yaml.Node, problem string) {
 	index, err := strconv.Atoi(word)
 	isIndex := err == nil && index >= 0
 	if node.Kind == 0 || node.ShortTag() == "!!null" {
@@ -75,7 +79,6 @@ func (d *Document) descend(node *yaml.Node, word string, next *yaml.Node, last b
 			node.Kind = yaml.SequenceNode
 		}
 	}
-	var slot **yaml.Node
 	switch {
 	case node.Kind == yaml.AliasNode:
 		return nil, "the file has an alias (*name) on this path, and changing it would change its other uses: write the value out in the file"
@@ -87,16 +90,11 @@ func (d *Document) descend(node *yaml.Node, word string, next *yaml.Node, last b
 		if index == len(node.Content) {
 			node.Content = append(node.Content, next)
 		}
-		slot = &node.Content[index]
+		return &node.Content[index], ""
 	case node.Kind == yaml.MappingNode:
-		slot = mappingSlot(node, word, next)
-	default:
-		return nil, "the step \"" + word + "\" leads below a single value"
+		return mappingSlot(node, word, next), ""
 	}
-	if last {
-		*slot = next
-	}
-	return *slot, ""
+	return nil, "the step \"" + word + "\" leads below a single value"
 }
 
 // mappingSlot finds the value of a key, whatever its case, or adds it.

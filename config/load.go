@@ -29,7 +29,7 @@ func Load(name string, env []string) (*Document, error) {
 	if name == "" {
 		return Parse("", nil, env)
 	}
-	f, err := os.Open(name) //nolint:gosec // G304: the administrator names this file on the command line
+	f, err := os.Open(name)
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}

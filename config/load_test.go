@@ -33,7 +33,6 @@ type storeSection struct {
 	Quota     uint64            `yaml:"quota"`
 	Sync      *bool             `yaml:"sync"`
 	Labels    map[string]string `yaml:"labels"`
-	secret    int
 }
 
 type sourceSection struct {
