@@ -11,7 +11,9 @@
 package plan
 
 import (
+	"cmp"
 	"iter"
+	"strings"
 
 	"github.com/rollcall-id/rollcall/identity"
 )
@@ -34,10 +36,13 @@ type Directory interface {
 	Members(Known) iter.Seq[MemberKey]
 }
 
+// Ref is the id of a user or a group, as its 16 bytes.
+type Ref [16]byte
+
 // Known is the short form of an object that the roll has.
 type Known struct {
 	Kind    Kind
-	Ref     [16]byte // the user's or group's id
+	Ref     Ref
 	Key     identity.Key
 	Name    string // as stored, not folded
 	Hash    uint64
@@ -46,8 +51,19 @@ type Known struct {
 
 // MemberKey names a member by its key in the source.
 type MemberKey struct {
-	Group bool
-	Key   identity.Key
+	Group bool         `json:"group,omitzero"`
+	Key   identity.Key `json:"key"`
+}
+
+// compare orders users before groups, and each by key.
+func (m MemberKey) compare(n MemberKey) int {
+	switch {
+	case m.Group == n.Group:
+		return strings.Compare(string(m.Key), string(n.Key))
+	case n.Group:
+		return -1
+	}
+	return 1
 }
 
 // Kind tells users from groups.
@@ -78,56 +94,105 @@ const (
 // Step is one change of one object. It is a value and holds everything that
 // applying it needs.
 type Step struct {
-	Op   Op
-	Key  identity.Key
-	Ref  [16]byte // zero for a creation
-	Name string   // for people to read; the new one where it changes
+	Op   Op           `json:"op"`
+	Key  identity.Key `json:"key"`
+	Ref  Ref          `json:"id,omitzero"` // zero for a creation, and for the members of a group that this plan creates
+	Name string       `json:"name"`        // for people to read; the new one where it changes
 	// Changes lists what differs, by field, in a fixed order: name, dn, profile
-	// fields, disabled, expires, then attributes by key as "attribute.<key>".
-	Changes []Change
-	// After is the record to store; nil for ChangeMembers and deactivations.
-	After *identity.Record
+	// fields, disabled, expires, then attributes by key as "attribute.<key>", then
+	// unresolved. A creation lists every field that has a value. A return may list
+	// none: then only the absence ends.
+	Changes []Change `json:"changes,omitempty"`
+	// After is the record to store; nil for ChangeMembers and deactivations. It is
+	// left out of the JSON form: a plan that was put away is shown and approved, but
+	// what is applied is always computed from a fresh read.
+	After *identity.Record `json:"-"`
 	// Add and Remove are the members to put into and take out of a group, sorted.
-	Add, Remove []MemberKey
+	Add    []MemberKey `json:"add,omitempty"`
+	Remove []MemberKey `json:"remove,omitempty"`
+}
+
+// compare orders steps as they are applied.
+func (s *Step) compare(t *Step) int {
+	if c := cmp.Compare(s.Op, t.Op); c != 0 {
+		return c
+	}
+	return strings.Compare(string(s.Key), string(t.Key))
 }
 
 // Change is one field of one object, before and after. Nil means that the field is
 // not set.
 type Change struct {
-	Field         string
-	Before, After []string
+	Field  string   `json:"field"`
+	Before []string `json:"before,omitempty"`
+	After  []string `json:"after,omitempty"`
 }
 
 // Plan is what one run would change.
 type Plan struct {
-	Source    identity.SourceID
-	Steps     []Step // sorted: by operation, then by key
-	Counts    Counts
-	Skipped   []identity.Skipped // of the observation and of the comparison
-	Conflicts []Conflict         // what a person has to settle
-	Withheld  []string           // why removals were left out: one line for each reason
-	Proof     identity.Proof
+	Source    identity.SourceID  `json:"source"`
+	Server    string             `json:"server,omitempty"` // which server was read
+	Config    string             `json:"config,omitempty"` // hash of the configuration it was computed under
+	Steps     []Step             `json:"steps"`            // sorted: by operation, then by key
+	Counts    Counts             `json:"counts"`
+	Skipped   []identity.Skipped `json:"skipped,omitempty"`   // of the observation and of the comparison
+	Conflicts []Conflict         `json:"conflicts,omitempty"` // what a person has to settle
+	Withheld  []string           `json:"withheld,omitempty"`  // why removals were left out: one line for each reason
+	Proof     identity.Proof     `json:"proof"`
 }
 
 // Counts sums a plan up. Members counts single memberships.
 type Counts struct {
-	Users, Groups, Members  Tally
-	UsersKnown, GroupsKnown int // present before the run, not missing
-	MembersKnown            int
-	Renamed                 int // login names that change
-	Unchanged               int // entries seen and left as they are
-	Unresolved              int // members that no entry answers to
+	Users        Tally `json:"users"`
+	Groups       Tally `json:"groups"`
+	Members      Tally `json:"members"`
+	UsersKnown   int   `json:"usersKnown"` // present before the run, not missing
+	GroupsKnown  int   `json:"groupsKnown"`
+	MembersKnown int   `json:"membersKnown"` // memberships that the source holds in present groups
+	UsersMissing int   `json:"usersMissing"` // missing before the run
+	UsersSeen    int   `json:"usersSeen"`    // entries of the observation, skipped ones included
+	GroupsSeen   int   `json:"groupsSeen"`
+	Disabled     int   `json:"disabled"`   // active users whom the source no longer lets in
+	Renamed      int   `json:"renamed"`    // login names that change
+	Unchanged    int   `json:"unchanged"`  // entries seen and left as they are
+	Unresolved   int   `json:"unresolved"` // member keys that no entry answers to; see also Record.Unresolved
 }
 
 // Tally counts changes of one kind of thing.
 type Tally struct {
-	Created, Updated, Returned, Removed int
+	Created  int `json:"created,omitzero"`
+	Updated  int `json:"updated,omitzero"`
+	Returned int `json:"returned,omitzero"`
+	Removed  int `json:"removed,omitzero"`
 }
+
+// The codes of conflicts.
+const (
+	// Recreated: the login name belonged to a user whom the source no longer has,
+	// under another key. Whether both are one person, only a person can say.
+	Recreated = "recreated"
+	// DuplicateName: another user of the source holds the login name.
+	DuplicateName = "duplicate_name"
+)
 
 // Conflict is something a run leaves alone because a person has to decide it.
 type Conflict struct {
-	Code   string // "recreated", "duplicate_name"
-	Key    identity.Key
-	Name   string
-	Detail string
+	Code   string       `json:"code"`
+	Key    identity.Key `json:"key"`
+	Name   string       `json:"name"`
+	Holder identity.Key `json:"holder,omitempty"` // who has the name
+	Detail string       `json:"detail"`
 }
+
+// Policy is what the administrator decided beforehand.
+type Policy struct {
+	// Config is a hash of the source's configuration. It becomes part of the digest,
+	// so that an approval dies when the configuration moves.
+	Config string
+	// Admit names entries that may take the login name of a user whom the source no
+	// longer has: an administrator has settled that they are different people.
+	Admit map[identity.Key]bool
+}
+
+// IsEmpty reports whether the plan changes nothing.
+func (p *Plan) IsEmpty() bool { return len(p.Steps) == 0 }

@@ -1,0 +1,101 @@
+package plan
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/rollcall-id/rollcall/identity"
+)
+
+// nothing is what a creation is compared with.
+var nothing identity.Record
+
+// diff returns what differs between two records, in the order that Step.Changes
+// promises. A field that is empty counts as one that is not set. It allocates
+// nothing when the records are equal.
+func diff(before, after *identity.Record) []Change {
+	if before.Equal(after) {
+		return nil
+	}
+	d := differ{}
+	d.text("name", before.Name, after.Name)
+	d.text("dn", before.DN, after.DN)
+	d.profile(before.Profile, after.Profile)
+	d.text("disabled", string(before.Disabled), string(after.Disabled))
+	d.text("expires", instant(before.Expires), instant(after.Expires))
+	for _, k := range keysOfBoth(before.Attributes, after.Attributes) {
+		d.values("attribute."+k, before.Attributes[k], after.Attributes[k])
+	}
+	d.values("unresolved", before.Unresolved, after.Unresolved)
+	return d.changes
+}
+
+// differ collects changes. The single values share one array, because a first run
+// makes a hundred thousand creations of some six fields each.
+type differ struct {
+	changes []Change
+	single  []string
+}
+
+func (d *differ) text(field, before, after string) {
+	if before != after {
+		d.add(Change{Field: field, Before: d.one(before), After: d.one(after)})
+	}
+}
+
+func (d *differ) values(field string, before, after []string) {
+	if !slices.Equal(before, after) {
+		d.add(Change{Field: field, Before: before, After: after})
+	}
+}
+
+func (d *differ) add(c Change) {
+	if d.changes == nil {
+		d.changes = make([]Change, 0, 8)
+	}
+	d.changes = append(d.changes, c)
+}
+
+// one returns the value as a list of its own, or nil for none.
+func (d *differ) one(value string) []string {
+	if value == "" {
+		return nil
+	}
+	if len(d.single) == cap(d.single) {
+		d.single = make([]string, 0, 8)
+	}
+	d.single = append(d.single, value)
+	n := len(d.single)
+	return d.single[n-1 : n : n]
+}
+
+func (d *differ) profile(before, after map[string]string) {
+	for _, f := range identity.ProfileFields() {
+		d.text(f, before[f], after[f])
+	}
+	for _, f := range keysOfBoth(before, after) {
+		if !slices.Contains(identity.ProfileFields(), f) {
+			d.text(f, before[f], after[f])
+		}
+	}
+}
+
+// keysOfBoth returns the keys of two maps, sorted, each once.
+func keysOfBoth[M ~map[string]V, V any](a, b M) []string {
+	if len(a) == 0 && len(b) == 0 {
+		return nil
+	}
+	keys := make([]string, 0, len(a)+len(b))
+	keys = slices.AppendSeq(keys, maps.Keys(a))
+	keys = slices.AppendSeq(keys, maps.Keys(b))
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+func instant(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
