@@ -1,0 +1,361 @@
+package ldapserver
+
+import (
+	"bufio"
+	"context"
+	"crypto/subtle"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+const (
+	oidStartTLS  = "1.3.6.1.4.1.1466.20037"
+	oidWhoAmI    = "1.3.6.1.4.1.4203.1.11.3"
+	oidNoticeOff = "1.3.6.1.4.1.1466.20036" // notice of disconnection, RFC 4511 §4.4.1
+)
+
+// maxInFlight bounds the searches that one connection runs at a time; a client
+// that sends more waits.
+const maxInFlight = 16
+
+// conn is one client's connection. Its reader handles requests one after the
+// other, except searches, which run beside it so that they can be abandoned.
+type conn struct {
+	server *Server
+	number int
+	ctx    context.Context //nolint:containedctx // it is the connection's life, which every search hangs on
+	cancel context.CancelFunc
+
+	// Used by the reader alone.
+	in       *bufio.Reader
+	bound    string
+	searched int
+	overTLS  bool
+
+	inFlight sync.WaitGroup
+	slots    chan struct{}
+
+	writing sync.Mutex // one message at a time
+
+	mu       sync.Mutex // guards the rest
+	raw      net.Conn   // the socket, or the TLS layer on it
+	running  map[int32]context.CancelFunc
+	pages    map[string]*pagedSearch
+	pageNext uint64
+}
+
+func newConn(s *Server, raw net.Conn, number int) *conn {
+	ctx, cancel := context.WithCancel(context.Background())
+	return &conn{
+		server: s, number: number, ctx: ctx, cancel: cancel, raw: raw, in: bufio.NewReader(raw),
+		slots: make(chan struct{}, maxInFlight), running: map[int32]context.CancelFunc{}, pages: map[string]*pagedSearch{},
+	}
+}
+
+// cut ends the connection from any goroutine.
+func (c *conn) cut() {
+	c.cancel()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	_ = c.raw.Close()
+}
+
+// run serves the connection until either side ends it.
+func (c *conn) run() {
+	defer c.inFlight.Wait()
+	defer c.cut()
+	if c.server.o.LDAPS && c.upgrade() != nil {
+		return
+	}
+	for {
+		m, err := readMessage(c.in)
+		if err != nil {
+			c.lost(err)
+			return
+		}
+		if m.op == opUnbind || !c.handle(m) {
+			return
+		}
+	}
+}
+
+// lost ends a connection whose next message cannot be read: with a notice when
+// the client sent nonsense, silently when it went away.
+func (c *conn) lost(err error) {
+	if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || c.ctx.Err() != nil {
+		return
+	}
+	c.server.log.Debug("LDAP connection ended", "conn", c.number, "err", err)
+	if _, isNet := errors.AsType[net.Error](err); isNet || errors.Is(err, io.ErrUnexpectedEOF) {
+		return
+	}
+	var b builder
+	whole := b.begin(tagSequence)
+	b.integer(tagInteger, 0)
+	start := b.begin(opExtendedReply)
+	b.ldapResult(failf(ProtocolError, "%v", err))
+	b.octets(0x8a, oidNoticeOff)
+	b.end(start)
+	b.end(whole)
+	_ = c.write(b.buf)
+}
+
+// write sends whole messages.
+func (c *conn) write(p []byte) error {
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	c.mu.Lock()
+	raw := c.raw
+	c.mu.Unlock()
+	_, err := raw.Write(p)
+	return err
+}
+
+// reply sends a response that is nothing but a result.
+func (c *conn) reply(id int32, op byte, err error) bool {
+	var b builder
+	b.result(id, op, asResult(err))
+	return c.write(b.buf) == nil
+}
+
+// asResult turns an error into a result; what is no result is our own fault.
+func asResult(err error) *Error {
+	if err == nil {
+		return nil
+	}
+	if r, ok := errors.AsType[*Error](err); ok {
+		return r
+	}
+	return &Error{Code: Other, Message: err.Error()}
+}
+
+// handle carries out one request and says whether the connection goes on.
+func (c *conn) handle(m message) bool {
+	switch m.op {
+	case opBindRequest:
+		c.inFlight.Wait() // RFC 4511 §4.2.1: nothing else is outstanding
+		return c.reply(m.id, opBindResponse, c.bind(m.body))
+	case opSearchRequest:
+		return c.startSearch(m)
+	case opAbandon:
+		c.abandon(m.body)
+		return true
+	case opExtended:
+		return c.extended(m)
+	case opAddRequest, opModifyRequest, opDeleteRequest, opRenameRequest:
+		return c.reply(m.id, responseTo(m.op), c.modify(m))
+	case opCompareRequest:
+		return c.reply(m.id, opCompareResponse, failf(UnwillingToPerform, "compare is not supported; search instead"))
+	}
+	c.lost(errors.New("an unknown operation"))
+	return false
+}
+
+// responseTo returns the tag that answers a write.
+func responseTo(op byte) byte {
+	if op == opDeleteRequest {
+		return opDeleteResponse
+	}
+	return op + 1
+}
+
+// bind authenticates the connection. It is anonymous after a failure.
+func (c *conn) bind(body []byte) error {
+	c.bound = ""
+	r, err := parseBind(body)
+	switch {
+	case err != nil:
+		return failf(ProtocolError, "%v", err)
+	case r.version != 3:
+		return failf(ProtocolError, "only version 3 of LDAP is spoken")
+	case c.server.o.RequireTLS && !c.overTLS:
+		return failf(ConfidentialityNeeded, "TLS confidentiality required")
+	case r.mechanism == "EXTERNAL":
+		return c.bindExternal()
+	case !r.simple:
+		return failf(AuthMethodNotSupported, "mechanism %q is not supported; EXTERNAL is", r.mechanism)
+	case r.name == "" && r.password == "":
+		if !c.server.o.Anonymous {
+			return failf(InappropriateAuth, "anonymous bind disallowed")
+		}
+		return nil
+	case r.password == "":
+		// RFC 4513 §5.1.2: a name without a password proves nothing.
+		return failf(UnwillingToPerform, "unauthenticated bind (DN with no password) disallowed")
+	}
+	name, err := parseDN(r.name)
+	if err != nil {
+		return failf(InvalidDNSyntax, "invalid DN")
+	}
+	if !c.server.knows(name, r.password) {
+		return failf(InvalidCredentials, "")
+	}
+	c.bound = r.name
+	return nil
+}
+
+// bindExternal takes the identity of the client's certificate (RFC 4422 A).
+func (c *conn) bindExternal() error {
+	layer, ok := c.raw.(*tls.Conn)
+	if !ok || c.server.o.External == nil {
+		return failf(InappropriateAuth, "EXTERNAL needs TLS with a client certificate")
+	}
+	certs := layer.ConnectionState().PeerCertificates
+	if len(certs) == 0 {
+		return failf(InappropriateAuth, "no client certificate was presented")
+	}
+	name, ok := c.server.o.External(certs[0])
+	if !ok {
+		return failf(InvalidCredentials, "")
+	}
+	c.bound = name
+	return nil
+}
+
+// knows checks a name and password.
+func (s *Server) knows(name dn, password string) bool {
+	want, ok := s.accounts[name.folded]
+	if !ok {
+		e, found := s.o.Directory.Lookup(name.text)
+		if !found {
+			return false
+		}
+		want = e.First("userPassword")
+	}
+	return want != "" && subtle.ConstantTimeCompare([]byte(want), []byte(password)) == 1
+}
+
+// extended carries out an extended operation.
+func (c *conn) extended(m message) bool {
+	d := &decoder{rest: m.body}
+	oid := string(d.want(0x80))
+	switch {
+	case d.err != nil:
+		return c.reply(m.id, opExtendedReply, failf(ProtocolError, "%v", d.err))
+	case oid == oidStartTLS:
+		return c.startTLS(m.id)
+	case oid == oidWhoAmI:
+		return c.whoAmI(m.id)
+	}
+	return c.reply(m.id, opExtendedReply, failf(ProtocolError, "unsupported extended operation"))
+}
+
+// startTLS is RFC 4511 §4.14. Octets that the client sent behind the request in
+// clear must not be read as if they had come encrypted, so they end it.
+func (c *conn) startTLS(id int32) bool {
+	c.inFlight.Wait()
+	switch {
+	case c.server.o.TLS == nil:
+		return c.reply(id, opExtendedReply, failf(Unavailable, "no certificate is configured"))
+	case c.overTLS:
+		return c.reply(id, opExtendedReply, failf(OperationsError, "TLS already started"))
+	case c.in.Buffered() > 0:
+		return false
+	}
+	var b builder
+	whole := b.begin(tagSequence)
+	b.integer(tagInteger, int64(id))
+	start := b.begin(opExtendedReply)
+	b.ldapResult(nil)
+	b.octets(0x8a, oidStartTLS)
+	b.end(start)
+	b.end(whole)
+	return c.write(b.buf) == nil && c.upgrade() == nil
+}
+
+// handshakeTime bounds how long a client may take over a TLS handshake.
+const handshakeTime = 10 * time.Second
+
+// upgrade puts TLS on the socket.
+func (c *conn) upgrade() error {
+	ctx, cancel := context.WithTimeout(c.ctx, handshakeTime)
+	defer cancel()
+	layer := tls.Server(c.raw, c.server.o.TLS)
+	if err := layer.HandshakeContext(ctx); err != nil {
+		c.server.log.Debug("TLS handshake", "conn", c.number, "err", err)
+		return err
+	}
+	c.mu.Lock()
+	c.raw = layer
+	c.mu.Unlock()
+	c.in = bufio.NewReader(layer)
+	c.overTLS = true
+	return nil
+}
+
+// whoAmI is RFC 4532.
+func (c *conn) whoAmI(id int32) bool {
+	var b builder
+	whole := b.begin(tagSequence)
+	b.integer(tagInteger, int64(id))
+	start := b.begin(opExtendedReply)
+	b.ldapResult(nil)
+	name := ""
+	if c.bound != "" {
+		name = "dn:" + c.bound
+	}
+	b.octets(0x8b, name)
+	b.end(start)
+	b.end(whole)
+	return c.write(b.buf) == nil
+}
+
+// abandon stops a search without an answer (RFC 4511 §4.11).
+func (c *conn) abandon(body []byte) {
+	id, err := integer(body)
+	if err != nil {
+		return
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if stop, ok := c.running[int32(id)]; ok { //nolint:gosec // G115: a number out of range names no search
+		stop()
+	}
+}
+
+// modify carries out a write, if writing is allowed.
+func (c *conn) modify(m message) error {
+	if err := c.mayUse(); err != nil {
+		return err
+	}
+	if !c.server.o.Writable || c.bound == "" {
+		return failf(InsufficientAccess, "no write access")
+	}
+	d := c.server.o.Directory
+	switch m.op {
+	case opAddRequest:
+		e, err := parseAdd(m.body)
+		if err != nil {
+			return failf(ProtocolError, "%v", err)
+		}
+		return d.Add(e)
+	case opModifyRequest:
+		name, changes, err := parseModify(m.body)
+		if err != nil {
+			return failf(ProtocolError, "%v", err)
+		}
+		return d.Modify(name, changes...)
+	case opRenameRequest:
+		name, rdn, superior, err := parseRename(m.body)
+		if err != nil {
+			return failf(ProtocolError, "%v", err)
+		}
+		return d.Rename(name, rdn, superior)
+	}
+	return d.Delete(string(m.body))
+}
+
+// mayUse says why this connection may not be used yet, if so.
+func (c *conn) mayUse() error {
+	if c.server.o.RequireTLS && !c.overTLS {
+		return failf(ConfidentialityNeeded, "TLS confidentiality required")
+	}
+	if c.bound == "" && !c.server.o.Anonymous {
+		return failf(StrongerAuthRequired, "authentication required")
+	}
+	return nil
+}

@@ -1,0 +1,417 @@
+package ldapserver
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+// verdict is the three-valued result of a filter (RFC 4511 §4.5.1.7): what a
+// server cannot evaluate is neither true nor false, and its negation neither.
+type verdict int8
+
+const (
+	no verdict = iota - 1
+	unknown
+	yes
+)
+
+func truth(b bool) verdict {
+	if b {
+		return yes
+	}
+	return no
+}
+
+// filter is a search filter ready for evaluation, and in the text form of RFC 4515.
+type filter interface {
+	eval(e *stored) verdict
+	String() string
+}
+
+// maxFilterDepth bounds the nesting of a filter, as decoding recurses.
+const maxFilterDepth = 100
+
+// Filter choices (RFC 4511 §4.5.1).
+const (
+	filterAnd        = 0xa0
+	filterOr         = 0xa1
+	filterNot        = 0xa2
+	filterEqual      = 0xa3
+	filterSubstrings = 0xa4
+	filterGreater    = 0xa5
+	filterLess       = 0xa6
+	filterPresent    = 0x87
+	filterApprox     = 0xa8
+	filterExtensible = 0xa9
+)
+
+// decodeFilter reads the next element of d as a filter.
+func decodeFilter(d *decoder, depth int) filter {
+	if depth > maxFilterDepth {
+		d.fail(fmt.Errorf("a filter nested deeper than %d", maxFilterDepth))
+		return nil
+	}
+	tag, body := d.next()
+	if d.err != nil {
+		return nil
+	}
+	in := &decoder{rest: body}
+	f := decodeChoice(in, tag, body, depth)
+	if in.err != nil {
+		d.fail(in.err)
+		return nil
+	}
+	return f
+}
+
+func decodeChoice(in *decoder, tag byte, body []byte, depth int) filter {
+	switch tag {
+	case filterAnd, filterOr:
+		set := &setFilter{and: tag == filterAnd}
+		for in.more() {
+			set.parts = append(set.parts, decodeFilter(in, depth+1))
+		}
+		return set
+	case filterNot:
+		return &notFilter{decodeFilter(in, depth+1)}
+	case filterEqual, filterApprox, filterGreater, filterLess:
+		name, value := in.text(), in.text()
+		return newCompare(tag, name, value)
+	case filterPresent:
+		in.rest = nil
+		return &presentFilter{name: string(body), key: typeKey(string(body))}
+	case filterSubstrings:
+		return decodeSubstrings(in)
+	case filterExtensible:
+		return decodeExtensible(in)
+	}
+	in.fail(fmt.Errorf("filter choice %#x", tag))
+	return nil
+}
+
+// setFilter is the and or the or of its parts. The empty and is true, the empty
+// or false (RFC 4526).
+type setFilter struct {
+	and   bool
+	parts []filter
+}
+
+func (f *setFilter) eval(e *stored) verdict {
+	decided, result := yes, no
+	if f.and {
+		decided, result = no, yes
+	}
+	for _, p := range f.parts {
+		switch v := p.eval(e); v {
+		case decided:
+			return decided
+		case unknown:
+			result = unknown
+		}
+	}
+	return result
+}
+
+func (f *setFilter) String() string {
+	var b strings.Builder
+	b.WriteByte('(')
+	if f.and {
+		b.WriteByte('&')
+	} else {
+		b.WriteByte('|')
+	}
+	for _, p := range f.parts {
+		b.WriteString(p.String())
+	}
+	return b.String() + ")"
+}
+
+type notFilter struct{ part filter }
+
+func (f *notFilter) eval(e *stored) verdict { return -f.part.eval(e) }
+func (f *notFilter) String() string         { return "(!" + f.part.String() + ")" }
+
+type presentFilter struct{ name, key string }
+
+func (f *presentFilter) eval(e *stored) verdict {
+	if isSecret(f.key) {
+		return no
+	}
+	if f.key == "entrydn" {
+		return yes
+	}
+	for range e.all(f.key) {
+		return yes
+	}
+	return no
+}
+
+func (f *presentFilter) String() string { return "(" + f.name + "=*)" }
+
+// compareFilter is an assertion of equality or order. Approximation is equality:
+// the protocol leaves it to the server.
+type compareFilter struct {
+	op          byte
+	name, value string
+	key, folded string
+}
+
+func newCompare(op byte, name, value string) *compareFilter {
+	key := typeKey(name)
+	return &compareFilter{op: op, name: name, value: value, key: key, folded: foldValue(key, value)}
+}
+
+func (f *compareFilter) eval(e *stored) verdict {
+	if isSecret(f.key) {
+		return no
+	}
+	if f.key == "entrydn" {
+		return truth(e.name.folded == f.folded)
+	}
+	for a := range e.all(f.key) {
+		for _, v := range a.values {
+			if f.holds(v) {
+				return yes
+			}
+		}
+	}
+	return no
+}
+
+// holds compares one value.
+func (f *compareFilter) holds(v string) bool {
+	switch f.op {
+	case filterGreater:
+		return order(foldValue(f.key, v), f.folded) >= 0
+	case filterLess:
+		return order(foldValue(f.key, v), f.folded) <= 0
+	}
+	// Most comparisons end here: objectClass and names, written alike or not.
+	return v == f.value || (len(v) == len(f.folded) || !isASCII(v) || syntaxOf(f.key) == syntaxName || hasSpace(v)) &&
+		foldValue(f.key, v) == f.folded
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= 0x80 {
+			return false
+		}
+	}
+	return true
+}
+
+func hasSpace(s string) bool { return strings.IndexByte(s, ' ') >= 0 }
+
+// order compares two folded values: as numbers if both are, else by octets.
+func order(a, b string) int {
+	x, errX := strconv.ParseInt(a, 10, 64)
+	y, errY := strconv.ParseInt(b, 10, 64)
+	if errX == nil && errY == nil {
+		switch {
+		case x < y:
+			return -1
+		case x > y:
+			return 1
+		}
+		return 0
+	}
+	return strings.Compare(a, b)
+}
+
+func (f *compareFilter) String() string {
+	op := map[byte]string{filterEqual: "=", filterApprox: "~=", filterGreater: ">=", filterLess: "<="}[f.op]
+	return "(" + f.name + op + escapeFilter(f.value) + ")"
+}
+
+// substringFilter holds the parts that must occur in this order.
+type substringFilter struct {
+	name, key      string
+	initial, final string
+	hasI, hasF     bool
+	any            []string
+	text           string
+}
+
+func decodeSubstrings(in *decoder) filter {
+	f := &substringFilter{name: in.text()}
+	f.key = typeKey(f.name)
+	parts := in.inside(tagSequence)
+	f.text = ""
+	for parts.more() {
+		tag, body := parts.next()
+		part := string(body)
+		switch {
+		case tag == 0x80 && f.text == "":
+			f.initial, f.hasI, f.text = foldPart(f.key, part), true, escapeFilter(part)
+		case tag == 0x81 && !f.hasF:
+			f.any, f.text = append(f.any, foldPart(f.key, part)), f.text+"*"+escapeFilter(part)
+		case tag == 0x82 && !f.hasF:
+			f.final, f.hasF, f.text = foldPart(f.key, part), true, f.text+"*"+escapeFilter(part)
+		default:
+			parts.fail(fmt.Errorf("substring part %#x out of its place", tag))
+		}
+	}
+	if parts.err == nil && f.text == "" {
+		parts.fail(fmt.Errorf("a substring filter without parts"))
+	}
+	if !f.hasF {
+		f.text += "*"
+	}
+	if parts.err != nil {
+		in.fail(parts.err)
+	}
+	return f
+}
+
+// foldPart folds a part of a value, whose outer spaces matter.
+func foldPart(key, part string) string {
+	if syntaxOf(key) == syntaxOctets {
+		return part
+	}
+	return strings.ToLower(part)
+}
+
+func (f *substringFilter) eval(e *stored) verdict {
+	// Distinguished names have no substring match, as in the standard schema.
+	if syntaxOf(f.key) == syntaxName {
+		return unknown
+	}
+	if isSecret(f.key) {
+		return no
+	}
+	for a := range e.all(f.key) {
+		for _, v := range a.values {
+			if f.holds(foldValue(f.key, v)) {
+				return yes
+			}
+		}
+	}
+	return no
+}
+
+func (f *substringFilter) holds(v string) bool {
+	v, ok := strings.CutPrefix(v, f.initial)
+	if !ok {
+		return false
+	}
+	if v, ok = strings.CutSuffix(v, f.final); !ok {
+		return false
+	}
+	for _, part := range f.any {
+		if _, v, ok = strings.Cut(v, part); !ok {
+			return false
+		}
+	}
+	return true
+}
+
+func (f *substringFilter) String() string { return "(" + f.name + "=" + f.text + ")" }
+
+// The bit rules of Active Directory (MS-ADTS §3.1.1.3.4.4).
+const (
+	ruleBitAnd = "1.2.840.113556.1.4.803"
+	ruleBitOr  = "1.2.840.113556.1.4.804"
+)
+
+// extensibleFilter is an extensible match. Known are the two bit rules and, with
+// no rule named, equality; ":dn:" also looks at the entry's name.
+type extensibleFilter struct {
+	rule, name, value string
+	dnAttributes      bool
+	equal             *compareFilter
+	mask              int64
+	maskOK            bool
+}
+
+func decodeExtensible(in *decoder) filter {
+	f := &extensibleFilter{}
+	for in.more() {
+		tag, body := in.next()
+		switch tag {
+		case 0x81:
+			f.rule = string(body)
+		case 0x82:
+			f.name = string(body)
+		case 0x83:
+			f.value = string(body)
+		case 0x84:
+			f.dnAttributes = len(body) == 1 && body[0] != 0
+		default:
+			in.fail(fmt.Errorf("extensible match part %#x", tag))
+		}
+	}
+	f.equal = newCompare(filterEqual, f.name, f.value)
+	mask, err := strconv.ParseInt(f.value, 10, 64)
+	f.mask, f.maskOK = mask, err == nil
+	return f
+}
+
+func (f *extensibleFilter) eval(e *stored) verdict {
+	switch {
+	case f.name == "":
+		return unknown
+	case f.rule == ruleBitAnd || f.rule == ruleBitOr:
+		return f.bits(e)
+	case f.rule != "" && !strings.EqualFold(f.rule, "caseIgnoreMatch"):
+		return unknown
+	}
+	if v := f.equal.eval(e); v == yes || !f.dnAttributes {
+		return v
+	}
+	return truth(f.inName(e))
+}
+
+func (f *extensibleFilter) bits(e *stored) verdict {
+	if !f.maskOK {
+		return unknown
+	}
+	for a := range e.all(f.equal.key) {
+		for _, v := range a.values {
+			n, err := strconv.ParseInt(v, 10, 64)
+			if err == nil && (f.rule == ruleBitAnd && n&f.mask == f.mask || f.rule == ruleBitOr && n&f.mask != 0) {
+				return yes
+			}
+		}
+	}
+	return no
+}
+
+func (f *extensibleFilter) inName(e *stored) bool {
+	rdns, err := splitDN(e.name.text)
+	if err != nil {
+		return false
+	}
+	for _, rdn := range rdns {
+		for _, a := range rdn {
+			if typeKey(a.kind) == f.equal.key && foldValue(f.equal.key, a.value) == f.equal.folded {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (f *extensibleFilter) String() string {
+	s := "(" + f.name
+	if f.dnAttributes {
+		s += ":dn"
+	}
+	if f.rule != "" {
+		s += ":" + f.rule
+	}
+	return s + ":=" + escapeFilter(f.value) + ")"
+}
+
+// escapeFilter writes a value as RFC 4515 §3 asks.
+func escapeFilter(s string) string {
+	var b strings.Builder
+	for i := range len(s) {
+		if c := s[i]; c == '*' || c == '(' || c == ')' || c == '\\' || c == 0 {
+			fmt.Fprintf(&b, `\%02x`, c)
+		} else {
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,323 @@
+package ldapserver
+
+import (
+	"context"
+	"iter"
+	"sort"
+)
+
+// Scope is how far below the base a search reaches.
+type Scope int
+
+// The scopes of RFC 4511 §4.5.1.2.
+const (
+	ScopeBase Scope = 0
+	ScopeOne  Scope = 1
+	ScopeSub  Scope = 2
+)
+
+// flushBytes is how much of an answer is gathered before it is sent.
+const flushBytes = 64 << 10
+
+// answer is one search on its way out.
+type answer struct {
+	c      *conn
+	ctx    context.Context //nolint:containedctx // the search's own life, ended by abandon
+	id     int32
+	query  searchRequest
+	pick   selection
+	seen   Search
+	action Action
+	paging *pageRequest
+
+	out    builder
+	sent   int // entries of this answer
+	broken bool
+}
+
+// startSearch begins a search beside the reader.
+func (c *conn) startSearch(m message) bool {
+	c.searched++
+	a := &answer{c: c, id: m.id}
+	a.seen = Search{Conn: c.number, Number: c.searched, Total: int(c.server.searches.Add(1)), Bound: c.bound}
+	if err := a.prepare(m); err != nil {
+		return c.reply(m.id, opSearchDone, err)
+	}
+	select {
+	case c.slots <- struct{}{}:
+	case <-c.ctx.Done():
+		return false
+	}
+	ctx, stop := context.WithCancel(c.ctx)
+	a.ctx = ctx
+	c.mu.Lock()
+	c.running[m.id] = stop
+	c.mu.Unlock()
+	c.inFlight.Go(func() {
+		a.run()
+		stop()
+		c.mu.Lock()
+		delete(c.running, m.id)
+		c.mu.Unlock()
+		<-c.slots
+	})
+	return true
+}
+
+// prepare reads the request and its controls.
+func (a *answer) prepare(m message) error {
+	var err error
+	if a.query, err = parseSearch(m.body); err != nil {
+		return failf(ProtocolError, "%v", err)
+	}
+	if !a.query.ofRoot() {
+		if err := a.c.mayUse(); err != nil {
+			return err
+		}
+	}
+	o := &a.c.server.o
+	a.pick = newSelection(a.query.attributes, o.ValueRange)
+	for _, ctl := range m.controls {
+		switch ctl.oid {
+		case oidPaging:
+			if a.paging, err = parsePaging(ctl.value); err != nil {
+				return failf(ProtocolError, "paged results control: %v", err)
+			}
+		case oidManageDSAIT, oidDomainScope:
+		default:
+			if ctl.critical {
+				return failf(UnavailableCritical, "critical control %s is not supported", ctl.oid)
+			}
+		}
+	}
+	if a.paging != nil && o.PageLimit > 0 && a.paging.size > o.PageLimit {
+		return failf(AdminLimitExceeded, "pages of at most %d", o.PageLimit)
+	}
+	return nil
+}
+
+// run answers the search.
+func (a *answer) run() {
+	q := &a.query
+	if q.ofRoot() {
+		a.intercepted(nil)
+		a.rootDSE()
+		return
+	}
+	page, err := a.c.resume(a.paging)
+	if err != nil {
+		a.finish(asResult(err))
+		return
+	}
+	a.intercepted(page)
+	base, err := a.c.server.o.Directory.base(q.base)
+	if err != nil {
+		a.finish(asResult(err))
+		return
+	}
+	a.entries(base, page)
+}
+
+// intercepted asks the interceptor, if there is one.
+func (a *answer) intercepted(page *pagedSearch) {
+	intercept := a.c.server.o.Intercept
+	if intercept == nil {
+		return
+	}
+	s := &a.seen
+	s.Base, s.Scope, s.SizeLimit = a.query.base, a.query.scope, a.query.sizeLimit
+	s.Filter, s.Attributes = a.query.filter.String(), a.query.attributes
+	if page != nil {
+		s.Page, s.PageSize = page.number, a.paging.size
+	}
+	a.action = intercept(s)
+}
+
+// entries sends what matches, from where the page begins to where it or a limit
+// ends.
+func (a *answer) entries(base *slot, page *pagedSearch) {
+	limit, pageSize, from, before := a.sizeLimit(), 0, uint64(0), 0
+	if page != nil {
+		pageSize, from, before = a.pageSize(), page.after, page.sent
+		if a.paging.size == 0 { // RFC 2696 §3: the client wants no more
+			a.finish(nil, pagingControl(0, ""))
+			return
+		}
+	}
+	last := from
+	for s, e := range a.matches(base, from) {
+		if limit > 0 && before+a.sent >= limit {
+			a.finish(failf(SizeLimitExceeded, ""))
+			return
+		}
+		if pageSize > 0 && a.sent >= pageSize {
+			a.finish(nil, a.c.keep(page, a.action.Paging, last, before+a.sent))
+			return
+		}
+		if !a.send(e) {
+			return
+		}
+		last = s.id
+	}
+	switch {
+	case page == nil:
+		a.finish(nil)
+	case a.action.Paging == PagingRepeats:
+		a.finish(nil, a.c.keep(page, PagingRepeats, last, before))
+	default:
+		a.finish(nil, pagingControl(0, ""))
+	}
+}
+
+// sizeLimit combines the client's limit and the server's, 0 for none.
+func (a *answer) sizeLimit() int {
+	limits := []int{a.query.sizeLimit, a.c.server.o.SizeLimit}
+	if a.paging == nil {
+		limits = append(limits, a.c.server.o.PageCap)
+	}
+	least := 0
+	for _, n := range limits {
+		if n > 0 && (least == 0 || n < least) {
+			least = n
+		}
+	}
+	return least
+}
+
+func (a *answer) pageSize() int {
+	if limit := a.c.server.o.PageCap; limit > 0 {
+		return min(limit, a.paging.size)
+	}
+	return a.paging.size
+}
+
+// matches yields the entries in scope that the filter accepts, those created
+// after the given one.
+func (a *answer) matches(base *slot, after uint64) iter.Seq2[*slot, *stored] {
+	return func(yield func(*slot, *stored) bool) {
+		top := base.entry.Load()
+		if top == nil || a.action.Hide {
+			return
+		}
+		candidates := *a.c.server.o.Directory.order.Load()
+		if a.query.scope == ScopeBase {
+			candidates = []*slot{base}
+		}
+		begin := sort.Search(len(candidates), func(i int) bool { return candidates[i].id > after })
+		for i, s := range candidates[begin:] {
+			if i%1024 == 1023 && a.ctx.Err() != nil {
+				return
+			}
+			e := s.entry.Load()
+			if e != nil && inScope(e, top, a.query.scope) && a.query.filter.eval(e) == yes && !yield(s, e) {
+				return
+			}
+		}
+	}
+}
+
+func inScope(e, top *stored, scope Scope) bool {
+	switch scope {
+	case ScopeBase:
+		return e == top
+	case ScopeOne:
+		return e.parent == top.name.folded
+	}
+	return e.name.below(top.name.folded)
+}
+
+// send sends one entry, or the ending that comes in its place, and says whether
+// the answer goes on.
+func (a *answer) send(e *stored) bool {
+	if a.ctx.Err() != nil {
+		return false
+	}
+	if a.action.Ending != EndAsUsual && a.sent == a.action.After {
+		if !a.end(e) {
+			return false
+		}
+	}
+	a.encode(e)
+	a.sent++
+	if len(a.out.buf) >= flushBytes {
+		a.flush()
+	}
+	return !a.broken
+}
+
+// flush sends what was gathered.
+func (a *answer) flush() {
+	if len(a.out.buf) > 0 && !a.broken {
+		a.broken = a.c.write(a.out.buf) != nil
+	}
+	a.out.buf = a.out.buf[:0]
+}
+
+// finish ends the answer as the action wants it, or with the result and controls
+// given.
+func (a *answer) finish(result *Error, controls ...control) {
+	if a.action.Ending != EndAsUsual && a.sent <= a.action.After && !a.end(nil) {
+		return
+	}
+	if len(a.action.Referrals) > 0 {
+		whole := a.out.begin(tagSequence)
+		a.out.integer(tagInteger, int64(a.id))
+		ref := a.out.begin(opSearchReference)
+		for _, uri := range a.action.Referrals {
+			a.out.octets(tagOctets, uri)
+		}
+		a.out.end(ref)
+		a.out.end(whole)
+	}
+	if a.action.Ending == EndAsUsual {
+		a.out.buf = append(a.out.buf, a.action.Raw...)
+	}
+	if a.action.Paging == PagingDropped {
+		controls = nil
+	}
+	if a.ctx.Err() != nil { // abandoned: no answer
+		return
+	}
+	a.out.result(a.id, opSearchDone, result, controls...)
+	a.flush()
+}
+
+// end carries out the action's ending, where next would have been sent (nil at
+// the answer's end), and says whether the answer goes on as usual after it.
+func (a *answer) end(next *stored) bool {
+	a.out.buf = append(a.out.buf, a.action.Raw...)
+	switch a.action.Ending {
+	case EndResult:
+		a.out.result(a.id, opSearchDone, a.action.Result)
+		a.flush()
+		return false
+	case EndMidMessage:
+		whole := len(a.out.buf)
+		if next != nil {
+			a.encode(next)
+		} else {
+			a.out.result(a.id, opSearchDone, nil)
+		}
+		half := (len(a.out.buf) - whole) / 2
+		a.out.buf = a.out.buf[:whole+half]
+	case EndStall:
+		a.flush()
+		select {
+		case <-a.action.Release:
+			a.action.Ending, a.action.Raw = EndAsUsual, nil
+			return !a.broken
+		case <-a.ctx.Done():
+			return false
+		}
+	}
+	a.flush()
+	a.c.cut()
+	return false
+}
+
+// base returns the entry that a search begins at.
+func (d *Directory) base(name string) (*slot, error) {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.find(name)
+}
