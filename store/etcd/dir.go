@@ -1,0 +1,108 @@
+package etcd
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/coreos/go-semver/semver"
+	bolt "go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+	"go.etcd.io/etcd/api/v3/version"
+	"go.etcd.io/etcd/client/pkg/v3/fileutil"
+
+	"github.com/rollcall-id/rollcall/fault"
+)
+
+// dirLock holds a data directory for one process. etcd locks its files, too, but
+// waits without end for a lock that another process holds.
+type dirLock struct{ dir *os.File }
+
+// prepareDir creates and locks dir, and finds out what would make etcd hang or
+// panic: another process, no right to write, files of a newer version.
+func prepareDir(dir string) (*dirLock, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, fault.New(fault.Invalid, "store_dir", "the store's directory cannot be created: %w", err)
+	}
+	if err := fileutil.IsDirWriteable(dir); err != nil {
+		return nil, fault.New(fault.Invalid, "store_dir", "the store's directory %s cannot be written to, give it to the user who runs the daemon: %w", dir, err)
+	}
+	l, err := lockDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkDB(dbPath(dir)); err != nil {
+		return nil, errors.Join(err, l.release())
+	}
+	return l, nil
+}
+
+func dbPath(dir string) string { return filepath.Join(dir, "member", "snap", "db") }
+
+func lockDir(dir string) (*dirLock, error) {
+	f, err := os.Open(dir) //nolint:gosec // G304: the administrator names this directory.
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "store_dir", "the store's directory cannot be read: %w", err)
+	}
+	switch err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); {
+	case errors.Is(err, syscall.EWOULDBLOCK):
+		_ = f.Close()
+		return nil, errLocked(dir)
+	case err != nil:
+		_ = f.Close()
+		return nil, fmt.Errorf("lock %s: %w", dir, err)
+	}
+	return &dirLock{f}, nil
+}
+
+func (l *dirLock) release() error { return l.dir.Close() }
+
+func errLocked(dir string) error {
+	return fault.New(fault.Conflict, "store_locked",
+		"another process uses the store in %s: stop it first, or give each its own directory", dir)
+}
+
+// checkDB looks into the database before etcd does. There is none before the first
+// start.
+func checkDB(path string) error {
+	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: 200 * time.Millisecond})
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return errLocked(filepath.Dir(path))
+	case err != nil:
+		return fault.New(fault.Conflict, "store_corrupt", "%s cannot be read, restore a backup into an empty directory: %w", path, err)
+	}
+	defer func() { _ = db.Close() }()
+	return db.View(func(tx *bolt.Tx) error {
+		for _, at := range []struct{ bucket, key string }{{"meta", "storageVersion"}, {"cluster", "clusterVersion"}} {
+			if b := tx.Bucket([]byte(at.bucket)); b != nil {
+				if err := checkVersion(string(b.Get([]byte(at.key)))); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// checkVersion refuses files of a newer minor version than the etcd linked in.
+func checkVersion(found string) error {
+	v, err := semver.NewVersion(found)
+	if err != nil {
+		return nil //nolint:nilerr // Not there, as in files of before 3.6: etcd looks for itself.
+	}
+	ours := semver.New(version.Version)
+	if v.Major > ours.Major || v.Major == ours.Major && v.Minor > ours.Minor {
+		return fault.New(fault.Conflict, "store_too_new",
+			"the store was written by etcd %d.%d, and this program has %d.%d: use the newer program, or restore a backup of the older",
+			v.Major, v.Minor, ours.Major, ours.Minor)
+	}
+	return nil
+}
