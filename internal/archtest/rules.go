@@ -97,6 +97,8 @@ var impure = []string{"os", "net", "io/fs", "log", "database", "path/filepath", 
 // context of their own: what has to be done after the one they were given has ended.
 // The value is the reason.
 var backgroundAllowed = map[string]string{
+	"internal/ldapserver/conn.go": "a connection ends when it is cut or its server is closed",
+
 	"store/etcd/log.go": "etcd logs without a context, slog wants one",
 }
 
