@@ -1,0 +1,203 @@
+package permissions
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rollcall-id/rollcall/fault"
+	"github.com/rollcall-id/rollcall/identity"
+)
+
+// Explanation is the answer to a [Request] with everything that speaks for it and
+// everything that would, were it not blocked. Taking away the grants of all Paths
+// turns a yes into a no. Its JSON is the API's.
+type Explanation struct {
+	User       Ref             `json:"user"`
+	UserName   string          `json:"userName,omitzero"` // filled by Named
+	Permission Permission      `json:"permission"`
+	At         time.Time       `json:"time"`
+	Allowed    bool            `json:"allowed"`
+	Why        Denial          `json:"why,omitzero"`    // as in Decision
+	Status     identity.Reason `json:"status,omitzero"` // why the user is inactive
+	Paths      []Path          `json:"paths"`
+	Blocked    []Path          `json:"blockedPaths"`
+}
+
+// Path is one way from the user to a grant of the permission: through one group
+// that he is a direct member of, along a shortest chain of nestings, or by none.
+type Path struct {
+	Effective bool     `json:"effective"`
+	BlockedBy []Denial `json:"blockedBy,omitempty"` // everything that blocks it
+	Steps     []Step   `json:"steps"`               // any memberships, then the grant
+}
+
+// StepKind says what a step of a path is.
+type StepKind string
+
+// The kinds of step.
+const (
+	StepMembership StepKind = "MEMBERSHIP"
+	StepGrant      StepKind = "GRANT"
+)
+
+// Step is one hop of a path: a membership of a user or a group in a group, or the
+// grant at its end. Only the fields of its kind are set.
+type Step struct {
+	Kind StepKind `json:"kind"`
+
+	Member    Ref               `json:"member,omitzero"`
+	Group     Ref               `json:"group,omitzero"`
+	GroupName string            `json:"groupName,omitzero"` // filled by Named
+	Source    identity.SourceID `json:"source,omitzero"`    // of the group; filled by Named
+
+	Grant     GrantRef        `json:"grant,omitzero"`
+	Subject   Ref             `json:"subject,omitzero"`
+	GrantedBy string          `json:"grantedBy,omitzero"`
+	Time      time.Time       `json:"time,omitzero"`
+	Reason    string          `json:"reason,omitzero"`
+	Expires   time.Time       `json:"expireTime,omitzero"`
+	Origin    identity.Origin `json:"origin,omitzero"`
+	State     string          `json:"state,omitzero"` // EXPIRED, or nothing
+}
+
+// Explain answers like [Book.Check] and lists every path.
+func (b *Book) Explain(m Members, r Request) Explanation {
+	e := Explanation{
+		User: Ref{identity.UserMember(r.User)}, Permission: r.Permission, At: r.Now,
+		Paths: []Path{}, Blocked: []Path{},
+	}
+	var blocks []Denial // of every path alike
+	who, ok := m.Subject(r.User)
+	if !ok {
+		blocks = append(blocks, UnknownUser)
+	}
+	if !b.known(r.Permission) {
+		blocks = append(blocks, UnknownPermission)
+	}
+	if e.Status = who.Inactive(r.Now); ok && e.Status != identity.Active {
+		blocks = append(blocks, InactiveUser)
+	}
+	e.add(b, blocks, e.User, nil)
+	if ok {
+		for _, direct := range m.DirectGroups(who.Handle) {
+			e.add(b, blocks, groupRef(m, direct), hops(e.User, m, []uint32{direct}))
+			for _, above := range m.Above(direct) {
+				chain := m.Via(direct, above)
+				e.add(b, blocks, groupRef(m, above), hops(e.User, m, chain))
+			}
+		}
+	}
+	byLength := func(x, y Path) int {
+		return cmp.Or(len(x.Steps)-len(y.Steps), cmp.Compare(x.grant().Grant, y.grant().Grant))
+	}
+	slices.SortStableFunc(e.Paths, byLength)
+	slices.SortStableFunc(e.Blocked, byLength)
+	e.conclude(blocks)
+	return e
+}
+
+func (e *Explanation) conclude(blocks []Denial) {
+	switch {
+	case len(e.Paths) > 0:
+		e.Allowed = true
+	case len(blocks) > 0:
+		e.Why = blocks[0]
+	case len(e.Blocked) > 0:
+		e.Why = ExpiredGrant
+	default:
+		e.Why = NotGranted
+	}
+}
+
+// add lists a path for every grant of the permission that the subject carries.
+func (e *Explanation) add(b *Book, blocks []Denial, subject Ref, hops []Step) {
+	for _, g := range b.Of(subject.Member) {
+		if g.Permission != e.Permission {
+			continue
+		}
+		p := Path{BlockedBy: slices.Clone(blocks), Steps: append(slices.Clone(hops), grantStep(g))}
+		if !g.Effective(e.At) {
+			p.BlockedBy = append(p.BlockedBy, ExpiredGrant)
+			p.Steps[len(hops)].State = "EXPIRED"
+		}
+		if p.Effective = len(p.BlockedBy) == 0; p.Effective {
+			e.Paths = append(e.Paths, p)
+		} else {
+			e.Blocked = append(e.Blocked, p)
+		}
+	}
+}
+
+// hops are the memberships from the user along a chain of nested groups.
+func hops(user Ref, m Members, chain []uint32) []Step {
+	out := make([]Step, len(chain))
+	for i, group := range chain {
+		out[i] = Step{Kind: StepMembership, Member: user, Group: groupRef(m, group)}
+		user = out[i].Group
+	}
+	return out
+}
+
+func grantStep(g *Grant) Step {
+	return Step{
+		Kind: StepGrant, Grant: GrantRef(g.ID), Subject: Ref{g.Subject}, GrantedBy: g.By, Time: g.At,
+		Reason: g.Reason, Expires: g.Expires, Origin: g.Origin,
+	}
+}
+
+// grant returns the last step, which always is the grant.
+func (p *Path) grant() *Step { return &p.Steps[len(p.Steps)-1] }
+
+// Ref is a user or a group as the API names it: "users/<id>", "groups/<id>".
+type Ref struct{ identity.Member }
+
+func groupRef(m Members, group uint32) Ref { return Ref{identity.GroupMember(m.GroupID(group))} }
+
+// String returns the name that the API uses.
+func (r Ref) String() string {
+	if g, ok := r.Group(); ok {
+		return "groups/" + g.String()
+	}
+	u, _ := r.User()
+	return "users/" + u.String()
+}
+
+// MarshalText implements encoding.TextMarshaler.
+func (r Ref) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// AppendText implements encoding.TextAppender.
+func (r Ref) AppendText(b []byte) ([]byte, error) { return append(b, r.String()...), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (r *Ref) UnmarshalText(b []byte) error {
+	kind, id, _ := strings.Cut(string(b), "/")
+	switch kind {
+	case "users":
+		u, err := identity.ParseUserID(id)
+		r.Member = identity.UserMember(u)
+		return err
+	case "groups":
+		g, err := identity.ParseGroupID(id)
+		r.Member = identity.GroupMember(g)
+		return err
+	}
+	return fault.New(fault.Invalid, "bad_id", "a reference begins with users/ or groups/")
+}
+
+// GrantRef is a grant as the API names it: "grants/<id>".
+type GrantRef GrantID
+
+// MarshalText implements encoding.TextMarshaler.
+func (g GrantRef) MarshalText() ([]byte, error) { return []byte("grants/" + g), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (g *GrantRef) UnmarshalText(b []byte) error {
+	id, ok := strings.CutPrefix(string(b), "grants/")
+	if !ok {
+		return fault.New(fault.Invalid, "bad_id", "a reference to a grant begins with grants/")
+	}
+	*g = GrantRef(id)
+	return nil
+}
