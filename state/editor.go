@@ -1,0 +1,435 @@
+package state
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/internal/persist"
+	"github.com/rollcall-id/rollcall/permissions"
+	"github.com/rollcall-id/rollcall/store"
+)
+
+// editor turns events of the store into the next snapshot. One goroutine owns it.
+// Events may come in any order: what is mentioned before it exists gets an empty
+// slot, and chunks of a generation that is not the group's are kept aside until the
+// group turns to it.
+type editor struct {
+	users     *persist.VectorEdit[userSlot]
+	groups    *persist.VectorEdit[groupSlot]
+	userByID  *persist.Edit[identity.UserID, uint32]
+	groupByID *persist.Edit[identity.GroupID, uint32]
+	userKeys  indexEdit
+	groupKeys indexEdit
+	userNames indexEdit
+	grpNames  indexEdit
+	locals    *persist.Edit[identity.Member, rawValue]
+	tokens    *persist.Edit[string, Token]
+	book      *permissions.Edit
+	sources   map[identity.SourceID]SourceState
+	copied    bool // sources is not shared with a snapshot
+	epoch     store.Revision
+	nesting   *nesting
+	renest    bool
+
+	strays  map[chunkName]rawValue
+	names   map[identity.SourceID]identity.SourceID
+	reasons map[identity.Reason]identity.Reason
+}
+
+func newEditor() *editor {
+	e := &editor{
+		strays:  map[chunkName]rawValue{},
+		names:   map[identity.SourceID]identity.SourceID{},
+		reasons: map[identity.Reason]identity.Reason{},
+	}
+	e.begin(&Snapshot{
+		userByID:  persist.NewMap[identity.UserID, uint32](func(u identity.UserID) uint64 { return hashMember(identity.UserMember(u)) }),
+		groupByID: persist.NewMap[identity.GroupID, uint32](func(g identity.GroupID) uint64 { return hashMember(identity.GroupMember(g)) }),
+		locals:    persist.NewMap[identity.Member, rawValue](hashMember),
+		book:      permissions.NewBook(),
+		sources:   map[identity.SourceID]SourceState{},
+		nesting:   &nesting{},
+	})
+	return e
+}
+
+// begin continues from a snapshot.
+func (e *editor) begin(s *Snapshot) {
+	e.users, e.groups = s.users.Edit(), s.groups.Edit()
+	e.userByID, e.groupByID = s.userByID.Edit(), s.groupByID.Edit()
+	e.userKeys, e.groupKeys = s.userKeys.edit(), s.groupKeys.edit()
+	e.userNames, e.grpNames = s.userNames.edit(), s.grpNames.edit()
+	e.locals, e.tokens = s.locals.Edit(), s.tokens.Edit()
+	e.book = s.book.Edit()
+	e.sources, e.copied = s.sources, false
+	e.epoch, e.nesting, e.renest = s.epoch, s.nesting, false
+}
+
+// publish returns the snapshot of everything so far and continues from it.
+func (e *editor) publish(rev store.Revision) *Snapshot {
+	if e.renest {
+		e.nesting = &nesting{}
+	}
+	s := &Snapshot{
+		rev: rev, users: e.users.Vector(), groups: e.groups.Vector(),
+		userByID: e.userByID.Map(), groupByID: e.groupByID.Map(),
+		userKeys: e.userKeys.index(), groupKeys: e.groupKeys.index(),
+		userNames: e.userNames.index(), grpNames: e.grpNames.index(),
+		locals: e.locals.Map(), tokens: e.tokens.Map(), book: e.book.Book(),
+		sources: e.sources, epoch: e.epoch, nesting: e.nesting,
+	}
+	e.begin(s)
+	return s
+}
+
+// apply takes one event in. An error names the key; the value stays as it was.
+func (e *editor) apply(ev store.Event) error {
+	key, v := ev.Record.Key, rawValue{string(ev.Record.Value), ev.Record.Rev}
+	if ev.Deleted {
+		v.raw = ""
+	}
+	switch {
+	case strings.HasPrefix(key, keyUser):
+		return e.user(key, v)
+	case strings.HasPrefix(key, keyMembers):
+		return e.members(key, v)
+	case strings.HasPrefix(key, keyGroup):
+		return e.group(key, v)
+	case strings.HasPrefix(key, keyLocal):
+		return e.local(key, v)
+	case strings.HasPrefix(key, keyGrant):
+		return e.grant(key, v)
+	case strings.HasPrefix(key, keyCustom):
+		return e.custom(key, v)
+	case strings.HasPrefix(key, keySource):
+		return e.source(key, v)
+	case strings.HasPrefix(key, keyToken):
+		return e.token(key, v)
+	case key == keyEpoch:
+		e.epoch = v.rev
+	}
+	return nil // claims are for the writers, and newer keys for newer versions
+}
+
+func (e *editor) userHandle(id identity.UserID) uint32 {
+	h, ok := e.userByID.Get(id)
+	if !ok {
+		h = uint32(e.users.Len())
+		e.users.Append(userSlot{id: id})
+		e.userByID.Set(id, h)
+	}
+	return h
+}
+
+func (e *editor) groupHandle(id identity.GroupID) uint32 {
+	h, ok := e.groupByID.Get(id)
+	if !ok {
+		h = uint32(e.groups.Len())
+		e.groups.Append(groupSlot{id: id})
+		e.groupByID.Set(id, h)
+		e.renest = true
+	}
+	return h
+}
+
+func (e *editor) user(key string, v rawValue) error {
+	id, err := identity.ParseUserID(key[len(keyUser):])
+	if err != nil {
+		return badKey(key)
+	}
+	var head objectHead
+	if v.raw != "" {
+		if head, err = e.head(key, v.raw); err != nil {
+			return err
+		}
+	}
+	h := e.userHandle(id)
+	u := e.users.At(int(h))
+	if u.exists() {
+		e.userKeys.remove(keyHash(u.source, u.key), h)
+		e.userNames.remove(nameHash(u.source, identity.FoldName(u.name)), h)
+	}
+	n := userSlot{id: id, groups: u.groups, disabled: u.disabled, rev: v.rev}
+	if v.raw != "" {
+		n.raw, n.source, n.off = v.raw, head.Source, head.Disabled
+		n.key, n.name, n.hash = head.Key, head.Name, uint64(head.Hash)
+		n.missing = !head.Missing.IsZero()
+		if !head.Expires.IsZero() {
+			n.expires = head.Expires.Unix()
+		}
+		e.userKeys.add(keyHash(n.source, n.key), h)
+		e.userNames.add(nameHash(n.source, identity.FoldName(n.name)), h)
+	}
+	e.users.Set(int(h), n)
+	return nil
+}
+
+// head reads what the view looks at, sharing memory with the stored value.
+func (e *editor) head(key, raw string) (objectHead, error) {
+	var head objectHead
+	if err := json.Unmarshal([]byte(raw), &head); err != nil {
+		return head, fmt.Errorf("stored value of %s: %w", key, err)
+	}
+	if head.V > format {
+		return head, fmt.Errorf("stored value of %s has format %d, this version knows up to %d", key, head.V, format)
+	}
+	head.Source = intern(e.names, head.Source)
+	head.Disabled = intern(e.reasons, head.Disabled)
+	head.Key = identity.Key(alias(raw, string(head.Key)))
+	head.Name = alias(raw, head.Name)
+	return head, nil
+}
+
+func (e *editor) group(key string, v rawValue) error {
+	id, err := identity.ParseGroupID(key[len(keyGroup):])
+	if err != nil {
+		return badKey(key)
+	}
+	var head objectHead
+	if v.raw != "" {
+		if head, err = e.head(key, v.raw); err != nil {
+			return err
+		}
+	}
+	h := e.groupHandle(id)
+	old := e.groups.At(int(h))
+	if old.exists() {
+		e.groupKeys.remove(keyHash(old.source, old.key), h)
+		e.grpNames.remove(nameHash(old.source, identity.FoldName(old.name)), h)
+	}
+	n := groupSlot{id: id, parents: old.parents, own: old.own, local: old.local, rev: v.rev}
+	if v.raw != "" {
+		n.raw, n.source, n.key, n.name = v.raw, head.Source, head.Key, head.Name
+		n.hash, n.missing = uint64(head.Hash), !head.Missing.IsZero()
+		e.groupKeys.add(keyHash(n.source, n.key), h)
+		e.grpNames.add(nameHash(n.source, identity.FoldName(n.name)), h)
+	}
+	n.own = e.turn(h, n.source, n.own, head.Members)
+	e.replaceGroup(h, &old, n)
+	return nil
+}
+
+// turn gives a set of members the generation that its group now names, and what was
+// kept aside for it.
+func (e *editor) turn(h uint32, origin identity.SourceID, set memberSet, to generation) memberSet {
+	if set.Gen == to.Gen && set.Buckets == to.Buckets {
+		return set
+	}
+	id := e.groups.At(int(h)).id
+	n := memberSet{generation: to, chunks: make([]chunk, to.Buckets)}
+	for b := range to.Buckets {
+		name := chunkName{id, origin, to.Gen, b}
+		if v, ok := e.strays[name]; ok {
+			delete(e.strays, name)
+			n.chunks[b] = e.chunk(name, v)
+		}
+	}
+	return n
+}
+
+func (e *editor) chunk(name chunkName, v rawValue) chunk {
+	members, err := decodeChunk(chunkKey(name.group, name.origin, name.gen, name.bucket), []byte(v.raw))
+	if err != nil {
+		return chunk{rev: v.rev}
+	}
+	refs := make([]ref, len(members))
+	for i, m := range members {
+		if g, ok := m.Group(); ok {
+			refs[i] = groupRef(e.groupHandle(g))
+		} else {
+			u, _ := m.User()
+			refs[i] = userRef(e.userHandle(u))
+		}
+	}
+	slices.Sort(refs)
+	return chunk{refs: refs, rev: v.rev}
+}
+
+// replaceGroup stores a group and brings the lists of its members up to date.
+func (e *editor) replaceGroup(h uint32, old *groupSlot, n groupSlot) {
+	e.groups.Set(int(h), n)
+	same := old.present() == n.present()
+	if !same {
+		e.renest = true
+	}
+	if same && old.own.equal(&n.own) && old.local.equal(&n.local) {
+		return
+	}
+	var before, after []ref
+	if old.present() {
+		before = old.sortedRefs()
+	}
+	if n.present() {
+		after = n.sortedRefs()
+	}
+	diffRefs(before, after, func(r ref) { e.unlink(h, r) }, func(r ref) { e.link(h, r) })
+}
+
+func (e *editor) link(group uint32, r ref) {
+	if r.isGroup() {
+		e.renest = true
+		g := e.groups.Ref(int(r.handle()))
+		g.parents = insertHandle(g.parents, group)
+		return
+	}
+	u := e.users.Ref(int(r.handle()))
+	u.groups = insertHandle(u.groups, group)
+}
+
+func (e *editor) unlink(group uint32, r ref) {
+	if r.isGroup() {
+		e.renest = true
+		g := e.groups.Ref(int(r.handle()))
+		g.parents = removeHandle(g.parents, group)
+		return
+	}
+	u := e.users.Ref(int(r.handle()))
+	u.groups = removeHandle(u.groups, group)
+}
+
+func (e *editor) members(key string, v rawValue) error {
+	name, err := parseChunkKey(key)
+	if err != nil {
+		return err
+	}
+	name.origin = intern(e.names, name.origin)
+	h := e.groupHandle(name.group)
+	old := e.groups.At(int(h))
+	set := &old.own
+	if name.origin == identity.Local && old.source != identity.Local {
+		set = &old.local
+	}
+	if !old.exists() || set.Gen != name.gen || name.bucket >= set.Buckets {
+		if v.raw == "" {
+			delete(e.strays, name)
+		} else {
+			e.strays[name] = v
+		}
+		return nil
+	}
+	c := chunk{rev: v.rev}
+	if v.raw != "" {
+		c = e.chunk(name, v)
+	}
+	n := *e.groups.Ref(int(h)) // decoding may have made this group a member of itself
+	if set == &old.local {
+		n.local = n.local.with(name.bucket, c)
+	} else {
+		n.own = n.own.with(name.bucket, c)
+	}
+	e.replaceChunk(h, n, set.chunks[name.bucket].refs, c.refs)
+	return nil
+}
+
+// replaceChunk is replaceGroup where only one chunk differs: its cost is that of
+// the chunk, not of the group.
+func (e *editor) replaceChunk(h uint32, n groupSlot, before, after []ref) {
+	e.groups.Set(int(h), n)
+	if !n.present() {
+		return
+	}
+	diffRefs(before, after, func(r ref) {
+		if !n.has(r) { // by the word of another origin
+			e.unlink(h, r)
+		}
+	}, func(r ref) { e.link(h, r) })
+}
+
+func (e *editor) local(key string, v rawValue) error {
+	var m identity.Member
+	if m.UnmarshalText([]byte(key[len(keyLocal):])) != nil {
+		return badKey(key)
+	}
+	var l storedLocal
+	if v.raw == "" {
+		e.locals.Delete(m)
+	} else {
+		if err := decode(key, []byte(v.raw), &l); err != nil {
+			return err
+		}
+		e.locals.Set(m, v)
+	}
+	if id, ok := m.User(); ok {
+		h := e.userHandle(id)
+		e.users.Ref(int(h)).disabled = l.Off != nil
+		return nil
+	}
+	id, _ := m.Group()
+	h := e.groupHandle(id)
+	old := e.groups.At(int(h))
+	n := old
+	n.local = e.turn(h, identity.Local, old.local, l.Members)
+	e.replaceGroup(h, &old, n)
+	return nil
+}
+
+func (e *editor) grant(key string, v rawValue) error {
+	member, permission, ok := strings.Cut(key[len(keyGrant):], "/")
+	var m identity.Member
+	if !ok || m.UnmarshalText([]byte(member)) != nil {
+		return badKey(key)
+	}
+	if v.raw == "" {
+		e.book.Withdraw(m, permissions.Permission(permission))
+		return nil
+	}
+	var g storedGrant
+	if err := decode(key, []byte(v.raw), &g); err != nil {
+		return err
+	}
+	e.book.Withdraw(m, permissions.Permission(permission))
+	e.book.Put(g.grant(m, permissions.Permission(permission)))
+	return nil
+}
+
+func (e *editor) custom(key string, v rawValue) error {
+	name := permissions.Permission(key[len(keyCustom):])
+	if v.raw == "" {
+		e.book.RemoveCustom(name)
+		return nil
+	}
+	var c storedCustom
+	if err := decode(key, []byte(v.raw), &c); err != nil {
+		return err
+	}
+	e.book.PutCustom(permissions.Entry{Name: name, Description: c.Description, By: c.By, At: c.At})
+	return nil
+}
+
+func (e *editor) source(key string, v rawValue) error {
+	id := intern(e.names, identity.SourceID(key[len(keySource):]))
+	if !e.copied {
+		e.sources, e.copied = maps.Clone(e.sources), true
+	}
+	if v.raw == "" {
+		delete(e.sources, id)
+		return nil
+	}
+	var st SourceState
+	if err := decode(key, []byte(v.raw), &st); err != nil {
+		return err
+	}
+	st.rev = v.rev
+	e.sources[id] = st
+	return nil
+}
+
+func (e *editor) token(key string, v rawValue) error {
+	id := key[len(keyToken):]
+	if v.raw == "" {
+		e.tokens.Delete(id)
+		return nil
+	}
+	var t Token
+	if err := decode(key, []byte(v.raw), &t); err != nil {
+		return err
+	}
+	t.ID, t.rev = id, v.rev
+	e.tokens.Set(id, t)
+	return nil
+}

@@ -1,0 +1,114 @@
+package state
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/rollcall-id/rollcall/fault"
+	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/permissions"
+)
+
+// The keys, all of them. Ids are UUIDs in text form; a member is "u" or "g" and an
+// id; <...> stands for one segment without a slash.
+//
+// Under v/, what the view holds and follows:
+//
+//	v/u/<user>                       the record that owns the user
+//	v/g/<group>                      the record that owns the group, and the
+//	                                 generation of the members its source gave it
+//	v/l/<member>                     the local layer of a user or a group, and the
+//	                                 generation of a group's local members
+//	v/m/<group>/<origin>/<gen>/<b>   members of a group, by origin: chunk b, in hex,
+//	                                 of a generation; chunks are hashed by member id
+//	v/n/<source>/<folded name>       the claim of a user on a login name, where two
+//	                                 writers could race: local users
+//	v/p/epoch                        rewritten by every local write that can change
+//	                                 what anyone may do
+//	v/p/g/<member>/<permission>      a grant
+//	v/p/c/<permission>               a custom permission
+//	v/s/<source>                     where a source stands: cursor, last proof, the
+//	                                 plan that is held, its approval
+//	v/t/<public id>                  a token: its hash, never the token
+//	v/t/bootstrap                    the token of the first start
+//
+// Under w/, what is read on demand and never watched:
+//
+//	w/a/<uuid>                       an audit entry
+//	w/r/<source>/<run>               a run's record
+//	w/q/<source>/<digest>/<part>     a held plan, in parts
+//
+// Beside them leader/..., written by the election, and meta/format.
+//
+// A key has one kind of writer: a source's run writes u, g and m of its own origin
+// and s; administrators write l, m of origin "local", p and t.
+const (
+	viewPrefix   = "v/"
+	keyUser      = "v/u/"
+	keyGroup     = "v/g/"
+	keyLocal     = "v/l/"
+	keyMembers   = "v/m/"
+	keyName      = "v/n/"
+	keyEpoch     = "v/p/epoch"
+	keyGrant     = "v/p/g/"
+	keyCustom    = "v/p/c/"
+	keySource    = "v/s/"
+	keyToken     = "v/t/"
+	keyBootstrap = "v/t/bootstrap"
+	keyAudit     = "w/a/"
+	keyRun       = "w/r/"
+	keyPlan      = "w/q/"
+	keyFormat    = "meta/format"
+
+	election = "leader"
+)
+
+func userKey(u identity.UserID) string   { return keyUser + u.String() }
+func groupKey(g identity.GroupID) string { return keyGroup + g.String() }
+func localKey(m identity.Member) string  { return keyLocal + memberText(m) }
+func grantKey(m identity.Member, p permissions.Permission) string {
+	return keyGrant + memberText(m) + "/" + string(p)
+}
+func nameKey(s identity.SourceID, name string) string {
+	return keyName + string(s) + "/" + identity.FoldName(name)
+}
+
+func memberText(m identity.Member) string {
+	b, _ := m.AppendText(make([]byte, 0, 37)) // cannot fail
+	return string(b)
+}
+
+// generationPrefix is what all chunks of one generation of members start with.
+func generationPrefix(g identity.GroupID, o identity.SourceID, gen uint32) string {
+	return keyMembers + g.String() + "/" + string(o) + "/" + strconv.FormatUint(uint64(gen), 10) + "/"
+}
+
+func chunkKey(g identity.GroupID, o identity.SourceID, gen, bucket uint32) string {
+	return generationPrefix(g, o, gen) + strconv.FormatUint(uint64(bucket), 16)
+}
+
+// chunkName is a parsed chunk key.
+type chunkName struct {
+	group  identity.GroupID
+	origin identity.SourceID
+	gen    uint32
+	bucket uint32
+}
+
+func parseChunkKey(key string) (chunkName, error) {
+	parts := strings.Split(strings.TrimPrefix(key, keyMembers), "/")
+	if len(parts) != 4 {
+		return chunkName{}, badKey(key)
+	}
+	g, err := identity.ParseGroupID(parts[0])
+	gen, err2 := strconv.ParseUint(parts[2], 10, 32)
+	b, err3 := strconv.ParseUint(parts[3], 16, 32)
+	if err != nil || err2 != nil || err3 != nil {
+		return chunkName{}, badKey(key)
+	}
+	return chunkName{g, identity.SourceID(parts[1]), uint32(gen), uint32(b)}, nil
+}
+
+func badKey(key string) error {
+	return fault.New(fault.Invalid, "bad_stored_key", "the store holds a key that this version does not understand: %s", key)
+}

@@ -1,0 +1,76 @@
+package state
+
+import (
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/store"
+)
+
+// SourceState is where a pulled source stands. The run that writes it is its only
+// writer, but for Approval, which an administrator sets.
+type SourceState struct {
+	V int `json:"v"`
+	// Cursor is where the next read may continue.
+	Cursor identity.Cursor `json:"cursor,omitzero"`
+	// Config is the hash of the configuration that the cursor was made under.
+	Config string `json:"config,omitzero"`
+	// LastRun is the last run that ended, LastProven the end of the last read that
+	// was proven complete and applied.
+	LastRun    string    `json:"run,omitzero"`
+	LastProven time.Time `json:"proven,omitzero"`
+	// LastSlot is the scheduled instant that was last served.
+	LastSlot time.Time `json:"slot,omitzero"`
+	// Unchanged counts the runs since LastRun that changed nothing.
+	Unchanged int `json:"same,omitzero"`
+	// Held is the plan that waits for approval.
+	Held *HeldPlan `json:"held,omitzero"`
+	// Approval lets the next run apply what it covers.
+	Approval *Approval      `json:"ok,omitzero"`
+	Unknown  jsontext.Value `json:",unknown"`
+
+	rev store.Revision
+}
+
+// Rev returns the revision at which the state was last written; 0: never.
+func (s SourceState) Rev() store.Revision { return s.rev }
+
+// HeldPlan is the short form of a plan that is held.
+type HeldPlan struct {
+	Digest  string    `json:"digest"`
+	Run     string    `json:"run"`
+	At      time.Time `json:"at"`
+	Reasons []string  `json:"reasons"`
+	Parts   int       `json:"parts"` // of the stored plan
+}
+
+// Approval is a person's word that a held plan may be applied.
+type Approval struct {
+	Digest  string    `json:"digest"`
+	By      string    `json:"by"`
+	At      time.Time `json:"at"`
+	Expires time.Time `json:"until"`
+}
+
+// Token is a credential as it is stored: by its hash.
+type Token struct {
+	V       int             `json:"v"`
+	ID      string          `json:"-"` // public
+	Hash    string          `json:"hash"`
+	User    identity.UserID `json:"user,omitzero"` // whose it is; zero for the bootstrap token
+	Name    string          `json:"name,omitzero"`
+	By      string          `json:"by"`
+	Created time.Time       `json:"made"`
+	Expires time.Time       `json:"exp,omitzero"`
+	Unknown jsontext.Value  `json:",unknown"`
+
+	rev store.Revision
+}
+
+// Source returns where a source stands; the zero value for one that never ran.
+func (s *Snapshot) Source(id identity.SourceID) SourceState { return s.sources[id] }
+
+// Token returns a token by its public id.
+func (s *Snapshot) Token(id string) (Token, bool) { return s.tokens.Get(id) }

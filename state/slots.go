@@ -1,0 +1,222 @@
+package state
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/store"
+)
+
+// A slot is what the view keeps of one object. Slots are values in a persistent
+// vector; their index is the object's handle, which means something only within one
+// view. The stored bytes are kept as they are and decoded when somebody asks.
+
+// userSlot is a user. One that is only mentioned, by a membership or a layer that
+// came first, has an id and no value.
+type userSlot struct {
+	id       identity.UserID
+	raw      string
+	key      identity.Key
+	name     string
+	source   identity.SourceID
+	off      identity.Reason // why the source keeps him out
+	groups   []uint32        // present groups that he is directly in, sorted
+	rev      store.Revision
+	hash     uint64
+	expires  int64 // Unix seconds; 0: never
+	missing  bool
+	disabled bool // locally
+}
+
+func (u *userSlot) exists() bool { return u.raw != "" }
+
+// status is why the user is inactive, the clock left out.
+func (u *userSlot) status() identity.Reason {
+	switch {
+	case u.disabled:
+		return identity.ReasonLocal
+	case u.missing:
+		return identity.ReasonMissing
+	}
+	return u.off
+}
+
+// groupSlot is a group, with its members by who put them there.
+type groupSlot struct {
+	id      identity.GroupID
+	raw     string
+	key     identity.Key
+	name    string
+	source  identity.SourceID
+	rev     store.Revision
+	hash    uint64
+	missing bool
+	parents []uint32 // present groups that it is directly in, sorted
+	own     memberSet
+	local   memberSet
+}
+
+func (g *groupSlot) exists() bool  { return g.raw != "" }
+func (g *groupSlot) present() bool { return g.raw != "" && !g.missing }
+
+// has reports whether the reference is a member by anyone's word.
+func (g *groupSlot) has(r ref) bool { return g.own.has(r) || g.local.has(r) }
+
+// refs yields every member once.
+func (g *groupSlot) refs(yield func(ref) bool) {
+	for _, c := range g.own.chunks {
+		for _, r := range c.refs {
+			if !yield(r) {
+				return
+			}
+		}
+	}
+	for _, c := range g.local.chunks {
+		for _, r := range c.refs {
+			if !g.own.has(r) && !yield(r) {
+				return
+			}
+		}
+	}
+}
+
+// sortedRefs returns every member once, in order.
+func (g *groupSlot) sortedRefs() []ref {
+	refs := make([]ref, 0, g.own.len()+g.local.len())
+	for _, set := range []*memberSet{&g.own, &g.local} {
+		for i := range set.chunks {
+			refs = append(refs, set.chunks[i].refs...)
+		}
+	}
+	slices.Sort(refs)
+	return slices.Compact(refs)
+}
+
+// ref is the handle of a member: that of a user doubled, that of a group doubled
+// plus one.
+type ref uint32
+
+func userRef(h uint32) ref  { return ref(h << 1) }
+func groupRef(h uint32) ref { return ref(h<<1 | 1) }
+
+func (r ref) handle() uint32 { return uint32(r >> 1) }
+func (r ref) isGroup() bool  { return r&1 == 1 }
+
+// memberSet holds the members that one origin put into a group.
+type memberSet struct {
+	generation
+	chunks []chunk // by bucket
+}
+
+// chunk is one stored chunk. It is replaced, never changed.
+type chunk struct {
+	refs []ref // sorted
+	rev  store.Revision
+}
+
+func (s *memberSet) has(r ref) bool {
+	for i := range s.chunks {
+		if _, ok := slices.BinarySearch(s.chunks[i].refs, r); ok {
+			return true
+		}
+	}
+	return false
+}
+
+// equal reports whether two sets are the same version. It compares no members.
+func (s *memberSet) equal(o *memberSet) bool {
+	return s.generation == o.generation && len(s.chunks) == len(o.chunks) &&
+		(len(s.chunks) == 0 || &s.chunks[0] == &o.chunks[0])
+}
+
+func (s *memberSet) len() int {
+	n := 0
+	for i := range s.chunks {
+		n += len(s.chunks[i].refs)
+	}
+	return n
+}
+
+// with returns the set with one chunk replaced, and leaves s as it is.
+func (s memberSet) with(bucket uint32, c chunk) memberSet {
+	n := make([]chunk, max(int(s.Buckets), int(bucket)+1))
+	copy(n, s.chunks)
+	n[bucket] = c
+	s.chunks = n
+	return s
+}
+
+// insertHandle returns sorted with h in it. It may reuse the space behind sorted,
+// which is safe because only the newest version of a list is ever extended.
+func insertHandle(sorted []uint32, h uint32) []uint32 {
+	if n := len(sorted); n == 0 || sorted[n-1] < h {
+		return append(sorted, h)
+	}
+	at, found := slices.BinarySearch(sorted, h)
+	if found {
+		return sorted
+	}
+	n := make([]uint32, 0, len(sorted)+1)
+	n = append(n, sorted[:at]...)
+	n = append(n, h)
+	return append(n, sorted[at:]...)
+}
+
+// removeHandle returns a list without h and leaves sorted as it is.
+func removeHandle(sorted []uint32, h uint32) []uint32 {
+	at, found := slices.BinarySearch(sorted, h)
+	if !found {
+		return sorted
+	}
+	n := make([]uint32, 0, len(sorted)-1)
+	n = append(n, sorted[:at]...)
+	return append(n, sorted[at+1:]...)
+}
+
+// objectHead is the part of a stored object that the view looks at.
+type objectHead struct {
+	V        int               `json:"v"`
+	Source   identity.SourceID `json:"src"`
+	Key      identity.Key      `json:"key"`
+	Name     string            `json:"name"`
+	Hash     hash64            `json:"hash"`
+	Disabled identity.Reason   `json:"off"`
+	Expires  time.Time         `json:"exp"`
+	Missing  time.Time         `json:"gone"`
+	Members  generation        `json:"mem"`
+}
+
+// alias returns s as a part of raw where raw contains it, so that both share memory.
+func alias(raw, s string) string {
+	if at := strings.Index(raw, s); at >= 0 {
+		return raw[at : at+len(s)]
+	}
+	return s
+}
+
+// intern returns one shared string for each of a few values.
+func intern[S ~string](known map[S]S, s S) S {
+	if k, ok := known[s]; ok {
+		return k
+	}
+	known[s] = s
+	return s
+}
+
+// diffRefs walks two sorted lists and calls back for what is only in one of them.
+func diffRefs(before, after []ref, gone, come func(ref)) {
+	for i, j := 0, 0; i < len(before) || j < len(after); {
+		switch {
+		case j == len(after) || i < len(before) && before[i] < after[j]:
+			gone(before[i])
+			i++
+		case i == len(before) || before[i] > after[j]:
+			come(after[j])
+			j++
+		default:
+			i, j = i+1, j+1
+		}
+	}
+}

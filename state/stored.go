@@ -1,0 +1,215 @@
+package state
+
+import (
+	"fmt"
+	"math/bits"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/rollcall-id/rollcall/fault"
+	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/permissions"
+)
+
+// format is the version of the stored shapes. A store with a larger number was
+// written by a newer Rollcall and is refused.
+const format = 1
+
+// maxObject is the size of the largest object that is stored, in bytes.
+const maxObject = 256 << 10
+
+// The structs below are what the store holds: twins of the model that change only
+// together with format, or by adding fields. Fields that this version does not know
+// are kept when it rewrites a value.
+
+// storedObject is the value of a user or a group. The order of its fields is that
+// in which they are written; the first ones are those that the view looks at.
+type storedObject struct {
+	V        int                 `json:"v"`
+	Source   identity.SourceID   `json:"src"`
+	Key      identity.Key        `json:"key"`
+	Name     string              `json:"name"`
+	Hash     hash64              `json:"hash,omitzero"`
+	Disabled identity.Reason     `json:"off,omitzero"`
+	Expires  time.Time           `json:"exp,omitzero"`
+	Missing  time.Time           `json:"gone,omitzero"`
+	Members  generation          `json:"mem,omitzero"` // groups only
+	Created  time.Time           `json:"made,omitzero"`
+	DN       string              `json:"dn,omitzero"`
+	Profile  map[string]string   `json:"prof,omitempty"`
+	Attrs    identity.Attributes `json:"attr,omitempty"`
+	Loose    []string            `json:"loose,omitempty"` // members that nobody answers to
+	Unknown  jsontext.Value      `json:",unknown"`
+}
+
+// generation says where the members of a group lie: in Buckets chunks of
+// generation Gen. Without buckets there are none.
+type generation struct {
+	Gen     uint32 `json:"gen"`
+	Buckets uint32 `json:"n"`
+}
+
+// storedLocal is the local layer of a user or a group.
+type storedLocal struct {
+	V       int                 `json:"v"`
+	Off     *storedDisabled     `json:"off,omitzero"`
+	Attrs   identity.Attributes `json:"attr,omitempty"`
+	Members generation          `json:"mem,omitzero"`
+	Unknown jsontext.Value      `json:",unknown"`
+}
+
+type storedDisabled struct {
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
+	Reason string    `json:"why,omitzero"`
+}
+
+type storedGrant struct {
+	V       int             `json:"v"`
+	ID      string          `json:"id"`
+	By      string          `json:"by"`
+	At      time.Time       `json:"at"`
+	Reason  string          `json:"why,omitzero"`
+	Expires time.Time       `json:"exp,omitzero"`
+	Origin  identity.Origin `json:"from"`
+	Unknown jsontext.Value  `json:",unknown"`
+}
+
+type storedCustom struct {
+	V           int            `json:"v"`
+	Description string         `json:"text,omitzero"`
+	By          string         `json:"by"`
+	At          time.Time      `json:"at"`
+	Unknown     jsontext.Value `json:",unknown"`
+}
+
+// hash64 is a hash, stored as 16 hexadecimal digits: numbers beyond 2^53 do not
+// survive every JSON reader.
+type hash64 uint64
+
+func (h hash64) IsZero() bool { return h == 0 }
+
+func (h hash64) MarshalText() ([]byte, error) { return fmt.Appendf(nil, "%016x", uint64(h)), nil }
+
+func (h *hash64) UnmarshalText(b []byte) error {
+	n, err := strconv.ParseUint(string(b), 16, 64)
+	*h = hash64(n)
+	return err
+}
+
+// encode writes a stored shape. Maps are written in key order, so that equal values
+// have equal bytes.
+func encode(v any) ([]byte, error) {
+	b, err := json.Marshal(v, json.Deterministic(true))
+	if err != nil {
+		return nil, fmt.Errorf("encode %T: %w", v, err)
+	}
+	if len(b) > maxObject {
+		return nil, fault.New(fault.Invalid, "too_large", "an object of %d bytes is over the limit of %d bytes", len(b), maxObject)
+	}
+	return b, nil
+}
+
+func decode(key string, b []byte, into any) error {
+	if err := json.Unmarshal(b, into); err != nil {
+		return fault.New(fault.Invalid, "bad_stored_value", "the store holds under %s what this version does not understand: %w", key, err)
+	}
+	return nil
+}
+
+// put copies a record over what is stored and leaves the rest as it is.
+func (o *storedObject) put(r *identity.Record) {
+	o.V, o.Source, o.Key, o.Name, o.Hash = format, r.Source, r.Key, r.Name, hash64(r.Hash)
+	o.Disabled, o.Expires, o.DN = r.Disabled, r.Expires.UTC(), r.DN
+	o.Profile, o.Attrs, o.Loose = r.Profile, r.Attributes, r.Unresolved
+}
+
+func (o *storedObject) record() identity.Record {
+	return identity.Record{
+		Source: o.Source, Key: o.Key, Name: o.Name, DN: o.DN, Profile: o.Profile, Attributes: o.Attrs,
+		Disabled: o.Disabled, Expires: o.Expires, Hash: uint64(o.Hash), Unresolved: o.Loose,
+	}
+}
+
+func (l *storedLocal) layer() identity.LocalLayer {
+	n := identity.LocalLayer{Attributes: l.Attrs}
+	if l.Off != nil {
+		n.Disabled = &identity.Disabled{By: l.Off.By, At: l.Off.At, Reason: l.Off.Reason}
+	}
+	return n
+}
+
+func (g *storedGrant) grant(m identity.Member, p permissions.Permission) permissions.Grant {
+	return permissions.Grant{
+		ID: permissions.GrantID(g.ID), Permission: p, Subject: m, By: g.By, At: g.At,
+		Reason: g.Reason, Expires: g.Expires, Origin: g.Origin,
+	}
+}
+
+// chunkTarget is the number of members that a chunk is meant to hold. Adding one
+// member rewrites one chunk of about 5 kB.
+const chunkTarget = 128
+
+// bucketsFor returns the number of chunks for n members: a power of two.
+func bucketsFor(n int) uint32 {
+	if n <= chunkTarget {
+		return 1
+	}
+	return 1 << bits.Len(uint((n-1)/chunkTarget))
+}
+
+// crowded reports whether n members have outgrown, or shrunk far below, their chunks.
+func (g generation) crowded(n int) bool {
+	mean := n / int(max(g.Buckets, 1))
+	return mean > 2*chunkTarget || g.Buckets > 1 && mean < chunkTarget/4
+}
+
+// bucket returns the chunk of a member. The hash is part of the stored format.
+func (g generation) bucket(m identity.Member) uint32 {
+	b := m.Bytes()
+	return uint32(xxhash.Sum64(b[:])) & (g.Buckets - 1)
+}
+
+// encodeChunk writes a chunk: a JSON array of member texts, sorted.
+func encodeChunk(members []identity.Member) ([]byte, error) {
+	slices.SortFunc(members, identity.Member.Compare)
+	b := make([]byte, 0, 2+40*len(members))
+	b = append(b, '[')
+	for i, m := range members {
+		if i > 0 {
+			b = append(b, ',')
+		}
+		b = append(b, '"')
+		b, _ = m.AppendText(b) // cannot fail
+		b = append(b, '"')
+	}
+	return append(b, ']'), nil
+}
+
+// decodeChunk reads what encodeChunk wrote, and any other JSON array of members.
+func decodeChunk(key string, b []byte) ([]identity.Member, error) {
+	members := make([]identity.Member, 0, (len(b)+39)/40)
+	if len(b) >= 2 && (len(b)-1)%40 == 0 || len(b) == 2 { // the form that encodeChunk writes
+		if fast, ok := decodeChunkFast(b, members); ok {
+			return fast, nil
+		}
+	}
+	err := decode(key, b, &members)
+	return members, err
+}
+
+func decodeChunkFast(b []byte, members []identity.Member) ([]identity.Member, bool) {
+	for at := 1; at+39 < len(b); at += 40 {
+		var m identity.Member
+		if b[at] != '"' || b[at+38] != '"' || m.UnmarshalText(b[at+1:at+38]) != nil {
+			return nil, false
+		}
+		members = append(members, m)
+	}
+	return members, b[0] == '[' && b[len(b)-1] == ']'
+}

@@ -1,0 +1,174 @@
+package state
+
+import (
+	"slices"
+	"time"
+
+	"github.com/google/uuid"
+
+	"github.com/rollcall-id/rollcall/audit"
+	"github.com/rollcall-id/rollcall/fault"
+	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/store"
+)
+
+// Change is one thing to be changed, as a value. The changes of one Commit happen
+// together or not at all.
+type Change interface {
+	build(t *txn) error
+}
+
+// txn collects what a few changes do: conditions, writes and audit events. A later
+// change sees what an earlier one of the same transaction wrote.
+type txn struct {
+	snap  *Snapshot
+	now   time.Time
+	by    audit.Actor
+	conds []store.Cond
+	ops   []store.Op
+	at    map[string]int // key to its place in ops
+	log   []audit.Event
+}
+
+func newTxn(s *Snapshot, by audit.Actor, now time.Time) *txn {
+	return &txn{snap: s, by: by, now: now.UTC().Truncate(time.Millisecond), at: map[string]int{}}
+}
+
+// base records that the transaction rests on key being as last written at rev.
+func (t *txn) base(key string, rev store.Revision) {
+	if _, written := t.at[key]; written {
+		return
+	}
+	c := store.At(key, rev)
+	if !slices.Contains(t.conds, c) {
+		t.conds = append(t.conds, c)
+	}
+}
+
+func (t *txn) write(op store.Op) {
+	if i, ok := t.at[op.Key]; ok {
+		t.ops[i] = op
+		return
+	}
+	t.at[op.Key] = len(t.ops)
+	t.ops = append(t.ops, op)
+}
+
+func (t *txn) put(key string, v any) error {
+	b, err := encode(v)
+	if err == nil {
+		t.write(store.Put(key, b))
+	}
+	return err
+}
+
+// pending returns what the transaction already writes under key.
+func (t *txn) pending(key string) ([]byte, bool) {
+	i, ok := t.at[key]
+	if !ok || t.ops[i].Kind != store.OpPut {
+		return nil, false
+	}
+	return t.ops[i].Value, true
+}
+
+func (t *txn) event(e audit.Event) { t.log = append(t.log, e) }
+
+// object reads a user or group to be rewritten, and makes the transaction rest on
+// what was read.
+func (t *txn) object(key string, m identity.Member) (*storedObject, error) {
+	raw, rev := t.snap.raw(m)
+	if b, ok := t.pending(key); ok {
+		raw = string(b)
+	}
+	if raw == "" {
+		return nil, fault.New(fault.NotFound, "not_found", "there is no %s", m)
+	}
+	var o storedObject
+	if err := decode(key, []byte(raw), &o); err != nil {
+		return nil, err
+	}
+	t.base(key, rev)
+	return &o, nil
+}
+
+// layer reads the local layer of a user or group, as object does. There always is
+// one; it may say nothing.
+func (t *txn) layer(m identity.Member) (*storedLocal, error) {
+	key := localKey(m)
+	v, _ := t.snap.locals.Get(m)
+	if b, ok := t.pending(key); ok {
+		v.raw = string(b)
+	}
+	l := storedLocal{V: format}
+	if v.raw != "" {
+		if err := decode(key, []byte(v.raw), &l); err != nil {
+			return nil, err
+		}
+	}
+	t.base(key, v.rev)
+	return &l, nil
+}
+
+// raw returns the stored bytes of a user or group and their revision.
+func (s *Snapshot) raw(m identity.Member) (string, store.Revision) {
+	r, ok := s.ref(m)
+	switch {
+	case !ok:
+		return "", 0
+	case r.isGroup():
+		g := s.groups.Ref(int(r.handle()))
+		return g.raw, g.rev
+	}
+	u := s.users.Ref(int(r.handle()))
+	return u.raw, u.rev
+}
+
+// storedEntry is an audit entry as it is stored.
+type storedEntry struct {
+	V       int             `json:"v"`
+	At      time.Time       `json:"at"`
+	Kind    audit.ActorKind `json:"kind"`
+	Actor   string          `json:"actor"`
+	Name    string          `json:"name,omitzero"`
+	Request string          `json:"req,omitzero"`
+	Events  []storedEvent   `json:"do"`
+}
+
+type storedEvent struct {
+	Action  string         `json:"act"`
+	Target  string         `json:"on"`
+	Name    string         `json:"name,omitzero"`
+	Reason  string         `json:"why,omitzero"`
+	Changes []storedChange `json:"chg,omitempty"`
+}
+
+type storedChange struct {
+	Field  string   `json:"f"`
+	Before []string `json:"b,omitempty"`
+	After  []string `json:"a,omitempty"`
+}
+
+// finish returns the transaction with its audit entry, and the key of the entry: to
+// find out whether a transaction whose answer was lost was committed.
+func (t *txn) finish() (store.Txn, string, error) {
+	if len(t.log) == 0 {
+		return store.Txn{If: t.conds, Then: t.ops}, "", nil
+	}
+	key := keyAudit + uuid.Must(uuid.NewV7()).String()
+	e := storedEntry{
+		V: format, At: t.now, Kind: t.by.Kind, Actor: t.by.ID, Name: t.by.Name, Request: t.by.Request,
+		Events: make([]storedEvent, len(t.log)),
+	}
+	for i, ev := range t.log {
+		se := storedEvent{Action: ev.Action, Target: ev.Target, Name: ev.Name, Reason: ev.Reason}
+		for _, c := range ev.Changes {
+			se.Changes = append(se.Changes, storedChange(c))
+		}
+		e.Events[i] = se
+	}
+	b, err := encode(e)
+	if err != nil {
+		return store.Txn{}, "", err
+	}
+	return store.Txn{If: t.conds, Then: append(slices.Clip(t.ops), store.Put(key, b))}, key, nil
+}

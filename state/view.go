@@ -1,0 +1,149 @@
+package state
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/rollcall-id/rollcall/fault"
+	"github.com/rollcall-id/rollcall/store"
+)
+
+// View follows the store and keeps the newest Snapshot. Readers take it without
+// waiting and without a lock.
+type View struct {
+	store store.Store
+	log   *slog.Logger
+	now   func() time.Time
+
+	snap atomic.Pointer[Snapshot]
+
+	mu      sync.Mutex
+	changed chan struct{} // closed and replaced whenever snap is; guarded by mu
+	failed  error         // why the view will not move again; guarded by mu
+}
+
+func newView(s store.Store, log *slog.Logger, now func() time.Time) *View {
+	return &View{store: s, log: log, now: now, changed: make(chan struct{})}
+}
+
+// Now returns the newest snapshot. It never waits.
+func (v *View) Now() *Snapshot { return v.snap.Load() }
+
+// AtLeast returns a snapshot of the given revision or a newer one, waiting for it
+// until ctx ends: then, or when the view cannot go on, it is fault.Unavailable.
+func (v *View) AtLeast(ctx context.Context, rev store.Revision) (*Snapshot, error) {
+	for {
+		if s := v.snap.Load(); s.rev >= rev {
+			return s, nil
+		}
+		v.mu.Lock()
+		changed, failed := v.changed, v.failed
+		v.mu.Unlock()
+		if s := v.snap.Load(); s.rev >= rev {
+			return s, nil
+		}
+		if failed != nil {
+			return nil, fault.New(fault.Unavailable, "view_stopped", "the view of the store stopped: %w", failed)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return nil, fault.New(fault.Unavailable, "not_visible_yet", "revision %d is not visible yet: %w", rev, ctx.Err())
+		}
+	}
+}
+
+// Changed returns a channel that is closed when a snapshot newer than the one given
+// may be there.
+func (v *View) Changed() <-chan struct{} {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.changed
+}
+
+func (v *View) publish(s *Snapshot, failed error) {
+	if s != nil {
+		v.snap.Store(s)
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.failed = failed
+	close(v.changed)
+	v.changed = make(chan struct{})
+}
+
+// load reads everything under v/ at one revision. Members come before users in key
+// order, so they are put off until the users have their handles: handles are then in
+// the order of ids.
+func (v *View) load(ctx context.Context) (*editor, *Snapshot, error) {
+	e := newEditor()
+	records, rev, err := v.store.List(ctx, viewPrefix)
+	if err != nil {
+		return nil, nil, fmt.Errorf("read the roll: %w", err)
+	}
+	var chunks []store.Event
+	for r, err := range records {
+		if err != nil {
+			return nil, nil, fmt.Errorf("read the roll: %w", err)
+		}
+		ev := store.Event{Record: r}
+		if strings.HasPrefix(r.Key, keyMembers) || strings.HasPrefix(r.Key, keyLocal) {
+			chunks = append(chunks, ev)
+			continue
+		}
+		v.take(e, ev)
+	}
+	for _, ev := range chunks {
+		v.take(e, ev)
+	}
+	return e, e.publish(rev), nil
+}
+
+// take applies one event. What this version cannot read is said and left out: one
+// bad value must not keep a daemon from answering for all others.
+func (v *View) take(e *editor, ev store.Event) {
+	if err := e.apply(ev); err != nil {
+		v.log.Error("stored value left out", "key", ev.Record.Key, "rev", ev.Record.Rev, "err", err)
+	}
+}
+
+// follow applies what happens after the snapshot until ctx ends. When the history it
+// needs is gone it reads everything again.
+func (v *View) follow(ctx context.Context, e *editor) error {
+	rev := v.snap.Load().rev
+	for {
+		err := v.watch(ctx, e, &rev)
+		if !errors.Is(err, store.ErrCompacted) {
+			v.publish(nil, err)
+			return err
+		}
+		v.log.WarnContext(ctx, "view fell behind the store's history, reading again", "rev", rev)
+		next, snap, err := v.load(ctx)
+		if err != nil {
+			v.publish(nil, err)
+			return err
+		}
+		e, rev = next, snap.rev
+		v.publish(snap, nil)
+	}
+}
+
+func (v *View) watch(ctx context.Context, e *editor, rev *store.Revision) error {
+	for batch, err := range v.store.Watch(ctx, viewPrefix, *rev) {
+		if err != nil {
+			return err
+		}
+		for _, ev := range batch.Events {
+			v.take(e, ev)
+		}
+		*rev = batch.Rev
+		v.publish(e.publish(batch.Rev), nil)
+	}
+	return ctx.Err()
+}
