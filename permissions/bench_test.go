@@ -96,6 +96,17 @@ func BenchmarkEffective(b *testing.B) {
 	}
 }
 
+func BenchmarkExplain(b *testing.B) {
+	r, book := company()
+	now := time.Now()
+	b.ReportAllocs()
+	i := 0
+	for b.Loop() {
+		i++
+		book.Explain(r, Request{User: r.users[i*7919%benchUsers], Permission: Governance, Now: now})
+	}
+}
+
 // BenchmarkGrant is one new grant among 100,000, published at once.
 func BenchmarkGrant(b *testing.B) {
 	e := NewBook().Edit()

@@ -79,13 +79,12 @@ func (b *Book) Explain(m Members, r Request) Explanation {
 	if e.Status = who.Inactive(r.Now); ok && e.Status != identity.Active {
 		blocks = append(blocks, InactiveUser)
 	}
-	e.add(b, blocks, e.User, nil)
+	e.add(b.given(e.User, r.Permission), nil, blocks)
 	if ok {
 		for _, direct := range m.DirectGroups(who.Handle) {
-			e.add(b, blocks, groupRef(m, direct), hops(e.User, m, []uint32{direct}))
+			e.through(b, m, direct, direct, blocks)
 			for _, above := range m.Above(direct) {
-				chain := m.Via(direct, above)
-				e.add(b, blocks, groupRef(m, above), hops(e.User, m, chain))
+				e.through(b, m, direct, above, blocks)
 			}
 		}
 	}
@@ -111,12 +110,32 @@ func (e *Explanation) conclude(blocks []Denial) {
 	}
 }
 
-// add lists a path for every grant of the permission that the subject carries.
-func (e *Explanation) add(b *Book, blocks []Denial, subject Ref, hops []Step) {
-	for _, g := range b.Of(subject.Member) {
-		if g.Permission != e.Permission {
-			continue
-		}
+// given returns the grants of one permission to a user or group itself.
+func (b *Book) given(to Ref, p Permission) []*Grant {
+	of := b.Of(to.Member)
+	from := slices.IndexFunc(of, func(g *Grant) bool { return g.Permission == p })
+	if from < 0 {
+		return nil
+	}
+	n := slices.IndexFunc(of[from:], func(g *Grant) bool { return g.Permission != p })
+	if n < 0 {
+		return of[from:]
+	}
+	return of[from : from+n]
+}
+
+// through lists the paths to what one group carries, from a group that the user is
+// a direct member of. Most groups carry nothing, so the chain is asked for last.
+func (e *Explanation) through(b *Book, m Members, direct, group uint32, blocks []Denial) {
+	to := groupRef(m, group)
+	if gs := b.given(to, e.Permission); len(gs) > 0 {
+		e.add(gs, hops(e.User, m, m.Via(direct, group)), blocks)
+	}
+}
+
+// add lists a path for each of the grants at the end of the same hops.
+func (e *Explanation) add(gs []*Grant, hops []Step, blocks []Denial) {
+	for _, g := range gs {
 		p := Path{BlockedBy: slices.Clone(blocks), Steps: append(slices.Clone(hops), grantStep(g))}
 		if !g.Effective(e.At) {
 			p.BlockedBy = append(p.BlockedBy, ExpiredGrant)
