@@ -34,26 +34,27 @@ type Seen struct {
 type Skipped struct {
 	// Key is empty when not even that could be read, which takes the proof away:
 	// the entry might be any of those that seem to be gone.
-	Key    Key
-	Group  bool
-	DN     string
-	Reason string // in words an administrator understands
+	Key    Key    `json:"key,omitempty"`
+	Group  bool   `json:"group,omitzero"`
+	DN     string `json:"dn,omitempty"`
+	Reason string `json:"reason"` // in words an administrator understands
 }
 
 // Proof says whether the read can be trusted to have seen everything. The zero
 // value proves nothing.
 type Proof struct {
-	Users  bool // every user of the source was seen
-	Groups bool // every group of the source was seen, with its members
+	Users  bool `json:"users"`  // every user of the source was seen
+	Groups bool `json:"groups"` // every group of the source was seen, with its members
 	// Why says what is missing when either is false, and what the proof rests on
 	// when both are true.
-	Why string
+	Why string `json:"why,omitempty"`
 	// Pages and Entries count what the server sent.
-	Pages, Entries int
+	Pages   int `json:"pages,omitzero"`
+	Entries int `json:"entries,omitzero"`
 	// Verified counts the absent entries that were asked for one by one and were
 	// really gone.
-	Verified int
-	At       time.Time // when the read ended
+	Verified int       `json:"verified,omitzero"`
+	At       time.Time `json:"at,omitzero"` // when the read ended
 }
 
 // Cursor is where the next read may continue. It is opaque to everyone but the

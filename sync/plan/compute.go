@@ -47,8 +47,8 @@ func Compute(have Directory, seen *identity.Observation, policy Policy) (*Plan, 
 	p.compare(p.groups, have.Groups())
 	p.emit(p.groups)
 	p.members()
-	p.deactivate(p.users, p.plan.Proof.Users, "users")
-	p.deactivate(p.groups, p.plan.Proof.Groups, "groups")
+	p.deactivate(p.users, p.plan.Proof.Users)
+	p.deactivate(p.groups, p.plan.Proof.Groups)
 	p.sort()
 	return p.plan, nil
 }
@@ -168,9 +168,6 @@ func sameEntry(a, b *identity.Seen) bool {
 func (p *planner) skip(s *side, at int, reason string) {
 	e := s.entry(at)
 	x := identity.Skipped{Key: e.Key, Group: s.kind == Group, Reason: reason}
-	if e.Record != nil && s.kind == User && reason == "it has no login name" {
-		x.DN = e.Record.DN
-	}
 	p.plan.Skipped = append(p.plan.Skipped, x)
 	s.skipped.add(e.Key)
 	s.fates[at] = unusable
@@ -374,12 +371,12 @@ func (p *planner) tell(kind Kind, before, after *identity.Record) {
 }
 
 // deactivate makes the steps for those who were not seen, or says why it does not.
-func (p *planner) deactivate(s *side, proven bool, plural string) {
+func (p *planner) deactivate(s *side, proven bool) {
 	if len(s.absent) == 0 {
 		return
 	}
 	if !proven {
-		p.withhold(len(s.absent), plural+" were not seen and are left as they are")
+		p.withhold(len(s.absent), s.kind.String())
 		return
 	}
 	op, counts := DeactivateUser, &p.plan.Counts.Users
@@ -394,7 +391,8 @@ func (p *planner) deactivate(s *side, proven bool, plural string) {
 
 func (p *planner) withhold(n int, what string) {
 	why := cmp.Or(p.plan.Proof.Why, "the read gave no proof that it saw everything")
-	p.plan.Withheld = append(p.plan.Withheld, fmt.Sprintf("%d %s: %s", n, what, why))
+	p.plan.Withheld = append(p.plan.Withheld,
+		fmt.Sprintf("%s not seen in this read, left unchanged: %s", count(n, what, what+"s"), why))
 }
 
 func (p *planner) sort() {

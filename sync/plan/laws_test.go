@@ -90,7 +90,9 @@ func drawSeen(t *rapid.T, of map[identity.Key]*object, k identity.Key) identity.
 	return identity.Seen{Key: k, Record: drawRecord(t, k)}
 }
 
-type fataler interface{ Fatalf(format string, args ...any) }
+type fataler interface {
+	Fatalf(format string, args ...any)
+}
 
 func mustCompute(t fataler, r *roll, o *identity.Observation) *plan.Plan {
 	p, err := plan.Compute(r, o, plan.Policy{})

@@ -24,14 +24,14 @@ func (p *planner) members() {
 		}
 	}
 	if m.withheld > 0 {
-		p.withhold(m.withheld, "memberships are not in the directory's groups any more and are left as they are")
+		p.withhold(m.withheld, "membership")
 	}
 	for _, why := range slices.Sorted(maps.Keys(m.partial)) {
 		names := m.partial[why]
 		slices.Sort(names)
 		p.plan.Withheld = append(p.plan.Withheld, fmt.Sprintf(
-			"the members of %d groups could not be read whole, none were removed from them: %s (%s)",
-			len(names), why, some(names)))
+			"the members of %s could not be read whole, so none were removed (%s): %s",
+			count(len(names), "group", "groups"), some(names), why))
 	}
 }
 
@@ -68,12 +68,13 @@ func (m *roster) compare(c candidate) {
 	} else {
 		known = m.load(c.known)
 	}
-	if m.groups.fates[c.key] == present {
-		m.plan.Counts.MembersKnown += known
-	}
+	m.plan.Counts.MembersKnown += known
 	m.matched = slices.Grow(m.matched[:0], known)[:known]
 	clear(m.matched)
 	step := Step{Op: ChangeMembers, Key: e.Key, Ref: c.known.Ref, Name: c.known.Name}
+	if m.groups.fates[c.key] == present {
+		step.MembersKnown = known
+	}
 	if e.Record != nil {
 		step.Name = e.Record.Name
 	}

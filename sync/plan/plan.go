@@ -110,6 +110,9 @@ type Step struct {
 	// Add and Remove are the members to put into and take out of a group, sorted.
 	Add    []MemberKey `json:"add,omitempty"`
 	Remove []MemberKey `json:"remove,omitempty"`
+	// MembersKnown is how many members the source had in the group before; zero for
+	// a group that was missing, whose members had nothing from it.
+	MembersKnown int `json:"membersKnown,omitzero"`
 }
 
 // compare orders steps as they are applied.
@@ -148,7 +151,7 @@ type Counts struct {
 	Members      Tally `json:"members"`
 	UsersKnown   int   `json:"usersKnown"` // present before the run, not missing
 	GroupsKnown  int   `json:"groupsKnown"`
-	MembersKnown int   `json:"membersKnown"` // memberships that the source holds in present groups
+	MembersKnown int   `json:"membersKnown"` // memberships of the source before the run, in groups that are not missing after it
 	UsersMissing int   `json:"usersMissing"` // missing before the run
 	UsersSeen    int   `json:"usersSeen"`    // entries of the observation, skipped ones included
 	GroupsSeen   int   `json:"groupsSeen"`

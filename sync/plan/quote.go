@@ -19,3 +19,13 @@ func quote(s string) string {
 	}
 	return strconv.Quote(s)
 }
+
+// printable replaces what would not print. Reasons and proofs quote servers.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, s)
+}
