@@ -27,7 +27,7 @@ const maxInFlight = 16
 type conn struct {
 	server *Server
 	number int
-	ctx    context.Context //nolint:containedctx // it is the connection's life, which every search hangs on
+	ctx    context.Context // ends with the connection
 	cancel context.CancelFunc
 
 	// Used by the reader alone.
@@ -312,7 +312,7 @@ func (c *conn) abandon(body []byte) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if stop, ok := c.running[int32(id)]; ok { //nolint:gosec // G115: a number out of range names no search
+	if stop, ok := c.running[int32(id)]; ok { // a number out of range names no search
 		stop()
 	}
 }
@@ -322,7 +322,7 @@ func (c *conn) modify(m message) error {
 	if err := c.mayUse(); err != nil {
 		return err
 	}
-	if !c.server.o.Writable || c.bound == "" {
+	if writer, err := parseDN(c.bound); err != nil || !c.server.writers[writer.folded] {
 		return failf(InsufficientAccess, "no write access")
 	}
 	d := c.server.o.Directory

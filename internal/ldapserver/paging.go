@@ -56,7 +56,7 @@ type pagedSearch struct {
 // the control.
 func (c *conn) resume(r *pageRequest) (*pagedSearch, error) {
 	if r == nil {
-		return nil, nil //nolint:nilnil // no paging is no error
+		return nil, nil
 	}
 	if r.cookie == "" {
 		return &pagedSearch{number: 1}, nil

@@ -22,7 +22,7 @@ const flushBytes = 64 << 10
 // answer is one search on its way out.
 type answer struct {
 	c      *conn
-	ctx    context.Context //nolint:containedctx // the search's own life, ended by abandon
+	ctx    context.Context // ends with the connection, or when the client abandons the search
 	id     int32
 	query  searchRequest
 	pick   selection

@@ -46,8 +46,8 @@ type Options struct {
 	Anonymous bool
 	// External maps a verified client certificate to the name it binds as.
 	External func(*x509.Certificate) (name string, ok bool)
-	// Writable lets those who have bound write over the wire.
-	Writable bool
+	// Writers are the names that may write over the wire.
+	Writers []string
 
 	// SizeLimit ends an answer after so many entries, over all pages, with
 	// SizeLimitExceeded, as OpenLDAP's hard limit does. 0 is none.
@@ -75,6 +75,7 @@ type Server struct {
 	log      *slog.Logger
 	listener net.Listener
 	accounts map[string]string // by folded name
+	writers  map[string]bool   // by folded name
 	searches atomic.Int64
 	running  sync.WaitGroup
 
@@ -93,9 +94,16 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if (o.LDAPS || o.RequireTLS) && o.TLS == nil {
 		return nil, errors.New("ldapserver: Options.LDAPS and RequireTLS need Options.TLS")
 	}
-	s := &Server{o: o, log: o.Log, accounts: map[string]string{}, conns: map[*conn]struct{}{}}
+	s := &Server{o: o, log: o.Log, accounts: map[string]string{}, writers: map[string]bool{}, conns: map[*conn]struct{}{}}
 	if s.log == nil {
 		s.log = slog.New(slog.DiscardHandler)
+	}
+	for _, name := range o.Writers {
+		parsed, err := parseDN(name)
+		if err != nil {
+			return nil, fmt.Errorf("ldapserver: writer: %w", err)
+		}
+		s.writers[parsed.folded] = true
 	}
 	for name, password := range o.Accounts {
 		parsed, err := parseDN(name)
