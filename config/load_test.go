@@ -201,6 +201,55 @@ func TestProblemsWithoutADocument(t *testing.T) {
 	}
 }
 
+func TestProblemsKnowTheirLines(t *testing.T) {
+	const file = `listen: a
+store:
+  labels:
+    a.b: x
+    "q\"]": y
+sources:
+  - name: a
+    urls:
+      - one
+      - two
+`
+	name := filepath.Join(t.TempDir(), "f.yaml")
+	if err := os.WriteFile(name, []byte(file), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	d, err := config.Load(name, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		path string
+		line int
+	}{
+		{"", 1},
+		{"listen", 1},
+		{`store.labels["a.b"]`, 4},
+		{`store.labels["q\"]"]`, 5},
+		{"store.labels.none", 3},
+		{"sources[0]", 7},
+		{"sources[0].urls", 8},
+		{"sources[0].urls[1]", 10},
+		{"sources[0].urls[7]", 8},
+		{"sources[x", 6},
+		{"sources[0].urls[1].deeper", 10},
+		{"none.of.this", 1},
+	} {
+		p := d.Problems()
+		p.Add(tc.path, "is wrong")
+		e, ok := errors.AsType[*config.Error](p.Err())
+		if !ok || e.Problems[0].Line != tc.line || e.Problems[0].File != d.Name() {
+			t.Errorf("Add(%q) = %v, want line %d", tc.path, p.Err(), tc.line)
+		}
+	}
+	if d.Len("sources") != 1 || d.Len("store") != 0 || d.Len("none") != 0 {
+		t.Error("Len is wrong")
+	}
+}
+
 // FuzzLoad looks for input that panics, hangs, or is refused without a problem.
 func FuzzLoad(f *testing.F) {
 	files, err := filepath.Glob("testdata/*/*.yaml")

@@ -47,6 +47,13 @@ func TestASecretDoesNotPrint(t *testing.T) {
 			t.Errorf("the secret appears as %s in:\n%s", leak, out.String())
 		}
 	}
+	b, err := s.MarshalText()
+	y, errY := s.MarshalYAML()
+	for _, printed := range []any{s.String(), s.GoString(), string(b), y, s.LogValue().String()} {
+		if printed != "[redacted]" || err != nil || errY != nil {
+			t.Errorf("printed as %v, want [redacted]", printed)
+		}
+	}
 	if s.Reveal() != text || s.IsZero() || !s.Equal(config.NewSecret(text)) || s.Equal(config.Secret{}) {
 		t.Error("Reveal, IsZero or Equal is wrong about a secret")
 	}

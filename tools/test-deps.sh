@@ -5,7 +5,7 @@
 # Run by "make test"; safe to run again.
 set -eu
 
-packages="slapd ldap-utils samba samba-ad-dc samba-dsdb-modules winbind ldb-tools gcc libc6-dev"
+packages="slapd ldap-utils samba samba-ad-dc samba-ad-provision samba-dsdb-modules winbind ldb-tools gcc libc6-dev"
 
 # missing prints what cannot be found. Servers live in sbin, which is not in every PATH.
 missing() {
@@ -13,6 +13,11 @@ missing() {
 	for program in slapd slapadd ldapsearch ldapmodify samba samba-tool ldbmodify cc; do
 		command -v "$program" >/dev/null 2>&1 || printf '%s ' "$program"
 	done
+	# What a new domain is made of is a package of its own on Debian.
+	for dir in /usr/share/samba/setup /usr/local/samba/share/setup /usr/local/share/samba/setup; do
+		[ ! -e "$dir/provision.ldif" ] || return 0
+	done
+	printf 'provision.ldif '
 }
 
 wanted=$(missing)
@@ -20,7 +25,7 @@ wanted=$(missing)
 
 if ! command -v apt-get >/dev/null 2>&1; then
 	cat >&2 <<-EOT
-	The tests start real directory servers, and these programs are missing: $wanted
+	The tests start real directory servers, and this is missing: $wanted
 	Install OpenLDAP's server and clients, Samba with its AD DC, ldb's tools and a C compiler:
 	  Fedora, RHEL   openldap-servers openldap-clients samba-dc ldb-tools gcc
 	  openSUSE       openldap2 openldap2-client samba-ad-dc ldb-tools gcc
@@ -34,7 +39,7 @@ fi
 sudo=
 if [ "$(id -u)" != 0 ]; then
 	if ! command -v sudo >/dev/null 2>&1 || ! sudo -n true 2>/dev/null; then
-		echo "These programs are missing: $wanted" >&2
+		echo "The tests start real directory servers, and this is missing: $wanted" >&2
 		echo "As root: apt-get update && apt-get install $packages" >&2
 		exit 1
 	fi
