@@ -2,173 +2,290 @@ package identity
 
 import "slices"
 
-// Closure is the nesting of groups, closed: what lies above each group through any
-// number of steps. Groups are numbers below the n that it was made for. Cycles are
-// data: the groups of a cycle lie above each other.
+// Closure knows, for each of the groups 0 to n-1, the groups that contain it
+// through any number of nestings. Groups that contain each other are data: each of
+// them is above the others.
+//
+// All sets lie in one array, and groups below the same groups share theirs, so that
+// the closure is no work for the garbage collector. The sets of nearly all rolls
+// are far smaller than their memberships. Where they are not, as in a chain of
+// 50,000 groups, which has 1.25 billion pairs, the sets beyond a fixed budget are
+// not kept but found by a walk each time they are asked for.
 type Closure struct {
-	above  [][]uint32
-	cycles [][]uint32
+	parents func(uint32) []uint32
+	above   []span   // by group
+	sets    []uint32 // sorted runs
+	cycles  [][]uint32
 }
 
-// Close computes the closure in one pass. parents returns the groups that a group
-// is directly in; it is called once for each group below n.
+// span is a run of Closure.sets.
+type span struct{ from, n uint32 }
+
+// walked marks a set that is not kept.
+var walked = span{n: ^uint32(0)}
+
+// closureBudget is how many numbers a closure keeps: 64 MiB.
+const closureBudget = 16 << 20
+
+// Close closes the nesting of n groups in one pass (Tarjan's strongly connected
+// components, without recursion). Parents returns the groups that contain a group
+// directly; it must go on to give the same answers as long as the closure is used,
+// and its slices are not changed. Handles of n and more are left out.
 func Close(n int, parents func(group uint32) []uint32) *Closure {
-	w := &closing{
-		c: &Closure{above: make([][]uint32, n)}, parents: parents,
-		index: make([]uint32, n), low: make([]uint32, n), comp: make([]int32, n), edges: make([][]uint32, n),
-	}
-	for i := range w.comp {
-		w.comp[i] = -1
+	return closeWithin(n, parents, closureBudget)
+}
+
+func closeWithin(n int, parents func(uint32) []uint32, budget int) *Closure {
+	c := &Closure{parents: parents, above: make([]span, n)}
+	b := &closing{
+		c: c, budget: budget,
+		index: make([]uint32, n), low: make([]uint32, n), component: make([]uint32, n), mark: make([]uint32, n),
 	}
 	for g := range uint32(n) {
-		if w.index[g] == 0 {
-			w.visit(g)
+		if b.index[g] == 0 {
+			b.visit(g)
 		}
 	}
-	return w.c
+	c.sets = slices.Clip(c.sets)
+	slices.SortFunc(c.cycles, slices.Compare[[]uint32])
+	return c
 }
 
-// Above returns the groups above a group, sorted, itself left out. The slice is
-// shared and must not be changed. A group that the closure was not made for has none.
-func (c *Closure) Above(group uint32) []uint32 {
-	if int(group) >= len(c.above) {
+// Above returns the groups that contain g directly or through others, sorted, g
+// itself left out. The slice is read and not changed. A group that the closure was
+// not made for has none.
+func (c *Closure) Above(g uint32) []uint32 {
+	if int(g) >= len(c.above) {
 		return nil
 	}
-	return c.above[group]
+	s := c.above[g]
+	if s == walked {
+		return c.walk(g)
+	}
+	return c.sets[s.from : s.from+s.n : s.from+s.n]
 }
 
-// Cycles returns the sets of groups that contain each other, each sorted.
+// Cycles returns the sets of groups that contain each other, and the groups that
+// contain themselves, each sorted.
 func (c *Closure) Cycles() [][]uint32 { return c.cycles }
 
-// closing is Tarjan's algorithm for strongly connected components (1972), without
-// recursion: chains of groups may be as long as there are groups. A component is
-// complete only after everything above it, so its closure is a union of finished ones.
+// walk finds the set of one group without the help of those that are kept.
+func (c *Closure) walk(g uint32) []uint32 {
+	seen := make([]bool, len(c.above))
+	var found []uint32
+	for todo := []uint32{g}; len(todo) > 0; {
+		last := len(todo) - 1
+		at := todo[last]
+		todo = todo[:last]
+		for _, p := range c.parents(at) {
+			if int(p) < len(seen) && !seen[p] {
+				seen[p] = true
+				todo = append(todo, p)
+				if p != g {
+					found = append(found, p)
+				}
+			}
+		}
+	}
+	slices.Sort(found)
+	return found
+}
+
+// closing is the state of one run of Tarjan's algorithm. Components come out with
+// those that contain them first, so each finds the sets it needs ready.
 type closing struct {
 	c          *Closure
-	parents    func(uint32) []uint32
-	edges      [][]uint32
-	index, low []uint32 // 1-based order of discovery
-	comp       []int32  // component, or -1 while open
+	budget     int
+	index, low []uint32 // index is 0 for a group not yet visited
+	component  []uint32 // 0 until the group's component is complete
 	next       uint32
-	open       []uint32
-	comps      int32
+	open       []uint32 // groups whose component is not complete
+	frames     []frame
+	around     []span   // by component: its groups and all above them
+	mark       []uint32 // by group: the last set it was put into
+	marks      uint32
+	gathered   []uint32
 }
 
-// frame is a group being looked at and the next of its parents to follow.
+// frame is a group whose parents are being visited.
 type frame struct {
-	group uint32
-	next  int
+	group   uint32
+	parents []uint32
 }
 
-func (w *closing) visit(root uint32) {
-	stack := []frame{w.enter(root)}
-	for len(stack) > 0 {
-		f := &stack[len(stack)-1]
-		if f.next < len(w.edges[f.group]) {
-			p := w.edges[f.group][f.next]
-			f.next++
-			switch {
-			case w.index[p] == 0:
-				stack = append(stack, w.enter(p))
-			case w.comp[p] < 0:
-				w.low[f.group] = min(w.low[f.group], w.index[p])
-			}
+func (b *closing) visit(root uint32) {
+	b.enter(root)
+	for len(b.frames) > 0 {
+		f := &b.frames[len(b.frames)-1]
+		if len(f.parents) == 0 {
+			b.leave(f.group)
 			continue
 		}
-		g := f.group
-		stack = stack[:len(stack)-1]
-		if len(stack) > 0 {
-			below := stack[len(stack)-1].group
-			w.low[below] = min(w.low[below], w.low[g])
-		}
-		if w.low[g] == w.index[g] {
-			w.leave(g)
+		p := f.parents[0]
+		f.parents = f.parents[1:]
+		switch {
+		case int(p) >= len(b.index):
+		case b.index[p] == 0:
+			b.enter(p)
+		case b.component[p] == 0:
+			b.low[f.group] = min(b.low[f.group], b.index[p])
 		}
 	}
 }
 
-func (w *closing) enter(g uint32) frame {
-	w.next++
-	w.index[g], w.low[g] = w.next, w.next
-	w.open = append(w.open, g)
-	w.edges[g] = w.parents(g)
-	return frame{group: g}
+func (b *closing) enter(g uint32) {
+	b.next++
+	b.index[g], b.low[g] = b.next, b.next
+	b.open = append(b.open, g)
+	b.frames = append(b.frames, frame{g, b.c.parents(g)})
 }
 
-// leave completes the component whose first discovered group is g.
-func (w *closing) leave(g uint32) {
-	at := len(w.open) - 1
-	for w.open[at] != g {
-		at--
+// leave ends the visit of a group, and completes its component if it is the first
+// group of it.
+func (b *closing) leave(g uint32) {
+	b.frames = b.frames[:len(b.frames)-1]
+	if len(b.frames) > 0 {
+		below := b.frames[len(b.frames)-1].group
+		b.low[below] = min(b.low[below], b.low[g])
 	}
-	members := slices.Clone(w.open[at:])
-	w.open = w.open[:at]
-	for _, m := range members {
-		w.comp[m] = w.comps
-	}
-	w.comps++
-	above := w.unionAbove(members)
-	if len(members) == 1 {
-		w.c.above[g] = above
+	if b.low[g] != b.index[g] {
 		return
 	}
-	slices.Sort(members)
-	w.c.cycles = append(w.c.cycles, members)
-	all := append(slices.Clone(members), above...)
-	slices.Sort(all)
-	for _, m := range members {
-		w.c.above[m] = slices.DeleteFunc(slices.Clone(all), func(x uint32) bool { return x == m })
+	first := len(b.open) - 1
+	for b.open[first] != g {
+		first--
+	}
+	members := b.open[first:]
+	b.complete(members)
+	b.open = b.open[:first]
+}
+
+// complete fixes the sets of the groups of one component.
+func (b *closing) complete(members []uint32) {
+	b.around = append(b.around, walked)
+	number := uint32(len(b.around))
+	for _, g := range members {
+		b.component[g] = number
+	}
+	above := b.union(members, number)
+	if len(members) == 1 {
+		g := members[0]
+		if slices.Contains(b.c.parents(g), g) {
+			b.c.cycles = append(b.c.cycles, []uint32{g})
+		}
+		b.c.above[g] = above
+		b.around[number-1] = b.with(above, members)
+		return
+	}
+	cycle := slices.Clone(members)
+	slices.Sort(cycle)
+	b.c.cycles = append(b.c.cycles, cycle)
+	around := b.with(above, cycle)
+	b.around[number-1] = around
+	for _, g := range cycle {
+		b.c.above[g] = b.without(around, g)
 	}
 }
 
-// unionAbove returns what lies above a component, without the component.
-func (w *closing) unionAbove(members []uint32) []uint32 {
-	own := w.comp[members[0]]
-	var above []uint32
-	for _, m := range members {
-		for _, p := range w.edges[m] {
-			if w.comp[p] != own {
-				above = append(above, p)
-				above = append(above, w.c.above[p]...)
+// union gathers what is above a component: all parents outside it, and what is
+// above those. A set that one of the parents has already is shared.
+func (b *closing) union(members []uint32, number uint32) span {
+	b.marks++
+	b.gathered = b.gathered[:0]
+	shared, parts := span{}, 0
+	for _, g := range members {
+		for _, p := range b.c.parents(g) {
+			if int(p) >= len(b.index) || b.component[p] == number {
+				continue
 			}
+			around := b.around[b.component[p]-1]
+			if around == walked {
+				return walked
+			}
+			parts++
+			if around.n > shared.n {
+				shared = around
+			}
+			b.gather(b.set(around))
 		}
 	}
-	slices.Sort(above)
-	return slices.Clip(slices.Compact(above))
+	if parts == 0 || int(shared.n) == len(b.gathered) {
+		return shared
+	}
+	return b.keep(b.gathered)
 }
 
-// Via returns a shortest chain of groups from one to another, both included, each in
-// the next, or nil when there is none.
+func (b *closing) gather(set []uint32) {
+	for _, g := range set {
+		if b.mark[g] != b.marks {
+			b.mark[g] = b.marks
+			b.gathered = append(b.gathered, g)
+		}
+	}
+}
+
+func (b *closing) set(s span) []uint32 { return b.c.sets[s.from : s.from+s.n] }
+
+// with keeps the set and the given groups, none of which is in it.
+func (b *closing) with(s span, groups []uint32) span {
+	if s == walked {
+		return walked
+	}
+	b.gathered = append(append(b.gathered[:0], b.set(s)...), groups...)
+	return b.keep(b.gathered)
+}
+
+// without keeps the set less one group.
+func (b *closing) without(s span, g uint32) span {
+	if s == walked {
+		return walked
+	}
+	set := b.set(s)
+	at, _ := slices.BinarySearch(set, g)
+	b.gathered = append(append(b.gathered[:0], set[:at]...), set[at+1:]...)
+	return b.keep(b.gathered)
+}
+
+// keep sorts the set and puts it into the array, if the budget allows.
+func (b *closing) keep(set []uint32) span {
+	if len(b.c.sets)+len(set) > b.budget {
+		return walked
+	}
+	slices.Sort(set)
+	s := span{uint32(len(b.c.sets)), uint32(len(set))}
+	b.c.sets = append(b.c.sets, set...)
+	return s
+}
+
+// Via returns a shortest chain of groups from the first to the second, each
+// contained in the next, both included; nil when there is none. Of several it takes
+// the one that comes first in the order of the parents.
 func Via(from, to uint32, parents func(group uint32) []uint32) []uint32 {
 	if from == to {
 		return []uint32{from}
 	}
-	before := map[uint32]uint32{from: from}
-	for ring := []uint32{from}; len(ring) > 0; {
-		var next []uint32
-		for _, g := range ring {
-			for _, p := range parents(g) {
-				if _, seen := before[p]; seen {
-					continue
-				}
-				before[p] = g
-				if p == to {
-					return chain(before, from, to)
-				}
-				next = append(next, p)
+	came := map[uint32]uint32{from: from}
+	for queue := []uint32{from}; len(queue) > 0; queue = queue[1:] {
+		for _, p := range parents(queue[0]) {
+			if _, seen := came[p]; seen {
+				continue
 			}
+			came[p] = queue[0]
+			if p == to {
+				return chain(came, from, to)
+			}
+			queue = append(queue, p)
 		}
-		ring = next
 	}
 	return nil
 }
 
-func chain(before map[uint32]uint32, from, to uint32) []uint32 {
-	out := []uint32{to}
-	for g := to; g != from; {
-		g = before[g]
-		out = append(out, g)
+func chain(came map[uint32]uint32, from, to uint32) []uint32 {
+	via := []uint32{to}
+	for to != from {
+		to = came[to]
+		via = append(via, to)
 	}
-	slices.Reverse(out)
-	return out
+	slices.Reverse(via)
+	return via
 }
