@@ -1,0 +1,51 @@
+package access
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/rollcall-id/rollcall/audit"
+	"github.com/rollcall-id/rollcall/fault"
+	"github.com/rollcall-id/rollcall/identity"
+)
+
+// Caller is who makes a request: a person, known by an API key of his.
+type Caller struct {
+	User   identity.UserID
+	Name   string // the login name, as it is now
+	Source identity.SourceID
+	Kind   Kind
+	Token  string // public id of the credential
+}
+
+// Actor returns the caller as the audit log names him. request ties the entries of
+// one request together.
+func (c Caller) Actor(request string) audit.Actor {
+	return audit.Actor{Kind: audit.ActorUser, ID: c.User.String(), Name: c.Name, Request: request}
+}
+
+// maxHeader is far more than a credential has: longer headers are not looked at.
+const maxHeader = 512
+
+// FromHeader returns the credential of a request. It is fault.Unauthenticated when
+// there is none, when there is more than one, and when it is not one of ours: an
+// empty bearer is refused here, before anything could be compared with it.
+func FromHeader(h http.Header) (Credential, error) {
+	values := h.Values("Authorization")
+	switch {
+	case len(values) == 0:
+		return Credential{}, fault.New(fault.Unauthenticated, "no_credential",
+			"send an API key in the header Authorization: Bearer <key>")
+	case len(values) > 1 || len(values[0]) > maxHeader:
+		return Credential{}, fault.New(fault.Unauthenticated, "bad_credential",
+			"send exactly one header Authorization: Bearer <key>")
+	}
+	// RFC 9110 §11.1: the scheme is compared without regard to case.
+	scheme, text, ok := strings.Cut(values[0], " ")
+	text = strings.TrimSpace(text)
+	if !ok || !strings.EqualFold(scheme, "Bearer") || text == "" {
+		return Credential{}, fault.New(fault.Unauthenticated, "bad_credential",
+			"send an API key in the header Authorization: Bearer <key>")
+	}
+	return Parse(text)
+}

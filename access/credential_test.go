@@ -1,0 +1,162 @@
+package access
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/rollcall-id/rollcall/fault"
+)
+
+func TestNewHasItsForm(t *testing.T) {
+	for _, tt := range []struct {
+		kind Kind
+		form string
+	}{
+		{KindKey, `^rcl_pat_[0-9A-Za-z]{10}_[0-9A-Za-z]{36}$`},
+		{KindBootstrap, `^rcl_boot_[0-9A-Za-z]{10}_[0-9A-Za-z]{36}$`},
+	} {
+		c := New(tt.kind)
+		if !regexp.MustCompile(tt.form).MatchString(c.Reveal()) {
+			t.Errorf("New(%s) is not of the form %s", tt.kind, tt.form)
+		}
+		got, err := Parse(c.Reveal())
+		if err != nil || got.Kind() != tt.kind || got.ID() != c.ID() || got.Hash() != c.Hash() {
+			t.Errorf("Parse(New(%s)) = %v, %v, want the same credential", tt.kind, got, err)
+		}
+	}
+}
+
+func TestNewNeverRepeats(t *testing.T) {
+	seen := map[string]bool{}
+	for range 1000 {
+		c := New(KindKey)
+		if seen[c.Reveal()] || seen[c.ID()] {
+			t.Fatal("New returned a credential or an id twice")
+		}
+		seen[c.Reveal()], seen[c.ID()] = true, true
+	}
+}
+
+// A typing mistake is found without asking the store.
+func TestParseFindsEveryWrongCharacter(t *testing.T) {
+	text := New(KindKey).Reveal()
+	for i := range len(text) {
+		wrong := []byte(text)
+		if wrong[i]++; wrong[i] == text[i] {
+			wrong[i]--
+		}
+		if _, err := Parse(string(wrong)); !errors.Is(err, fault.Unauthenticated) {
+			t.Errorf("Parse with another character at %d = %v, want fault.Unauthenticated", i, err)
+		}
+	}
+	for _, wrong := range []string{"", "rcl_pat", "rcl_pat_", text[:len(text)-1], text + "A", " " + text, text + "\n", strings.ToUpper(text)} {
+		if _, err := Parse(wrong); !errors.Is(err, fault.Unauthenticated) {
+			t.Errorf("Parse of %d characters = %v, want fault.Unauthenticated", len(wrong), err)
+		}
+	}
+}
+
+func TestErrorDoesNotRepeatTheInput(t *testing.T) {
+	text := New(KindKey).Reveal()
+	_, err := Parse(text + "x")
+	if err == nil || strings.Contains(err.Error(), text[:20]) {
+		t.Errorf("Parse(...) = %v, want an error that does not repeat what was given", err)
+	}
+}
+
+func TestMatches(t *testing.T) {
+	c, other := New(KindKey), New(KindKey)
+	if !c.Matches(c.Hash()) {
+		t.Error("a credential does not match its own hash")
+	}
+	for _, hash := range []string{other.Hash(), "", c.Hash()[1:], strings.ToUpper(c.Hash())} {
+		if c.Matches(hash) {
+			t.Errorf("a credential matches the hash %q, which is not its own", hash)
+		}
+	}
+	var none Credential
+	if none.Matches(none.Hash()) {
+		t.Error("the zero credential matches a hash")
+	}
+}
+
+// Whoever prints a credential by accident gives nothing away.
+func TestCredentialDoesNotPrint(t *testing.T) {
+	c := New(KindBootstrap)
+	secret := c.Reveal()[len("rcl_boot_")+idLen+1:]
+	var log bytes.Buffer
+	l := slog.New(slog.NewJSONHandler(&log, nil))
+	l.Info("issued", "credential", c, "in", struct{ C Credential }{c})
+	asJSON, err := json.Marshal(map[string]any{"c": c, "p": &c})
+	if err != nil {
+		t.Fatal(err)
+	}
+	outputs := []string{log.String(), string(asJSON)}
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q"} {
+		outputs = append(outputs, fmt.Sprintf(verb, c), fmt.Sprintf(verb, &c), fmt.Sprintf(verb, struct{ c Credential }{c}))
+	}
+	for _, out := range outputs {
+		if strings.Contains(out, secret) {
+			t.Errorf("a credential printed its secret: %s", strings.ReplaceAll(out, secret, "<secret>"))
+		}
+	}
+}
+
+func TestFromHeader(t *testing.T) {
+	text := New(KindKey).Reveal()
+	for _, tt := range []struct {
+		name   string
+		values []string
+		ok     bool
+	}{
+		{"as it should be", []string{"Bearer " + text}, true},
+		{"scheme in lower case", []string{"bearer " + text}, true},
+		{"space around", []string{"Bearer  " + text + " "}, true},
+		{"missing", nil, false},
+		{"empty", []string{""}, false},
+		{"empty bearer", []string{"Bearer"}, false},
+		{"bearer and spaces", []string{"Bearer    "}, false},
+		{"twice", []string{"Bearer " + text, "Bearer " + text}, false},
+		{"another scheme", []string{"Basic " + text}, false},
+		{"without a scheme", []string{text}, false},
+		{"two in one", []string{"Bearer " + text + " " + text}, false},
+		{"endless", []string{"Bearer " + strings.Repeat("A", 1<<20)}, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			c, err := FromHeader(http.Header{"Authorization": tt.values})
+			if tt.ok && (err != nil || c.Reveal() != text) {
+				t.Errorf("FromHeader = %v, %v, want the credential", c, err)
+			}
+			if !tt.ok && !errors.Is(err, fault.Unauthenticated) {
+				t.Errorf("FromHeader = %v, %v, want fault.Unauthenticated", c, err)
+			}
+		})
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add(New(KindKey).Reveal())
+	f.Add(New(KindBootstrap).Reveal())
+	f.Add("rcl_pat_0000000000_" + strings.Repeat("0", 36))
+	f.Add("rcl_boot___")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, err := Parse(text)
+		if err != nil {
+			if !errors.Is(err, fault.Unauthenticated) {
+				t.Errorf("Parse = %v, want fault.Unauthenticated", err)
+			}
+			return
+		}
+		if c.Reveal() != text || !c.Matches(c.Hash()) || strings.Contains(c.String(), text) {
+			t.Errorf("Parse(%q) accepted what it cannot give back", text)
+		}
+	})
+}
