@@ -45,7 +45,7 @@ func (s *Store) openEmbedded(ctx context.Context) error {
 	cfg.ZapLoggerBuilder = embed.NewZapLoggerBuilder(newZap(s.log, &quiet, s.o.OnFatal))
 	quiet.Store(true)
 	began := time.Now()
-	e, err := start(ctx, cfg, func() { _ = lock.release() })
+	e, err := startServing(ctx, cfg, func() { _ = lock.release() })
 	if err != nil {
 		return err
 	}
@@ -95,10 +95,10 @@ func (o Options) serverConfig() (*embed.Config, error) {
 	return c, nil
 }
 
-// start starts etcd and waits until it serves, fails, or ctx or the time is up,
+// startServing starts etcd and waits until it serves, fails, or ctx or the time is up,
 // whichever comes first (etcd issue 9533: a start that fails may never be ready).
 // release is called when it failed, and not before etcd let go of the directory.
-func start(ctx context.Context, cfg *embed.Config, release func()) (*embed.Etcd, error) {
+func startServing(ctx context.Context, cfg *embed.Config, release func()) (*embed.Etcd, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	type result struct {
