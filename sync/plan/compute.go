@@ -70,11 +70,12 @@ type side struct {
 	at       []int32 // by position in keys: position in entries
 	fates    []fate  // by position in keys
 	skipped  *keySet // entries that were seen, but say nothing
+	known    []Known // those of the candidates that the roll has
 	changes  []candidate
 	absent   []Known     // present, not seen, not skipped
 	kept     []Known     // present, left as they were
 	groups   []candidate // present or to be created: their members are compared
-	rejected map[int]bool
+	rejected map[int32]bool
 }
 
 // fate is what a run makes of an entry that was seen.
@@ -88,11 +89,15 @@ const (
 	refused // not created or not returned, because of its name
 )
 
-// candidate is an entry that may need a step.
+// candidate is an entry that may need a step. It is small because a first run
+// sorts a hundred thousand of them.
 type candidate struct {
-	key   int // position in side.keys
-	known Known
+	key   int32 // position in side.keys
+	known int32 // position in side.known, or none
 }
+
+// none is the position of what the roll does not have.
+const none = -1
 
 // distrust takes the proof away where an entry could not even be identified: it
 // might be any of those that seem to be gone.
@@ -116,7 +121,7 @@ func (p *planner) distrust() {
 
 // index numbers the entries of one kind and sorts out those that say nothing.
 func (p *planner) index(kind Kind, entries []identity.Seen) (*side, error) {
-	s := &side{kind: kind, entries: entries, keys: newKeySet(), skipped: newKeySet(), rejected: map[int]bool{}}
+	s := &side{kind: kind, entries: entries, keys: newKeySet(), skipped: newKeySet(), rejected: map[int32]bool{}}
 	s.keys.reset(len(entries))
 	s.at = make([]int32, 0, len(entries))
 	twice := map[int]bool{}
@@ -190,6 +195,10 @@ func (p *planner) count(s *side) {
 // and the new.
 func (p *planner) compare(s *side, have func(yield func(Known) bool)) {
 	known, gone := 0, 0
+	if s.kind == Group {
+		s.groups = make([]candidate, 0, len(s.at))
+		s.known = make([]Known, 0, len(s.at))
+	}
 	for k := range have {
 		at := s.keys.find(k.Key)
 		if k.Missing {
@@ -212,8 +221,14 @@ func (p *planner) compare(s *side, have func(yield func(Known) bool)) {
 			s.fates[at] = present
 			p.plan.Counts.Unchanged++ // until a step says otherwise
 		}
-		c := candidate{key: at, known: k}
-		if k.Missing || s.entry(at).Record != nil {
+		r := s.entry(at).Record
+		changes := k.Missing || r != nil && !r.Equal(p.have.Record(k))
+		if !changes && s.kind == User {
+			continue
+		}
+		c := candidate{key: int32(at), known: int32(len(s.known))}
+		s.known = append(s.known, k)
+		if changes {
 			s.changes = append(s.changes, c)
 		}
 		if s.kind == Group {
@@ -230,35 +245,59 @@ func (p *planner) compare(s *side, have func(yield func(Known) bool)) {
 
 // addNew finds the entries whose key the roll does not have.
 func (p *planner) addNew(s *side) {
+	s.changes = slices.Grow(s.changes, s.count(unknown))
 	for at, f := range s.fates {
 		switch {
 		case f != unknown:
 		case s.entry(at).Record == nil:
 			p.skip(s, at, "it was read as unchanged, but is not in the roll; the next read brings it whole")
 		default:
-			c := candidate{key: at}
+			c := candidate{key: int32(at), known: none}
 			s.changes = append(s.changes, c)
 			if s.kind == Group {
 				s.groups = append(s.groups, c)
 			}
 		}
 	}
+	for _, cs := range [][]candidate{s.changes, s.groups} {
+		slices.SortFunc(cs, func(a, b candidate) int {
+			return strings.Compare(string(s.keys.keys[a.key]), string(s.keys.keys[b.key]))
+		})
+	}
+}
+
+// knownOf returns what the roll has of a candidate, or the zero value.
+func (s *side) knownOf(c candidate) Known {
+	if c.known == none {
+		return Known{}
+	}
+	return s.known[c.known]
+}
+
+func (s *side) count(f fate) (n int) {
+	for _, x := range s.fates {
+		if x == f {
+			n++
+		}
+	}
+	return n
 }
 
 // settleNames finds the users who claim a login name that they did not have, and
 // refuses those claims that lose.
 func (p *planner) settleNames() {
-	var claims []claim
+	claims := make([]claim, 0, len(p.users.changes))
 	for _, c := range p.users.changes {
 		r := p.record(p.users, c)
-		x := claim{at: c.key, known: c.known, record: r, name: identity.FoldName(r.Name), rank: created}
-		if p.users.fates[c.key] != unknown {
+		x := claim{at: c.key, record: r, name: identity.FoldName(r.Name), rank: created}
+		if c.known != none {
+			x.known = &p.users.known[c.known]
 			x.rank = renamed
-			if identity.FoldName(c.known.Name) == x.name {
+			if identity.FoldName(x.known.Name) == x.name {
 				x.rank = returning
 			}
 		}
-		if x.rank != returning || c.known.Missing {
+		if x.rank != returning || x.known.Missing {
 			claims = append(claims, x)
 		}
 	}
@@ -299,10 +338,10 @@ func (p *planner) holders(n *names) {
 
 // record returns what is to be stored for a candidate.
 func (p *planner) record(s *side, c candidate) *identity.Record {
-	if r := s.entry(c.key).Record; r != nil {
+	if r := s.entry(int(c.key)).Record; r != nil {
 		return r
 	}
-	return p.have.Record(c.known)
+	return p.have.Record(s.knownOf(c))
 }
 
 // emit makes the steps of the changed entries of one kind.
@@ -313,17 +352,17 @@ func (p *planner) emit(s *side) {
 	}
 	p.plan.Steps = slices.Grow(p.plan.Steps, len(s.changes))
 	for _, c := range s.changes {
-		r := p.record(s, c)
-		step := Step{Key: r.Key, Ref: c.known.Ref, Name: r.Name, After: r}
+		r, known := p.record(s, c), s.knownOf(c)
+		step := Step{Key: r.Key, Ref: known.Ref, Name: r.Name, After: r}
 		switch s.fates[c.key] {
 		case unknown:
 			step.Op, step.Changes = ops[0], diff(&nothing, r)
 			counts.Created++
 		case missing:
-			step.Op, step.Changes = ops[2], diff(p.have.Record(c.known), r)
+			step.Op, step.Changes = ops[2], diff(p.have.Record(known), r)
 			counts.Returned++
 		case present:
-			before := p.have.Record(c.known)
+			before := p.have.Record(known)
 			if s.rejected[c.key] {
 				r = onlyBlocked(before, r)
 				step.Name, step.After = r.Name, r

@@ -1,7 +1,6 @@
 package plan
 
 import (
-	"maps"
 	"slices"
 	"time"
 
@@ -70,12 +69,27 @@ func (d *differ) one(value string) []string {
 	return d.single[n-1 : n : n]
 }
 
+// profileFields is in the order in which fields are shown.
+var profileFields = identity.ProfileFields()
+
 func (d *differ) profile(before, after map[string]string) {
-	for _, f := range identity.ProfileFields() {
-		d.text(f, before[f], after[f])
+	found := 0
+	for _, f := range profileFields {
+		b, hadIt := before[f]
+		a, hasIt := after[f]
+		if hadIt {
+			found++
+		}
+		if hasIt {
+			found++
+		}
+		d.text(f, b, a)
+	}
+	if found == len(before)+len(after) {
+		return
 	}
 	for _, f := range keysOfBoth(before, after) {
-		if !slices.Contains(identity.ProfileFields(), f) {
+		if !slices.Contains(profileFields, f) {
 			d.text(f, before[f], after[f])
 		}
 	}
@@ -87,10 +101,16 @@ func keysOfBoth[M ~map[string]V, V any](a, b M) []string {
 		return nil
 	}
 	keys := make([]string, 0, len(a)+len(b))
-	keys = slices.AppendSeq(keys, maps.Keys(a))
-	keys = slices.AppendSeq(keys, maps.Keys(b))
+	for k := range a {
+		keys = append(keys, k)
+	}
+	for k := range b {
+		if _, both := a[k]; !both {
+			keys = append(keys, k)
+		}
+	}
 	slices.Sort(keys)
-	return slices.Compact(keys)
+	return keys
 }
 
 func instant(t time.Time) string {

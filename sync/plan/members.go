@@ -14,9 +14,7 @@ import (
 func (p *planner) members() {
 	m := &roster{planner: p, haveUsers: newKeySet(), haveGroups: newKeySet(), partial: map[string][]string{}}
 	for _, c := range p.groups.groups {
-		if f := p.groups.fates[c.key]; f == unknown || f == present || f == missing {
-			m.compare(c)
-		}
+		m.compare(c)
 	}
 	for _, not := range [][]Known{p.groups.absent, p.groups.kept} {
 		for _, k := range not {
@@ -60,18 +58,18 @@ func (m *roster) load(k Known) int {
 
 // compare makes the step for one group, if it needs one.
 func (m *roster) compare(c candidate) {
-	e := m.groups.entry(c.key)
+	e, k := m.groups.entry(int(c.key)), m.groups.knownOf(c)
 	known := 0
 	if m.groups.fates[c.key] == unknown {
 		m.haveUsers.reset(0)
 		m.haveGroups.reset(0)
 	} else {
-		known = m.load(c.known)
+		known = m.load(k)
 	}
 	m.plan.Counts.MembersKnown += known
 	m.matched = slices.Grow(m.matched[:0], known)[:known]
 	clear(m.matched)
-	step := Step{Op: ChangeMembers, Key: e.Key, Ref: c.known.Ref, Name: c.known.Name}
+	step := Step{Op: ChangeMembers, Key: e.Key, Ref: k.Ref, Name: k.Name}
 	if m.groups.fates[c.key] == present {
 		step.MembersKnown = known
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/rollcall-id/rollcall/identity"
 )
@@ -12,9 +11,9 @@ import (
 // A claim is one entry that asks for a login name it did not hold before the run:
 // a new one, one that is renamed, or one that is back.
 type claim struct {
-	at     int // position in the observation
+	at     int32 // position in side.keys
 	rank   rank
-	known  Known // zero for a new one
+	known  *Known // nil for a new one
 	record *identity.Record
 	name   string // folded
 }
@@ -44,11 +43,12 @@ type names struct {
 	claims []claim
 	states map[string]*nameState
 	lost   []Conflict
-	losers []int // positions in the observation
+	losers []int32 // positions in side.keys
 	admit  map[identity.Key]bool
 }
 
-// newNames returns the contest for the names that the claims ask for.
+// newNames returns the contest for the names that the claims ask for. The claims
+// come in the order of their keys.
 func newNames(claims []claim, admit map[identity.Key]bool) *names {
 	n := &names{claims: claims, states: make(map[string]*nameState, len(claims)), admit: admit}
 	all := make([]nameState, len(claims))
@@ -58,13 +58,9 @@ func newNames(claims []claim, admit map[identity.Key]bool) *names {
 			n.states[claims[i].name] = &all[i]
 		}
 	}
-	slices.SortFunc(claims, func(a, b claim) int {
-		return cmp.Or(cmp.Compare(a.rank, b.rank), strings.Compare(a.key(), b.key()))
-	})
+	slices.SortStableFunc(claims, func(a, b claim) int { return cmp.Compare(a.rank, b.rank) })
 	return n
 }
-
-func (c *claim) key() string { return string(c.record.Key) }
 
 // keep notes that a user keeps the name, unless nobody claims it.
 func (n *names) keep(name string, key identity.Key) {
