@@ -208,7 +208,8 @@ type field struct {
 	index []int
 }
 
-// collectFields maps the keys of a struct to where their fields are.
+// collectFields maps the keys of a struct to where their fields are. As in Go, a
+// field hides one of the same name in a struct that is embedded beside it.
 func collectFields(t reflect.Type, above []int, into map[string]field) {
 	for i := range t.NumField() {
 		f := t.Field(i)
@@ -222,7 +223,19 @@ func collectFields(t reflect.Type, above []int, into map[string]field) {
 			if name == "" {
 				name = strings.ToLower(f.Name)
 			}
-			into[name] = field{name: name, index: index}
+			addField(into, field{name: name, index: index})
 		}
+	}
+}
+
+// addField panics when two embedded structs have the same key: one of them would
+// never be filled.
+func addField(into map[string]field, f field) {
+	old, ok := into[f.name]
+	switch {
+	case ok && len(old.index) == len(f.index):
+		panic(fmt.Sprintf("config: two embedded structs both have the key %q", f.name))
+	case !ok || len(f.index) < len(old.index):
+		into[f.name] = f
 	}
 }

@@ -250,6 +250,37 @@ sources:
 	}
 }
 
+func TestEmbeddedStructsWithOneKey(t *testing.T) {
+	type a struct {
+		Limit int `yaml:"limit"`
+	}
+	type b struct {
+		Limit int `yaml:"limit"`
+	}
+	d, err := config.Parse("f.yaml", []byte("limit: 3"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var hidden struct {
+		Limit int `yaml:"limit"`
+		A     a   `yaml:",inline"`
+	}
+	d.Decode("", &hidden, d.Problems())
+	if hidden.Limit != 3 || hidden.A.Limit != 0 {
+		t.Errorf("Decode = %+v, want the outer field filled", hidden)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("Decode filled one of two fields with one key, want a panic")
+		}
+	}()
+	var both struct {
+		A a `yaml:",inline"`
+		B b `yaml:",inline"`
+	}
+	d.Decode("", &both, d.Problems())
+}
+
 // FuzzLoad looks for input that panics, hangs, or is refused without a problem.
 func FuzzLoad(f *testing.F) {
 	files, err := filepath.Glob("testdata/*/*.yaml")

@@ -142,8 +142,7 @@ func checkHabits(s *source, found *findings) {
 	if s.test {
 		return
 	}
-	_, background := backgroundAllowed[s.name]
-	background = background || s.tree.Name.Name == "main"
+	background := backgroundAllowed[s.name] != "" || backgroundAllowed[s.dir] != "" || s.tree.Name.Name == "main"
 	ast.Inspect(s.tree, func(n ast.Node) bool {
 		sel, ok := n.(*ast.SelectorExpr)
 		if !ok {

@@ -93,10 +93,11 @@ var pure = []string{"identity", "permissions", "audit", "sync/plan"}
 // impure is what they do without, below these paths.
 var impure = []string{"os", "net", "io/fs", "log", "database", "path/filepath", "runtime", "syscall", "testing"}
 
-// backgroundAllowed are the files, besides tests and package main, that may start a
-// context of their own: what has to be done after the one they were given has ended.
-// The value is the reason.
+// backgroundAllowed are the files and packages, besides tests and package main, that
+// may start a context of their own, as for what has to be done after the one they
+// were given has ended. The value is the reason.
 var backgroundAllowed = map[string]string{
+	"internal/dirtest":            "it is part of tests, and stops servers when their contexts have ended",
 	"internal/ldapserver/conn.go": "a connection ends when it is cut or its server is closed",
 
 	"store/etcd/log.go": "etcd logs without a context, slog wants one",
