@@ -35,7 +35,7 @@ func prepareDir(dir string) (*dirLock, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := checkDB(dbPath(dir)); err != nil {
+	if err := checkDB(dir); err != nil {
 		return nil, errors.Join(err, l.release())
 	}
 	return l, nil
@@ -44,7 +44,7 @@ func prepareDir(dir string) (*dirLock, error) {
 func dbPath(dir string) string { return filepath.Join(dir, "member", "snap", "db") }
 
 func lockDir(dir string) (*dirLock, error) {
-	f, err := os.Open(dir) //nolint:gosec // G304: the administrator names this directory.
+	f, err := os.Open(dir)
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "store_dir", "the store's directory cannot be read: %w", err)
 	}
@@ -68,14 +68,15 @@ func errLocked(dir string) error {
 
 // checkDB looks into the database before etcd does. There is none before the first
 // start.
-func checkDB(path string) error {
+func checkDB(dir string) error {
+	path := dbPath(dir)
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: 200 * time.Millisecond})
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
-		return errLocked(filepath.Dir(path))
+		return errLocked(dir)
 	case err != nil:
 		return fault.New(fault.Conflict, "store_corrupt", "%s cannot be read, restore a backup into an empty directory: %w", path, err)
 	}

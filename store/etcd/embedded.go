@@ -136,7 +136,7 @@ func startServing(ctx context.Context, cfg *embed.Config, release func()) (*embe
 	case <-ctx.Done():
 		err = ctx.Err()
 	}
-	if within(closeTimeout, r.etcd.Close) {
+	if inTime(r.etcd.Close) {
 		release()
 	}
 	return nil, fmt.Errorf("start the embedded store in %q: not ready: %w", cfg.Dir, err)
@@ -155,7 +155,7 @@ func startRecovered(cfg *embed.Config) (e *embed.Etcd, err error) {
 
 func (v *server) stop() error {
 	v.quiet.Store(true)
-	if !within(closeTimeout, v.etcd.Close) {
+	if !inTime(v.etcd.Close) {
 		return errors.New("close store: etcd did not stop")
 	}
 	return v.lock.release()

@@ -1,11 +1,14 @@
 package etcd
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
+	"net/url"
 	"os"
 	"sync/atomic"
 	"time"
@@ -51,6 +54,9 @@ func (s *Store) openExternal(ctx context.Context) error {
 	}
 	s.client = client
 	if _, err := s.currentRevision(ctx); err != nil {
+		if !denied(err) {
+			err = diagnose(ctx, s.o.Endpoints, c.TLS, err)
+		}
 		return errors.Join(errConnect(s.o.Endpoints, err), s.Close())
 	}
 	s.log.InfoContext(ctx, "store opened", "endpoints", s.o.Endpoints)
@@ -63,6 +69,50 @@ func errConnect(endpoints []string, err error) error {
 	}
 	return fault.New(fault.Unavailable, "store_unavailable",
 		"etcd does not answer at %v: check that it runs, the addresses, and the certificates: %w", endpoints, err)
+}
+
+// diagnose finds out why no endpoint answered, of which the client says only that
+// the time was up: it tries each by hand. It returns err where it finds nothing.
+func diagnose(ctx context.Context, endpoints []string, t *tls.Config, err error) error {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	var found []error
+	for _, e := range endpoints {
+		u, perr := url.Parse(e)
+		if perr != nil {
+			continue
+		}
+		if terr := try(ctx, u, t); terr != nil {
+			found = append(found, fmt.Errorf("%s: %w", u.Host, terr))
+		}
+	}
+	return cmp.Or(errors.Join(found...), err)
+}
+
+func try(ctx context.Context, u *url.URL, t *tls.Config) error {
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp", u.Host)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = conn.Close() }()
+	if t == nil {
+		return nil
+	}
+	t = t.Clone()
+	t.ServerName, t.NextProtos = u.Hostname(), []string{"h2"}
+	c := tls.Client(conn, t)
+	if err := c.HandshakeContext(ctx); err != nil {
+		return err
+	}
+	// Under TLS 1.3 a server refuses our certificate after the handshake only.
+	if err := c.SetReadDeadline(time.Now().Add(time.Second)); err != nil {
+		return err
+	}
+	if _, err := c.Read(make([]byte, 1)); err != nil && !errors.Is(err, os.ErrDeadlineExceeded) {
+		return err
+	}
+	return nil
 }
 
 // clientConfig reads the certificates. The client's own is read again for each

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net"
@@ -47,6 +48,7 @@ func TestSuiteExternalPaged(t *testing.T) {
 }
 
 func TestSuiteExternalTLS(t *testing.T) {
+	t.Parallel()
 	ca := newAuthority(t)
 	cert, key := ca.issue(t, "127.0.0.1")
 	_, u := startServer(t, t.TempDir(), "https://127.0.0.1:0", cert, key, ca.file)
@@ -55,9 +57,11 @@ func TestSuiteExternalTLS(t *testing.T) {
 	storetest.Run(t, onServer(Options{Endpoints: []string{u}, TLS: ours}), storetest.Options{Compact: compact})
 
 	t.Run("without a certificate", func(t *testing.T) {
+		t.Parallel()
 		wantOpenFails(t, Options{Endpoints: []string{u}, TLS: TLS{CA: ca.file}}, "store_unavailable")
 	})
 	t.Run("with another authority", func(t *testing.T) {
+		t.Parallel()
 		other := newAuthority(t)
 		wantOpenFails(t, Options{Endpoints: []string{u}, TLS: TLS{CA: other.file, Cert: ours.Cert, Key: ours.Key}}, "store_unavailable")
 	})
@@ -124,7 +128,8 @@ func TestSuiteExternalPassword(t *testing.T) {
 }
 
 func TestOpenExternalNobodyThere(t *testing.T) {
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // It is closed at once.
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,6 +141,7 @@ func TestOpenExternalNobodyThere(t *testing.T) {
 // The server is killed and started again: a write meanwhile says that its outcome is
 // open, and a watch goes on by itself, without a gap.
 func TestServerRestart(t *testing.T) {
+	t.Parallel()
 	dir := t.TempDir()
 	server, u := startServer(t, dir, "http://127.0.0.1:0")
 	s := open(t, Options{Endpoints: []string{u}})
@@ -161,7 +167,7 @@ func TestServerRestart(t *testing.T) {
 	for round := range 3 {
 		server.kill()
 		_, err := s.Apply(t.Context(), store.Txn{Then: []store.Op{store.Put("lost", nil)}})
-		if fault.Kind(err) != fault.Unavailable {
+		if !errors.Is(err, fault.Unavailable) {
 			t.Errorf("Apply without a server = %v, want Unavailable", err)
 		}
 		server, _ = startServer(t, dir, u)
@@ -171,7 +177,7 @@ func TestServerRestart(t *testing.T) {
 			if err == nil {
 				break
 			}
-			if fault.Kind(err) != fault.Unavailable {
+			if !errors.Is(err, fault.Unavailable) {
 				t.Fatal(err)
 			}
 		}
@@ -249,6 +255,7 @@ func wantOpenFails(t *testing.T, o Options, code string) {
 	if err == nil {
 		_ = s.Close()
 	}
+	t.Logf("the administrator reads: %v", err)
 	if fault.Code(err) != code {
 		t.Errorf("Open = %v (code %q), want the code %q", err, fault.Code(err), code)
 	}

@@ -34,6 +34,7 @@ func newZap(log *slog.Logger, quiet *atomic.Bool, onFatal func()) *zap.Logger {
 // state that it just declared broken.
 type fatalHook struct{ before func() }
 
+// OnWrite implements zapcore.CheckWriteHook.
 func (f fatalHook) OnWrite(*zapcore.CheckedEntry, []zapcore.Field) {
 	defer os.Exit(1) // also when before panics
 	if f.before != nil {
@@ -65,10 +66,16 @@ func (c *slogCore) With(f []zapcore.Field) zapcore.Core {
 
 // Check implements zapcore.Core.
 func (c *slogCore) Check(e zapcore.Entry, ce *zapcore.CheckedEntry) *zapcore.CheckedEntry {
-	if c.Enabled(e.Level) {
+	if c.Enabled(e.Level) && !firstStart(e.Message) {
 		return ce.AddCore(e, c)
 	}
 	return ce
+}
+
+// firstStart reports a complaint that etcd 3.7 makes whenever a new store starts,
+// about then or a moment later: what it misses comes with the first commit.
+func firstStart(message string) bool {
+	return message == "Failed to detect schema version" || message == "failed to update storage version"
 }
 
 // Write implements zapcore.Core.

@@ -45,7 +45,7 @@ func start(t testing.TB, as string, args ...string) *child {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := &child{cmd: exec.Command(exe, args...)} //nolint:gosec,noctx // It is ourselves, and ends with its input.
+	c := &child{cmd: exec.Command(exe, args...)}
 	c.cmd.Env = append(os.Environ(), role+"="+as)
 	c.cmd.Stderr = os.Stderr
 	in, err := c.cmd.StdinPipe()
@@ -74,7 +74,8 @@ func (c *child) line() string {
 func (c *child) kill() {
 	_ = c.cmd.Process.Kill()
 	_ = c.in.Close()
-	for c.lines.Scan() { //nolint:revive // Wait wants all read.
+	for c.lines.Scan() {
+		continue // Wait wants all read.
 	}
 	_ = c.cmd.Wait()
 }

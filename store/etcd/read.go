@@ -130,8 +130,10 @@ type sink struct {
 	take              func([]*mvccpb.KeyValue) error
 }
 
+// Context implements grpc.ServerStream.
 func (k *sink) Context() context.Context { return k.ctx }
 
+// Send implements pb.KV_RangeStreamServer.
 func (k *sink) Send(r *pb.RangeStreamResponse) error { return k.take(r.RangeResponse.Kvs) }
 
 func (v *server) stream(ctx context.Context, prefix string, rev int64, take func([]*mvccpb.KeyValue) error) error {
@@ -152,9 +154,10 @@ func (s *Store) stream(ctx context.Context, prefix string, rev int64, take func(
 		cancel()
 		return err
 	}
-	defer func() { // the client's goroutine ends when all is taken
+	defer func() {
 		cancel()
-		for range ch { //nolint:revive // See above.
+		for range ch {
+			continue // the client's goroutine ends when all is taken
 		}
 	}()
 	for r := range ch {

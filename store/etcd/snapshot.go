@@ -175,7 +175,7 @@ func rebuild(file, dir string, log *slog.Logger) (err error) {
 }
 
 func syncDir(dir string) error {
-	d, err := os.Open(dir) //nolint:gosec // G304: the administrator names this directory.
+	d, err := os.Open(dir)
 	if err != nil {
 		return fmt.Errorf("restore: %w", err)
 	}

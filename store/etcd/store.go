@@ -129,10 +129,10 @@ func (s *Store) Close() error {
 	s.resignAll()
 	s.end()
 	var errs []error
-	if !within(closeTimeout, s.calls.Wait) {
+	if !inTime(s.calls.Wait) {
 		errs = append(errs, errors.New("close store: calls in flight did not end"))
 	}
-	if !within(closeTimeout, func() { _ = s.client.Close() }) { // its error is that its context ended
+	if !inTime(func() { _ = s.client.Close() }) { // its error is that its context ended
 		errs = append(errs, errors.New("close store: the etcd client did not end"))
 	}
 	if s.server != nil {
@@ -141,8 +141,8 @@ func (s *Store) Close() error {
 	return errors.Join(errs...)
 }
 
-// within runs f and reports whether it returned in time.
-func within(d time.Duration, f func()) bool {
+// inTime runs f and reports whether it returned within closeTimeout.
+func inTime(f func()) bool {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -151,7 +151,7 @@ func within(d time.Duration, f func()) bool {
 	select {
 	case <-done:
 		return true
-	case <-time.After(d):
+	case <-time.After(closeTimeout):
 		return false
 	}
 }

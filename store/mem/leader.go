@@ -2,6 +2,7 @@ package mem
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/rollcall-id/rollcall/fault"
@@ -90,8 +91,13 @@ func (s *Store) endTermsLocked(events []store.Event) {
 	}
 }
 
-func (t *term) Fence() store.Cond     { return store.CreatedAt(t.key, t.rev) }
-func (t *term) Rev() store.Revision   { return t.rev }
+// Fence implements [store.Term].
+func (t *term) Fence() store.Cond { return store.CreatedAt(t.key, t.rev) }
+
+// Rev implements [store.Term].
+func (t *term) Rev() store.Revision { return t.rev }
+
+// Done implements [store.Term].
 func (t *term) Done() <-chan struct{} { return t.done }
 
 // Resign implements [store.Term]. To resign twice, or after the end, is no error.
@@ -100,7 +106,7 @@ func (t *term) Resign(ctx context.Context) error {
 		return err
 	}
 	_, err := t.s.commit(store.Txn{If: []store.Cond{t.Fence()}, Then: []store.Op{store.Delete(t.key)}})
-	if fault.Kind(err) == fault.Stale {
+	if errors.Is(err, fault.Stale) {
 		return nil
 	}
 	return err

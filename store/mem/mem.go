@@ -15,7 +15,7 @@ import (
 
 // AnswerLost is what the function given to [Store.Fail] returns to have the
 // transaction committed and its answer lost: Apply then returns fault.Unavailable.
-var AnswerLost = errors.New("the answer was lost after the commit") //nolint:revive,staticcheck // It is an instruction first, and reads so where it is returned.
+var AnswerLost = errors.New("the answer was lost after the commit")
 
 // Store is a store in memory. Make it with [New].
 type Store struct {

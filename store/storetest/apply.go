@@ -227,7 +227,7 @@ func increment(t *testing.T, s store.Store) {
 		switch {
 		case err == nil:
 			return
-		case fault.Kind(err) != fault.Stale:
+		case !errors.Is(err, fault.Stale):
 			t.Errorf("Apply = %v", err)
 			return
 		}

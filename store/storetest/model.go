@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -106,7 +107,7 @@ func testModel(t *testing.T, open func(*testing.T) store.Store, _ Options) {
 func (m *model) step(r *rapid.T, t *testing.T, s store.Store, txn store.Txn) {
 	rev, err := s.Apply(t.Context(), txn)
 	if txn.Validate() != nil {
-		if fault.Kind(err) != fault.Invalid {
+		if !errors.Is(err, fault.Invalid) {
 			r.Fatalf("Apply(%v) = %v, want Invalid", txn, err)
 		}
 		return
@@ -122,7 +123,7 @@ func (m *model) step(r *rapid.T, t *testing.T, s store.Store, txn store.Txn) {
 		m.recs, m.rev = recs, max(m.rev, rev)
 		return
 	}
-	if fault.Kind(err) != fault.Stale {
+	if !errors.Is(err, fault.Stale) {
 		r.Fatalf("Apply(%v) = %v, want Stale", txn, err)
 	}
 }

@@ -8,7 +8,9 @@ package storetest
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,8 +36,15 @@ func Run(t *testing.T, open func(t *testing.T) store.Store, o Options) {
 		name string
 		run  func(*testing.T, func(*testing.T) store.Store, Options)
 	}{
-		{"Get", testGet}, {"List", testList}, {"Apply", testApply}, {"Refused", testRefused}, {"Concurrent", testConcurrent},
-		{"Watch", testWatch}, {"Close", testClose}, {"Lead", testLead}, {"Model", testModel},
+		{"Get", testGet},
+		{"List", testList},
+		{"Apply", testApply},
+		{"Refused", testRefused},
+		{"Concurrent", testConcurrent},
+		{"Watch", testWatch},
+		{"Close", testClose},
+		{"Lead", testLead},
+		{"Model", testModel},
 	} {
 		t.Run(theme.name, func(t *testing.T) { theme.run(t, open, o) })
 	}
@@ -61,7 +70,7 @@ func put(t testing.TB, s store.Store, key, value string) store.Revision {
 func get(t testing.TB, s store.Store, key string) string {
 	t.Helper()
 	rec, err := s.Get(t.Context(), key)
-	if fault.Kind(err) == fault.NotFound {
+	if errors.Is(err, fault.NotFound) {
 		return "<none>"
 	}
 	if err != nil {
@@ -101,7 +110,7 @@ func keys(t testing.TB, s store.Store, prefix string) []string {
 // wantKind fails unless err is of the kind.
 func wantKind(t testing.TB, err, kind error, format string, args ...any) {
 	t.Helper()
-	if fault.Kind(err) != kind {
+	if !errors.Is(err, kind) {
 		t.Errorf("%s = %v, want the kind %q", fmt.Sprintf(format, args...), err, kind)
 	}
 }
@@ -127,9 +136,9 @@ func receive[T any](t testing.TB, ch <-chan T, what string) T {
 
 // show prints operations without their values.
 func show(ops []store.Op) string {
-	out := ""
+	var b strings.Builder
 	for _, op := range ops {
-		out += fmt.Sprintf("[%d %q]", op.Kind, op.Key)
+		fmt.Fprintf(&b, "[%d %q]", op.Kind, op.Key)
 	}
-	return out
+	return b.String()
 }
