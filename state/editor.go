@@ -35,6 +35,9 @@ type editor struct {
 	epoch     store.Revision
 	nesting   *nesting
 	renest    bool
+	userOrder *ordering
+	grpOrder  *ordering
+	owners    []identity.SourceID // of objects; extended, never changed
 
 	strays  map[chunkName]rawValue
 	names   map[identity.SourceID]identity.SourceID
@@ -54,6 +57,8 @@ func newEditor() *editor {
 		book:      permissions.NewBook(),
 		sources:   map[identity.SourceID]SourceState{},
 		nesting:   &nesting{},
+		userOrder: &ordering{},
+		grpOrder:  &ordering{},
 	})
 	return e
 }
@@ -68,6 +73,7 @@ func (e *editor) begin(s *Snapshot) {
 	e.book = s.book.Edit()
 	e.sources, e.copied = s.sources, false
 	e.epoch, e.nesting, e.renest = s.epoch, s.nesting, false
+	e.userOrder, e.grpOrder, e.owners = s.userOrder, s.grpOrder, s.owners
 }
 
 // publish returns the snapshot of everything so far and continues from it.
@@ -82,6 +88,7 @@ func (e *editor) publish(rev store.Revision) *Snapshot {
 		userNames: e.userNames.index(), grpNames: e.grpNames.index(),
 		locals: e.locals.Map(), tokens: e.tokens.Map(), book: e.book.Book(),
 		sources: e.sources, epoch: e.epoch, nesting: e.nesting,
+		userOrder: e.userOrder, grpOrder: e.grpOrder, owners: e.owners,
 	}
 	e.begin(s)
 	return s
@@ -121,6 +128,7 @@ func (e *editor) userHandle(id identity.UserID) uint32 {
 	if !ok {
 		h = uint32(e.users.Len())
 		e.users.Append(userSlot{id: id})
+		e.userOrder = &ordering{}
 		e.userByID.Set(id, h)
 	}
 	return h
@@ -131,6 +139,7 @@ func (e *editor) groupHandle(id identity.GroupID) uint32 {
 	if !ok {
 		h = uint32(e.groups.Len())
 		e.groups.Append(groupSlot{id: id})
+		e.grpOrder = &ordering{}
 		e.groupByID.Set(id, h)
 		e.renest = true
 	}
@@ -179,6 +188,9 @@ func (e *editor) head(key, raw string) (objectHead, error) {
 		return head, fmt.Errorf("stored value of %s has format %d, this version knows up to %d", key, head.V, format)
 	}
 	head.Source = intern(e.names, head.Source)
+	if !slices.Contains(e.owners, head.Source) {
+		e.owners = append(slices.Clip(e.owners), head.Source)
+	}
 	head.Disabled = intern(e.reasons, head.Disabled)
 	head.Key = identity.Key(alias(raw, string(head.Key)))
 	head.Name = alias(raw, head.Name)

@@ -23,12 +23,15 @@ import (
 //	                                 of a generation; chunks are hashed by member id
 //	v/n/<source>/<folded name>       the claim of a user on a login name, where two
 //	                                 writers could race: local users
+//	v/mark                           rewritten by a new leader, to be waited for
 //	v/p/epoch                        rewritten by every local write that can change
 //	                                 what anyone may do
 //	v/p/g/<member>/<permission>      a grant
 //	v/p/c/<permission>               a custom permission
 //	v/s/<source>                     where a source stands: cursor, last proof, the
 //	                                 plan that is held, its approval
+//	v/term                           rewritten when a term of leadership begins, so
+//	                                 that the leader can wait for all before it
 //	v/t/<public id>                  a token: its hash, never the token
 //	v/t/bootstrap                    the token of the first start
 //
@@ -50,17 +53,17 @@ const (
 	keyMembers   = "v/m/"
 	keyName      = "v/n/"
 	keyEpoch     = "v/p/epoch"
+	keyMark      = "v/mark"
 	keyGrant     = "v/p/g/"
 	keyCustom    = "v/p/c/"
 	keySource    = "v/s/"
+	keyTerm      = "v/term"
 	keyToken     = "v/t/"
 	keyBootstrap = "v/t/bootstrap"
 	keyAudit     = "w/a/"
 	keyRun       = "w/r/"
 	keyPlan      = "w/q/"
 	keyFormat    = "meta/format"
-
-	election = "leader"
 )
 
 func userKey(u identity.UserID) string   { return keyUser + u.String() }

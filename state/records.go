@@ -10,7 +10,7 @@ import (
 )
 
 // SourceState is where a pulled source stands. The run that writes it is its only
-// writer, but for Approval, which an administrator sets.
+// writer, but for Approval and Request, which an administrator sets.
 type SourceState struct {
 	V int `json:"v"`
 	// Cursor is where the next read may continue.
@@ -28,8 +28,11 @@ type SourceState struct {
 	// Held is the plan that waits for approval.
 	Held *HeldPlan `json:"held,omitzero"`
 	// Approval lets the next run apply what it covers.
-	Approval *Approval      `json:"ok,omitzero"`
-	Unknown  jsontext.Value `json:",unknown"`
+	Approval *Approval `json:"ok,omitzero"`
+	// Request asks the leader for a run. Any replica may set it; the run that serves
+	// it takes it away.
+	Request *RunRequest    `json:"ask,omitzero"`
+	Unknown jsontext.Value `json:",embed"`
 
 	rev store.Revision
 }
@@ -54,6 +57,13 @@ type Approval struct {
 	Expires time.Time `json:"until"`
 }
 
+// RunRequest is a run that was asked for on a replica that does not lead.
+type RunRequest struct {
+	Run string    `json:"run"` // the id that the run will have
+	By  string    `json:"by"`
+	At  time.Time `json:"at"`
+}
+
 // Token is a credential as it is stored: by its hash.
 type Token struct {
 	V       int             `json:"v"`
@@ -64,7 +74,7 @@ type Token struct {
 	By      string          `json:"by"`
 	Created time.Time       `json:"made"`
 	Expires time.Time       `json:"exp,omitzero"`
-	Unknown jsontext.Value  `json:",unknown"`
+	Unknown jsontext.Value  `json:",embed"`
 
 	rev store.Revision
 }

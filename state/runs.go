@@ -62,7 +62,7 @@ type Run struct {
 	Summary      string             `json:"summary,omitzero"` // one line for people
 	Error        string             `json:"error,omitzero"`
 	Stages       []Stage            `json:"stages,omitempty"`
-	Unknown      jsontext.Value     `json:",unknown"`
+	Unknown      jsontext.Value     `json:",embed"`
 }
 
 // Stage is how long one part of a run took.

@@ -32,6 +32,36 @@ type Snapshot struct {
 	sources   map[identity.SourceID]SourceState // copied when it changes
 	epoch     store.Revision                    // of v/p/epoch
 	nesting   *nesting
+	userOrder *ordering
+	grpOrder  *ordering
+	owners    []identity.SourceID // sources that own a user or a group
+}
+
+// ordering is the handles in the order of ids, computed when first asked for and
+// shared by all snapshots between which nobody was added. Handles are nearly in that
+// order already: a load gives them so, and later ids are larger, but for those that
+// several transactions in flight bring in.
+type ordering struct {
+	once    sync.Once
+	handles []uint32
+}
+
+// from returns the handles whose ids come after one, in the order of ids.
+func (o *ordering) from(n int, compare func(handle uint32) int, less func(a, b uint32) int) []uint32 {
+	o.once.Do(func() {
+		o.handles = make([]uint32, n)
+		for h := range o.handles {
+			o.handles[h] = uint32(h)
+		}
+		if !slices.IsSortedFunc(o.handles, less) {
+			slices.SortFunc(o.handles, less)
+		}
+	})
+	at, found := slices.BinarySearchFunc(o.handles, 0, func(h uint32, _ int) int { return compare(h) })
+	if found {
+		at++
+	}
+	return o.handles[at:]
 }
 
 // rawValue is a stored value and its revision.
@@ -127,12 +157,16 @@ type Row struct {
 // Users yields every user in the order of ids, beginning after the given one.
 func (s *Snapshot) Users(after identity.UserID, now time.Time) iter.Seq[Row] {
 	return func(yield func(Row) bool) {
-		for h := s.userAfter(after); h < s.users.Len(); h++ {
-			u := s.users.At(h)
+		id := func(h uint32) identity.UserID { return s.users.Ref(int(h)).id }
+		handles := s.userOrder.from(s.users.Len(),
+			func(h uint32) int { return id(h).Compare(after) },
+			func(a, b uint32) int { return id(a).Compare(id(b)) })
+		for _, h := range handles {
+			u := s.users.Ref(int(h))
 			if !u.exists() {
 				continue
 			}
-			sub := subject(uint32(h), &u)
+			sub := subject(h, u)
 			row := Row{identity.UserMember(u.id), u.name, u.source, u.key, sub.Inactive(now), u.rev}
 			if !yield(row) {
 				return
@@ -141,23 +175,16 @@ func (s *Snapshot) Users(after identity.UserID, now time.Time) iter.Seq[Row] {
 	}
 }
 
-func (s *Snapshot) userAfter(after identity.UserID) int {
-	if h, ok := s.userByID.Get(after); ok {
-		return int(h) + 1
-	}
-	return 0
-}
-
 // Groups yields every group, as Users does.
 func (s *Snapshot) Groups(after identity.GroupID) iter.Seq[Row] {
 	return func(yield func(Row) bool) {
-		from := 0
-		if h, ok := s.groupByID.Get(after); ok {
-			from = int(h) + 1
-		}
-		for h := from; h < s.groups.Len(); h++ {
-			g := s.groups.At(h)
-			if g.exists() && !yield(groupRow(&g)) {
+		id := func(h uint32) identity.GroupID { return s.groups.Ref(int(h)).id }
+		handles := s.grpOrder.from(s.groups.Len(),
+			func(h uint32) int { return id(h).Compare(after) },
+			func(a, b uint32) int { return id(a).Compare(id(b)) })
+		for _, h := range handles {
+			g := s.groups.Ref(int(h))
+			if g.exists() && !yield(groupRow(g)) {
 				return
 			}
 		}
@@ -227,15 +254,14 @@ func (s *Snapshot) byName(text string, try func(identity.SourceID, string)) {
 	}
 }
 
-// SourceIDs returns the sources that are known here, "local" first.
+// SourceIDs returns the sources that ever ran or that own anything, "local" first.
 func (s *Snapshot) SourceIDs() []identity.SourceID {
-	ids := make([]identity.SourceID, 0, 1+len(s.sources))
+	ids := slices.Clone(s.owners)
 	for id := range s.sources {
-		if id != identity.Local {
-			ids = append(ids, id)
-		}
+		ids = append(ids, id)
 	}
 	slices.Sort(ids)
+	ids = slices.DeleteFunc(slices.Compact(ids), func(id identity.SourceID) bool { return id == identity.Local })
 	return slices.Insert(ids, 0, identity.Local)
 }
 

@@ -44,7 +44,7 @@ type storedObject struct {
 	Profile  map[string]string   `json:"prof,omitempty"`
 	Attrs    identity.Attributes `json:"attr,omitempty"`
 	Loose    []string            `json:"loose,omitempty"` // members that nobody answers to
-	Unknown  jsontext.Value      `json:",unknown"`
+	Unknown  jsontext.Value      `json:",embed"`
 }
 
 // generation says where the members of a group lie: in Buckets chunks of
@@ -60,7 +60,7 @@ type storedLocal struct {
 	Off     *storedDisabled     `json:"off,omitzero"`
 	Attrs   identity.Attributes `json:"attr,omitempty"`
 	Members generation          `json:"mem,omitzero"`
-	Unknown jsontext.Value      `json:",unknown"`
+	Unknown jsontext.Value      `json:",embed"`
 }
 
 type storedDisabled struct {
@@ -77,7 +77,7 @@ type storedGrant struct {
 	Reason  string          `json:"why,omitzero"`
 	Expires time.Time       `json:"exp,omitzero"`
 	Origin  identity.Origin `json:"from"`
-	Unknown jsontext.Value  `json:",unknown"`
+	Unknown jsontext.Value  `json:",embed"`
 }
 
 type storedCustom struct {
@@ -85,7 +85,7 @@ type storedCustom struct {
 	Description string         `json:"text,omitzero"`
 	By          string         `json:"by"`
 	At          time.Time      `json:"at"`
-	Unknown     jsontext.Value `json:",unknown"`
+	Unknown     jsontext.Value `json:",embed"`
 }
 
 // hash64 is a hash, stored as 16 hexadecimal digits: numbers beyond 2^53 do not

@@ -1,0 +1,78 @@
+package state
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rollcall-id/rollcall/identity"
+)
+
+// dump writes everything that a snapshot says, by id and independent of handles.
+func dump(s *Snapshot) string {
+	var b strings.Builder
+	for row := range s.Users(identity.UserID{}, time.Unix(0, 0)) {
+		id, _ := row.Member.User()
+		u, rev, _ := s.User(id)
+		fmt.Fprintf(&b, "user %s %q %s/%s rev=%d status=%q record=%+v missing=%v local=%v %s\n",
+			id, row.Name, row.Source, row.Key, rev, row.Status, u.Record, u.Missing, u.Local.Attributes, disabled(u.Local))
+		dumpGroupsOf(&b, s, row.Member)
+	}
+	for row := range s.Groups(identity.GroupID{}) {
+		id, _ := row.Member.Group()
+		g, rev, _ := s.Group(id)
+		fmt.Fprintf(&b, "group %s %q %s/%s rev=%d status=%q record=%+v missing=%v local=%v %s\n",
+			id, row.Name, row.Source, row.Key, rev, row.Status, g.Record, g.Missing, g.Local.Attributes, disabled(g.Local))
+		dumpMembers(&b, s, id)
+		dumpGroupsOf(&b, s, row.Member)
+		h, present := s.GroupHandle(id)
+		var above []string
+		for _, a := range s.Above(h) {
+			above = append(above, s.GroupID(a).String())
+		}
+		slices.Sort(above)
+		fmt.Fprintf(&b, "  present=%v above=%v\n", present, above)
+	}
+	var grants []string
+	for g := range s.Book().Grants() {
+		grants = append(grants, fmt.Sprintf("grant %+v", *g))
+	}
+	slices.Sort(grants)
+	b.WriteString(strings.Join(grants, "\n"))
+	for _, id := range s.SourceIDs() {
+		fmt.Fprintf(&b, "\nsource %s %+v", id, s.Source(id))
+	}
+	fmt.Fprintf(&b, "\nepoch %d\n", s.epoch)
+	return b.String()
+}
+
+func dumpMembers(b *strings.Builder, s *Snapshot, id identity.GroupID) {
+	var lines []string
+	for m := range s.Members(id) {
+		lines = append(lines, fmt.Sprintf("  member %s by %v", m.Member, m.Origins))
+	}
+	slices.Sort(lines)
+	for _, l := range lines {
+		fmt.Fprintln(b, l)
+	}
+	fmt.Fprintf(b, "  %d members\n", s.MemberCount(id))
+}
+
+func dumpGroupsOf(b *strings.Builder, s *Snapshot, m identity.Member) {
+	var lines []string
+	for g, by := range s.GroupsOf(m) {
+		lines = append(lines, fmt.Sprintf("  in %s by %v", g, by))
+	}
+	slices.Sort(lines)
+	for _, l := range lines {
+		fmt.Fprintln(b, l)
+	}
+}
+
+func disabled(l identity.LocalLayer) string {
+	if l.Disabled == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%+v", *l.Disabled)
+}
