@@ -294,7 +294,7 @@ func (d *divert) oversized(head, size int) error {
 			return err
 		}
 	}
-	return h.broken(owned, fmt.Sprintf("has %d bytes, which is over the limit of %d (limits.message)", size, d.limit))
+	return h.broken(owned, fmt.Sprintf("has %d bytes, which is over the limit of %d (max_message_bytes)", size, d.limit))
 }
 
 // oversizedHead reads what can be read of the beginning of a large entry.

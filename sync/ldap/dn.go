@@ -8,6 +8,8 @@ import (
 	"slices"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/rollcall-id/rollcall/identity"
 )
 
 // Directories spell one DN in several ways: other case, other escapes, the parts of
@@ -236,9 +238,13 @@ func (h *dnHasher) key(dn []byte) dnKey {
 		out = append(append(h.buf[:0], 0), dn...)
 	}
 	h.buf = out
+	return h.sum(out)
+}
+
+func (h *dnHasher) sum(b []byte) dnKey {
 	var k dnKey
 	for i, seed := range h.seeds {
-		n := maphash.Bytes(seed, out)
+		n := maphash.Bytes(seed, b)
 		for j := range 8 {
 			k[i*8+j] = byte(n >> (8 * j))
 		}
@@ -264,4 +270,10 @@ func withinDN(child, base []byte) bool {
 		slashes++
 	}
 	return child[at-1] == ',' && slashes%2 == 0
+}
+
+// name returns the key of a login name in any case.
+func (h *dnHasher) name(s string) dnKey {
+	h.buf = append(h.buf[:0], identity.FoldName(s)...)
+	return h.sum(h.buf)
 }

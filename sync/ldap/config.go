@@ -1,0 +1,149 @@
+package ldap
+
+import (
+	"time"
+
+	"github.com/rollcall-id/rollcall/config"
+)
+
+// Config is the section of the configuration that describes one LDAP directory.
+// What it leaves out comes from its template; [Config.Expanded] shows the whole.
+type Config struct {
+	// Type is "ldap": this kind of source.
+	Type string `yaml:"type"`
+	// Template names the kind of directory, whose defaults fill what is left out:
+	// openldap, active_directory, 389ds or custom.
+	Template string `yaml:"template"`
+	// URLs are the servers, the preferred one first: ldaps://host, ldap://host,
+	// ldapi://%2Fpath%2Fof%2Fsocket. A read uses the first that answers.
+	URLs []string `yaml:"urls"`
+	// StartTLS encrypts connections to ldap:// URLs before anything else is sent.
+	StartTLS bool `yaml:"starttls"`
+	// AllowPlaintext lets a password and all data go over ldap:// unencrypted.
+	AllowPlaintext bool `yaml:"allow_plaintext"`
+	TLS            TLS  `yaml:"tls"`
+	Bind           Bind `yaml:"bind"`
+	// PageSize is how many entries the server is asked for at a time (RFC 2696).
+	PageSize int `yaml:"page_size"`
+	// Referrals says what a referral to another server means for completeness. They
+	// are never followed. "hold" (the default): what lies there may be missing, so
+	// nothing counts as gone. "ignore": it is not wanted.
+	Referrals string   `yaml:"referrals"`
+	Users     Users    `yaml:"users"`
+	Groups    Groups   `yaml:"groups"`
+	Timeouts  Timeouts `yaml:"timeouts"`
+	// MaxMessageBytes is the largest message that is taken. An entry beyond it is
+	// listed and left as it was. It has to hold the largest group.
+	MaxMessageBytes int `yaml:"max_message_bytes"`
+	// VerifySingly is how many entries that seem to be gone are asked for one by one;
+	// more are checked with a second sweep of keys.
+	VerifySingly int `yaml:"verify_singly"`
+}
+
+// TLS says whom to trust and how to be known. All but ServerName and MinVersion are
+// paths of PEM files; they are read anew for each connection.
+type TLS struct {
+	CA         string `yaml:"ca"`          // empty: what the system trusts
+	Cert       string `yaml:"cert"`        // of the client, for EXTERNAL
+	Key        string `yaml:"key"`         // of the client
+	ServerName string `yaml:"server_name"` // empty: the host of the URL
+	MinVersion string `yaml:"min_version"` // "1.2" (the default) or "1.3"
+}
+
+// Bind says as whom the directory is read.
+type Bind struct {
+	// Method is simple, external (by client certificate or the socket's peer) or
+	// anonymous. Empty: simple.
+	Method   string           `yaml:"method"`
+	DN       string           `yaml:"dn"` // or, for Active Directory, user@domain
+	Password config.SecretRef `yaml:"password"`
+}
+
+// Where says which entries of the directory are meant.
+type Where struct {
+	Bases  []string `yaml:"bases"`
+	Scope  string   `yaml:"scope"` // subtree, one or base
+	Filter string   `yaml:"filter"`
+	// Key is the attribute that names an entry for good: objectGUID, entryUUID,
+	// nsUniqueId.
+	Key string `yaml:"key"`
+	// Name is the attribute with the login name or the name of the group.
+	Name string `yaml:"name"`
+	// Profile maps our profile fields to attributes of the directory. It is laid over
+	// the template's; an empty attribute leaves the field out.
+	Profile map[string]string `yaml:"profile"`
+	// Attributes maps our attribute keys to attributes of the directory.
+	Attributes map[string]string `yaml:"attributes"`
+}
+
+// Users says who the people are, and how the directory says that one may not log in.
+type Users struct {
+	Where    `yaml:",inline"`
+	Disabled []Rule   `yaml:"disabled"`
+	Locked   []Rule   `yaml:"locked"`
+	Expires  []Expiry `yaml:"expires"`
+	// PrimaryGroup is the attribute with the relative id of the group that everyone
+	// is in without being listed there: Active Directory's primaryGroupID.
+	PrimaryGroup string `yaml:"primary_group"`
+}
+
+// Groups says which the groups are and where their members stand. Without bases no
+// group is read.
+type Groups struct {
+	Where   `yaml:",inline"`
+	Members []Members `yaml:"members"`
+	// ChangeStamp is an attribute that changes with every change of the entry. It
+	// shows whether a large group stood still while its members were read in pieces.
+	ChangeStamp string `yaml:"change_stamp"`
+}
+
+// Members is one attribute of groups that lists members.
+type Members struct {
+	Attribute string `yaml:"attribute"`
+	// By is what the attribute's values are: dn, or name for login names.
+	By string `yaml:"by"`
+}
+
+// Rule is a test of one attribute. Exactly one of Bits, Is and IsNot is set.
+type Rule struct {
+	Attribute string   `yaml:"attribute"`
+	Bits      int64    `yaml:"bits,omitempty"`   // one of these bits is set
+	Is        []string `yaml:"is,omitempty"`     // a value is one of these, case ignored
+	IsNot     []string `yaml:"is_not,omitempty"` // a value is none of these, case ignored
+}
+
+// Expiry is an attribute with the instant after which a person may not log in.
+type Expiry struct {
+	Attribute string `yaml:"attribute"`
+	Format    string `yaml:"format"` // filetime, generalized_time, or days (since 1970)
+}
+
+// Timeouts bound waiting.
+type Timeouts struct {
+	// Connect is for reaching one server, with TLS and bind.
+	Connect time.Duration `yaml:"connect"`
+	// Idle is how long the server may send nothing while an answer is awaited.
+	Idle time.Duration `yaml:"idle"`
+}
+
+// The words of the configuration.
+const (
+	TemplateOpenLDAP = "openldap"
+	TemplateAD       = "active_directory"
+	Template389      = "389ds"
+	TemplateCustom   = "custom"
+
+	methodSimple    = "simple"
+	methodExternal  = "external"
+	methodAnonymous = "anonymous"
+
+	referralsHold   = "hold"
+	referralsIgnore = "ignore"
+
+	byDN   = "dn"
+	byName = "name"
+
+	formatFiletime    = "filetime"
+	formatGeneralized = "generalized_time"
+	formatDays        = "days"
+)

@@ -1,0 +1,345 @@
+package ldap
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cespare/xxhash/v2"
+	goldap "github.com/go-ldap/ldap/v3"
+
+	"github.com/rollcall-id/rollcall/identity"
+)
+
+// clan is a group while it is being read: its members are found one after the other,
+// nested groups only when all groups are known.
+type clan struct {
+	i      int32 // its number among the groups
+	record *identity.Record
+	hash   uint64 // without what is unresolved
+	roll
+	ranged  span
+	before  marks // where the ranged values begin
+	dn      string
+	stamp   string
+	unknown string
+}
+
+// roll holds the members of one group.
+type roll struct {
+	found []ref
+	later []laterMember
+	lost  []string // what nobody answers to
+}
+
+type laterMember struct {
+	key  dnKey
+	text string
+}
+
+// marks remembers how long the lists of a roll were.
+type marks struct{ found, later, lost int }
+
+func (o *roll) marks() marks { return marks{len(o.found), len(o.later), len(o.lost)} }
+
+func (o *roll) back(m marks) {
+	o.found, o.later, o.lost = o.found[:m.found], o.later[:m.later], o.lost[:m.lost]
+}
+
+// clan takes in one group.
+func (r *reading) clan(e *Entry) error {
+	h := &r.groups
+	h.m.load(e)
+	key, err := h.m.entryKey()
+	if err != nil {
+		h.t.fresh++
+		r.skip(h, "", e.DN, err.Error())
+		return nil
+	}
+	i, first := h.meet(key)
+	if !first {
+		return nil
+	}
+	r.index(h, i, e.DN)
+	g := clan{i: i, hash: h.m.hash()}
+	if g.record, err = h.m.record(r.s.id, key, g.hash); err != nil {
+		r.skip(h, key, e.DN, err.Error())
+		return nil
+	}
+	if len(h.m.ranged) > 0 && h.m.ranged[0].next > 0 {
+		g.ranged, g.dn, g.stamp = h.m.ranged[0], string(e.DN), r.stamp(h.m)
+	}
+	if h.m.sid >= 0 && len(h.m.values[h.m.sid]) == 1 {
+		g.found = append(g.found, r.primary[string(h.m.values[h.m.sid][0])]...)
+	}
+	for _, ms := range h.m.members {
+		if g.ranged.next == 0 || ms.slot != g.ranged.slot {
+			r.enroll(&g.roll, ms, h.m.values[ms.slot])
+		}
+	}
+	g.before = g.marks()
+	if g.ranged.next > 0 {
+		r.enroll(&g.roll, h.m.memberSlot(g.ranged.slot), h.m.values[g.ranged.slot])
+	}
+	r.clans = append(r.clans, g)
+	return nil
+}
+
+func (m *mapper) memberSlot(slot int) memberSlot {
+	for _, ms := range m.members {
+		if ms.slot == slot {
+			return ms
+		}
+	}
+	return memberSlot{slot: slot, by: byDN}
+}
+
+// stamp returns what changes when the entry does.
+func (r *reading) stamp(m *mapper) string {
+	if m.stamp < 0 || len(m.values[m.stamp]) == 0 {
+		return ""
+	}
+	return string(m.values[m.stamp][0])
+}
+
+// enroll adds the values of one member attribute.
+func (r *reading) enroll(o *roll, ms memberSlot, values [][]byte) {
+	for _, v := range values {
+		if len(v) == 0 {
+			continue // some servers let a group without members have an empty one
+		}
+		if ms.by == byName {
+			switch i, ok := r.names[r.hasher.name(string(v))]; {
+			case !ok:
+				o.lost = append(o.lost, string(v))
+			case i == ambiguous:
+				o.lost = append(o.lost, string(v)+" (more than one person has this name)")
+			default:
+				o.found = append(o.found, i)
+			}
+			continue
+		}
+		k := r.hasher.key(memberDN(v))
+		if i, ok := r.dns[k]; ok {
+			o.found = append(o.found, i)
+		} else {
+			o.later = append(o.later, laterMember{k, string(v)})
+		}
+	}
+}
+
+// memberDN takes what is not the DN off a value: the uid of uniqueMember
+// ("cn=a,dc=x#'01'B", RFC 4517 §3.3.21) and the GUID and SID of an extended DN
+// ("<GUID=...>;<SID=...>;cn=a,dc=x", MS-ADTS 3.1.1.3.4.1.5).
+func memberDN(v []byte) []byte {
+	for len(v) > 0 && v[0] == '<' {
+		end := slices.Index(v, ';')
+		if end < 0 {
+			break
+		}
+		v = v[end+1:]
+	}
+	if n := len(v); n > 3 && v[n-1] == 'B' && v[n-2] == '\'' {
+		i := n - 3
+		for i > 0 && (v[i] == '0' || v[i] == '1') {
+			i--
+		}
+		if i > 0 && v[i] == '\'' && v[i-1] == '#' {
+			return v[:i-1]
+		}
+	}
+	return v
+}
+
+// attempts is how often a group that changes while it is read is read again.
+const attempts = 3
+
+// ranges reads the rest of the groups that the server gives in pieces.
+func (r *reading) ranges(ctx context.Context) error {
+	for i := range r.clans {
+		g := &r.clans[i]
+		if g.ranged.next == 0 {
+			continue
+		}
+		if err := r.wholeRange(ctx, g); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *reading) wholeRange(ctx context.Context, g *clan) error {
+	if g.stamp == "" {
+		g.unknown = "the server gives its members in pieces, and nothing shows whether it changed meanwhile: set groups.change_stamp"
+		return nil
+	}
+	for try := range attempts {
+		if try > 0 {
+			g.back(g.before)
+			g.ranged.next, g.stamp = 0, ""
+		}
+		same, err := r.pieces(ctx, g)
+		if err != nil || same || g.unknown != "" {
+			return err
+		}
+	}
+	g.unknown = fmt.Sprintf("the group changed while its members were read in pieces, %d times in a row", attempts)
+	return nil
+}
+
+// pieces reads range after range until the last. It reports false when the group
+// changed meanwhile.
+func (r *reading) pieces(ctx context.Context, g *clan) (same bool, err error) {
+	h := &r.groups
+	ms := h.m.memberSlot(g.ranged.slot)
+	for from := g.ranged.next; ; {
+		next, stamp, got := -1, "", false
+		where := region{
+			base: g.dn, scope: goldap.ScopeBaseObject, filter: "(objectClass=*)",
+			attrs: []string{fmt.Sprintf("%s;range=%d-*", h.m.request[g.ranged.slot], from), h.m.request[h.m.stamp]},
+		}
+		_, err := r.c.search(ctx, where.request(), &handler{
+			entry: func(e *Entry) error {
+				h.m.load(e)
+				got, stamp = true, r.stamp(h.m)
+				for _, s := range h.m.ranged {
+					if s.slot == ms.slot {
+						next = s.next
+					}
+				}
+				if len(h.m.ranged) == 0 {
+					next = 0 // all values at once, or no more
+				}
+				r.enroll(&g.roll, ms, h.m.values[ms.slot])
+				return nil
+			},
+			broken: func(_ []byte, reason string) error {
+				g.unknown = "a piece of its members " + reason
+				return nil
+			},
+		})
+		if le, ok := errors.AsType[*goldap.Error](err); ok && r.c.conn.err() == nil {
+			g.unknown = fmt.Sprintf("the rest of its members could not be read: %v", le)
+			return false, nil
+		}
+		switch {
+		case err != nil:
+			return false, err
+		case g.unknown != "":
+			return false, nil
+		case !got:
+			g.unknown = "the group went away while its members were read"
+			return false, nil
+		case g.stamp == "":
+			g.stamp = stamp
+		case stamp != g.stamp:
+			return false, nil
+		}
+		if next == 0 {
+			return true, nil
+		}
+		if next <= from {
+			g.unknown = fmt.Sprintf("the server gives no members after the first %d", from)
+			return false, nil
+		}
+		from = next
+	}
+}
+
+// join resolves what had to wait for all groups and puts the groups out.
+func (r *reading) join() {
+	r.out.Groups = make([]identity.Seen, 0, len(r.clans))
+	for i := range r.clans {
+		r.out.Groups = append(r.out.Groups, r.joined(&r.clans[i]))
+	}
+	r.clans = nil
+}
+
+func (r *reading) joined(g *clan) identity.Seen {
+	h := &r.groups
+	for _, l := range g.later {
+		if i, ok := r.dns[l.key]; ok {
+			g.found = append(g.found, i)
+		} else {
+			g.lost = append(g.lost, l.text)
+		}
+	}
+	seen := identity.Seen{Key: h.keys[g.i], MembersUnknown: g.unknown}
+	slices.Sort(g.found)
+	for _, i := range slices.Compact(g.found) {
+		r.place(&seen, g, i)
+	}
+	incomplete := len(r.users.why) > 0 || len(h.why) > 0
+	if incomplete && len(g.lost) > 0 && seen.MembersUnknown == "" {
+		seen.MembersUnknown = fmt.Sprintf("%d of its members are not among the entries that could be read", len(g.lost))
+	}
+	old, stored := r.stored(h, seen.Key)
+	if seen.MembersUnknown != "" {
+		// What is unresolved cannot be told from what was not read: a group that the
+		// roll has keeps its record until the next read that is whole.
+		if !stored {
+			seen.Record = g.record
+		}
+		return seen
+	}
+	slices.Sort(g.lost)
+	g.lost = slices.Compact(g.lost)
+	g.record.Unresolved, g.record.Hash = unresolved(g.lost), g.hash+unresolvedHash(g.lost)
+	if !stored || old != g.record.Hash {
+		seen.Record = g.record
+	}
+	return seen
+}
+
+// place puts one member where it belongs. A person or group that was listed as
+// skipped is a member only if the roll has it: nobody else knows its key.
+func (r *reading) place(seen *identity.Seen, g *clan, i ref) {
+	h, n := &r.users, int32(i)
+	if i < 0 {
+		h, n = &r.groups, -1-int32(i)
+	}
+	key := h.keys[n]
+	if h.left[key] {
+		if _, known := r.stored(h, key); !known {
+			g.lost = append(g.lost, string(key)+" (an entry that is skipped)")
+			return
+		}
+	}
+	if h.group {
+		seen.Groups = append(seen.Groups, key)
+	} else {
+		seen.Users = append(seen.Users, key)
+	}
+}
+
+// keptUnresolved bounds the text that is kept of unresolved members: a group that
+// lists a whole other directory must still fit into one record.
+const keptUnresolved = 32 << 10
+
+// unresolved returns the texts of members that nobody answers to, and shortens a
+// list that is too long.
+func unresolved(lost []string) []string {
+	if len(lost) == 0 {
+		return nil
+	}
+	out, size := make([]string, 0, len(lost)), 0
+	for i, s := range lost {
+		s = clip(s, 1024)
+		if size += len(s); size > keptUnresolved {
+			return append(out, fmt.Sprintf("and %d more", len(lost)-i))
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+// unresolvedHash is the part of a group's hash that its unresolved members make; 0
+// when there are none.
+func unresolvedHash(lost []string) uint64 {
+	var h uint64
+	for _, s := range lost {
+		h += mix(xxhash.Sum64String(s) + 1)
+	}
+	return h
+}

@@ -1,0 +1,256 @@
+package ldap
+
+import (
+	"fmt"
+	"net"
+	"net/url"
+	"path"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	goldap "github.com/go-ldap/ldap/v3"
+
+	"github.com/rollcall-id/rollcall/config"
+	"github.com/rollcall-id/rollcall/identity"
+)
+
+// Validate reports everything that is wrong with the section.
+func (c *Config) Validate(p *config.Problems) {
+	e := c.Expanded()
+	if e.Type != "ldap" {
+		p.Add("type", "must be ldap here, not %q", e.Type)
+	}
+	templates := []string{TemplateOpenLDAP, TemplateAD, Template389, TemplateCustom}
+	if !slices.Contains(templates, c.Template) {
+		p.Add("template", "say which kind of directory this is: one of %s", strings.Join(templates, ", "))
+	}
+	e.validateURLs(p)
+	e.validateTLS(p.In("tls"))
+	e.validateBind(p.In("bind"))
+	if e.PageSize < 1 || e.PageSize > 100_000 {
+		p.Add("page_size", "must be between 1 and 100000; most servers allow 1000")
+	}
+	oneOf(p, "referrals", e.Referrals, referralsHold, referralsIgnore)
+	e.validateUsers(p.In("users"))
+	e.validateGroups(p.In("groups"))
+	if e.Timeouts.Connect < 0 {
+		p.Add("timeouts.connect", "must be positive, such as 10s")
+	}
+	if e.Timeouts.Idle < 0 {
+		p.Add("timeouts.idle", "must be positive, such as 60s")
+	}
+	if e.MaxMessageBytes < 64<<10 || e.MaxMessageBytes > 1<<30 {
+		p.Add("max_message_bytes", "must be between 65536 and 1073741824")
+	}
+	if e.VerifySingly < 0 {
+		p.Add("verify_singly", "must not be negative")
+	}
+}
+
+func oneOf(p *config.Problems, at, got string, want ...string) {
+	if !slices.Contains(want, got) {
+		p.Add(at, "must be one of %s, not %q", strings.Join(want, ", "), got)
+	}
+}
+
+func (c *Config) validateURLs(p *config.Problems) {
+	if len(c.URLs) == 0 {
+		p.Add("urls", "name at least one server, such as ldaps://ldap.example.org")
+	}
+	encrypted := true
+	for i, raw := range c.URLs {
+		at := fmt.Sprintf("urls[%d]", i)
+		a, err := parseURL(raw)
+		if err != nil {
+			p.Add(at, "%v", err)
+			continue
+		}
+		if slices.Contains(c.URLs[:i], raw) {
+			p.Add(at, "is the same as one before it")
+		}
+		if a.scheme == "ldap" {
+			encrypted = false
+			if !c.StartTLS && !c.AllowPlaintext {
+				p.Add(at, "ldap:// sends everything in the clear: use ldaps://, or set starttls: true (or, in a trusted network, allow_plaintext: true)")
+			}
+		}
+		if c.Template == TemplateAD && (a.port == "3268" || a.port == "3269") {
+			p.Add(at, "port %s is the global catalog, which lacks most attributes and memberships: use a domain controller's LDAPS port 636", a.port)
+		}
+	}
+	if c.StartTLS && encrypted && len(c.URLs) > 0 {
+		p.Add("starttls", "is for ldap:// urls; ldaps:// is encrypted already")
+	}
+}
+
+// address is where a URL of the configuration leads.
+type address struct {
+	scheme, host, port string
+	network, dial      string
+}
+
+// parseURL reads ldap://host[:port], ldaps://host[:port] and ldapi://path.
+func parseURL(raw string) (address, error) {
+	scheme, rest, ok := strings.Cut(raw, "://")
+	if scheme = strings.ToLower(scheme); ok && scheme == "ldapi" {
+		file, err := url.PathUnescape(strings.TrimSuffix(rest, "/"))
+		if err != nil || !path.IsAbs(file) {
+			return address{}, fmt.Errorf("%q is no ldapi URL: write the socket's path as in ldapi://%%2Frun%%2Fslapd%%2Fldapi", raw)
+		}
+		return address{scheme: "ldapi", network: "unix", dial: filepath.Clean(file)}, nil
+	}
+	u, err := url.Parse(raw)
+	if err != nil || !ok || scheme != "ldap" && scheme != "ldaps" || u.Hostname() == "" {
+		return address{}, fmt.Errorf("%q is no URL of a directory: write ldaps://host, ldap://host or ldapi://socket", raw)
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/" {
+		return address{}, fmt.Errorf("%s://%s must name the server only: bases, filters and accounts have settings of their own", scheme, u.Host)
+	}
+	a := address{scheme: scheme, host: u.Hostname(), port: u.Port(), network: "tcp"}
+	if a.port == "" {
+		a.port = map[string]string{"ldap": "389", "ldaps": "636"}[scheme]
+	}
+	a.dial = net.JoinHostPort(a.host, a.port)
+	return a, nil
+}
+
+func (c *Config) validateTLS(p *config.Problems) {
+	oneOf(p, "min_version", c.TLS.MinVersion, "1.2", "1.3")
+	if (c.TLS.Cert == "") != (c.TLS.Key == "") {
+		p.Add("cert", "cert and key go together: give both or none")
+		return
+	}
+	if _, err := c.TLS.pool(); err != nil {
+		p.Add("ca", "%v", err)
+	}
+	if _, err := c.TLS.certificates(); err != nil {
+		p.Add("cert", "%v", err)
+	}
+}
+
+func (c *Config) validateBind(p *config.Problems) {
+	oneOf(p, "method", c.Bind.Method, methodSimple, methodExternal, methodAnonymous)
+	switch c.Bind.Method {
+	case methodSimple:
+		if c.Bind.DN == "" {
+			p.Add("dn", "name the account that reads the directory, or set method: anonymous or external")
+		}
+		if c.Bind.Password.IsZero() {
+			p.Add("password", "say where the password is: {file: /path}, {env: NAME} or {credential: name}")
+		}
+	case methodExternal:
+		local := !slices.ContainsFunc(c.URLs, func(u string) bool { return !strings.HasPrefix(strings.ToLower(u), "ldapi:") })
+		if c.TLS.Cert == "" && !local {
+			p.Add("method", "external needs a client certificate: set tls.cert and tls.key")
+		}
+		fallthrough
+	case methodAnonymous:
+		if c.Bind.DN != "" || !c.Bind.Password.IsZero() {
+			p.Add("method", "%s uses no dn and no password: remove them, or set method: simple", c.Bind.Method)
+		}
+	}
+}
+
+func (c *Config) validateUsers(p *config.Problems) {
+	if len(c.Users.Bases) == 0 {
+		p.Add("bases", "say where the people are, such as ou=people,dc=example,dc=org")
+	}
+	c.Users.validate(p)
+	rules(p, "disabled", c.Users.Disabled)
+	rules(p, "locked", c.Users.Locked)
+	for i, x := range c.Users.Expires {
+		at := fmt.Sprintf("expires[%d]", i)
+		readable(p, at+".attribute", x.Attribute)
+		oneOf(p, at+".format", x.Format, formatFiletime, formatGeneralized, formatDays)
+	}
+	if c.Users.PrimaryGroup != "" {
+		readable(p, "primary_group", c.Users.PrimaryGroup)
+	}
+}
+
+func (c *Config) validateGroups(p *config.Problems) {
+	if len(c.Groups.Bases) == 0 {
+		return
+	}
+	c.Groups.validate(p)
+	for i, m := range c.Groups.Members {
+		at := fmt.Sprintf("members[%d]", i)
+		readable(p, at+".attribute", m.Attribute)
+		oneOf(p, at+".by", m.By, byDN, byName)
+	}
+	if c.Groups.ChangeStamp != "" {
+		readable(p, "change_stamp", c.Groups.ChangeStamp)
+	}
+}
+
+func (w *Where) validate(p *config.Problems) {
+	for i, base := range w.Bases {
+		out, err := canonicalDN(nil, []byte(base))
+		if err != nil || len(out) == 0 {
+			p.Add(fmt.Sprintf("bases[%d]", i), "%q is no distinguished name such as ou=people,dc=example,dc=org", base)
+		}
+	}
+	oneOf(p, "scope", w.Scope, "subtree", "one", "base")
+	if _, err := goldap.CompileFilter(w.Filter); err != nil || !strings.HasPrefix(w.Filter, "(") {
+		p.Add("filter", "%q is no LDAP filter such as (objectClass=person)", w.Filter)
+	}
+	readable(p, "key", w.Key)
+	readable(p, "name", w.Name)
+	for _, field := range sortedKeys(w.Profile) {
+		if !slices.Contains(identity.ProfileFields(), field) {
+			p.Add("profile."+field, "is no profile field: use one of %s, or attributes for anything else", strings.Join(identity.ProfileFields(), ", "))
+		}
+		readable(p, "profile."+field, w.Profile[field])
+	}
+	for _, key := range sortedKeys(w.Attributes) {
+		readable(p, "attributes."+key, w.Attributes[key])
+	}
+}
+
+func rules(p *config.Problems, list string, rs []Rule) {
+	for i, r := range rs {
+		at := fmt.Sprintf("%s[%d]", list, i)
+		readable(p, at+".attribute", r.Attribute)
+		tests := 0
+		for _, set := range []bool{r.Bits != 0, len(r.Is) > 0, len(r.IsNot) > 0} {
+			if set {
+				tests++
+			}
+		}
+		if tests != 1 {
+			p.Add(at, "give exactly one of bits, is and is_not")
+		}
+	}
+}
+
+var attributeName = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]*|[0-9]+(\.[0-9]+)+)$`)
+
+// readable reports an attribute that is no attribute, or that must not be read.
+func readable(p *config.Problems, at, name string) {
+	switch {
+	case name == "":
+		p.Add(at, "name an attribute of the directory")
+	case !attributeName.MatchString(name):
+		p.Add(at, "%q is no attribute name", name)
+	case secretAttribute(name):
+		p.Add(at, "%s holds passwords or keys, which are never read: map another attribute", name)
+	}
+}
+
+// secretAttribute reports whether an attribute holds what opens accounts: hashes,
+// keys, recovery passwords. They are never asked for, whatever the mapping says.
+func secretAttribute(name string) bool {
+	name = strings.ToLower(name)
+	exact := []string{
+		"2.5.4.35", // userPassword
+		"unicodepwd", "dbcspwd", "ntpwdhistory", "lmpwdhistory", "supplementalcredentials", "currentvalue", "priorvalue",
+		"pwdhistory", "passwordhistory", "sambapasswordhistory", "userpkcs12", "ipanthash", "ipatokenotpkey", "olcrootpw",
+		"msds-managedpassword", "msds-keycredentiallink", "nsds5replicacredentials", "nthash", "lmhash", "sambantpassword",
+		"1.2.840.113556.1.4.90", // unicodePwd
+	}
+	prefixes := []string{"krb", "ms-mcs-admpwd", "mslaps-", "msfve-", "trustauth", "initialauth", "msds-managedpassword"}
+	return slices.Contains(exact, name) || strings.HasSuffix(name, "password") || strings.HasSuffix(name, "passwd") ||
+		slices.ContainsFunc(prefixes, func(s string) bool { return strings.HasPrefix(name, s) })
+}
