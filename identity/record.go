@@ -80,7 +80,7 @@ const (
 	ReasonUnspecified Reason = "inactive"
 )
 
-// Local is the layer that administrators put over what the sources say.
+// LocalLayer is the layer that administrators put over what the sources say.
 type LocalLayer struct {
 	// Disabled, when set, wins over every source until an administrator lifts it.
 	Disabled *Disabled

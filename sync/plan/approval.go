@@ -53,7 +53,7 @@ func (p *Plan) Covered(a Approval, l Limits) bool {
 // digest covers the source, the configuration and the steps.
 func (p *Plan) digest(steps []byte) string {
 	h := sha256.New()
-	h.Write(appendText(nil, "plan 1", string(p.Source), p.Config))
+	h.Write(spell("plan 1", string(p.Source), p.Config))
 	h.Write(steps)
 	return "sha256:" + hex.EncodeToString(h.Sum(nil))
 }
@@ -109,7 +109,7 @@ func (s *Step) guarded(l Limits, crossed map[string]bool) iter.Seq[[]byte] {
 			whole = crossed[GroupsRemoved] || crossed[EmptyAnswer]
 		case UpdateUser:
 			if c := s.change("name"); crossed[NamesChanged] && c != nil {
-				yield(appendText(nil, "rename", key, first(c.Before), first(c.After)))
+				yield(spell("rename", key, first(c.Before), first(c.After)))
 			}
 		case ChangeMembers:
 			if crossed[MembersRemoved] || crossed[OneGroup] && l.OneGroup.over(len(s.Remove), s.MembersKnown) {
@@ -117,7 +117,7 @@ func (s *Step) guarded(l Limits, crossed map[string]bool) iter.Seq[[]byte] {
 			}
 		}
 		if whole {
-			yield(appendText(nil, op, key))
+			yield(spell(op, key))
 		}
 	}
 }
@@ -128,7 +128,7 @@ func (s *Step) guardedMembers(yield func([]byte) bool) {
 		if m.Group {
 			kind = Group
 		}
-		if !yield(appendText(nil, "remove_member", string(s.Key), kind.String(), string(m.Key))) {
+		if !yield(spell("remove_member", string(s.Key), kind.String(), string(m.Key))) {
 			return
 		}
 	}
@@ -150,9 +150,10 @@ func first(values []string) string {
 	return values[0]
 }
 
-// appendText appends each part with its length before it, so that no two lists of
-// parts have one spelling.
-func appendText(b []byte, parts ...string) []byte {
+// spell writes each part with its length before it, so that no two lists of parts
+// have one spelling.
+func spell(parts ...string) []byte {
+	var b []byte
 	for _, p := range parts {
 		b = binary.AppendUvarint(b, uint64(len(p)))
 		b = append(b, p...)

@@ -47,8 +47,8 @@ func Compute(have Directory, seen *identity.Observation, policy Policy) (*Plan, 
 	p.compare(p.groups, have.Groups())
 	p.emit(p.groups)
 	p.members()
-	p.deactivate(p.users, p.plan.Proof.Users)
-	p.deactivate(p.groups, p.plan.Proof.Groups)
+	p.deactivate(p.users)
+	p.deactivate(p.groups)
 	p.sort()
 	return p.plan, nil
 }
@@ -61,43 +61,6 @@ type planner struct {
 	users, groups *side
 	plan          *Plan
 }
-
-// side is all entries of one kind, and what became of them.
-type side struct {
-	kind     Kind
-	entries  []identity.Seen
-	keys     *keySet // of the entries
-	at       []int32 // by position in keys: position in entries
-	fates    []fate  // by position in keys
-	skipped  *keySet // entries that were seen, but say nothing
-	known    []Known // those of the candidates that the roll has
-	changes  []candidate
-	absent   []Known     // present, not seen, not skipped
-	kept     []Known     // present, left as they were
-	groups   []candidate // present or to be created: their members are compared
-	rejected map[int32]bool
-}
-
-// fate is what a run makes of an entry that was seen.
-type fate uint8
-
-const (
-	unknown fate = iota // the roll has none with this key: to be created
-	present
-	missing // it was: to be returned
-	unusable
-	refused // not created or not returned, because of its name
-)
-
-// candidate is an entry that may need a step. It is small because a first run
-// sorts a hundred thousand of them.
-type candidate struct {
-	key   int32 // position in side.keys
-	known int32 // position in side.known, or none
-}
-
-// none is the position of what the roll does not have.
-const none = -1
 
 // distrust takes the proof away where an entry could not even be identified: it
 // might be any of those that seem to be gone.
@@ -117,170 +80,6 @@ func (p *planner) distrust() {
 			proof.Why = fmt.Sprintf("the key of %s could not be read (%s)", quote(s.DN), s.Reason)
 		}
 	}
-}
-
-// index numbers the entries of one kind and sorts out those that say nothing.
-func (p *planner) index(kind Kind, entries []identity.Seen) (*side, error) {
-	s := &side{kind: kind, entries: entries, keys: newKeySet(), skipped: newKeySet(), rejected: map[int32]bool{}}
-	s.keys.reset(len(entries))
-	s.at = make([]int32, 0, len(entries))
-	twice := map[int]bool{}
-	for i := range entries {
-		e := &entries[i]
-		if r := e.Record; r != nil && (r.Source != p.seen.Source || r.Key != e.Key) {
-			return nil, fmt.Errorf("observation of source %s: the entry %q holds a record of %s with the key %q",
-				p.seen.Source, e.Key, r.Source, r.Key)
-		}
-		at, isNew := s.keys.add(e.Key)
-		if isNew {
-			s.at = append(s.at, int32(i))
-		} else if !sameEntry(e, &entries[s.at[at]]) {
-			twice[at] = true
-		}
-	}
-	s.fates = make([]fate, len(s.at))
-	for _, x := range p.seen.Skipped {
-		if x.Key != "" && x.Group == (kind == Group) {
-			s.skipped.add(x.Key)
-		}
-	}
-	for at := range s.at {
-		switch e := s.entry(at); {
-		case twice[at]:
-			p.skip(s, at, "it was read twice, with different content")
-		case e.Record != nil && kind == User && e.Record.Name == "":
-			p.skip(s, at, "it has no login name")
-		case s.skipped.find(e.Key) >= 0:
-			s.fates[at] = unusable
-		}
-	}
-	p.count(s)
-	return s, nil
-}
-
-func (s *side) entry(at int) *identity.Seen { return &s.entries[s.at[at]] }
-
-// sameEntry reports whether an entry that was read twice was the same both times.
-// Groups that come twice are never trusted: their members may come in halves.
-func sameEntry(a, b *identity.Seen) bool {
-	if a.Record == nil || b.Record == nil {
-		return a.Record == b.Record && len(a.Users)+len(a.Groups)+len(b.Users)+len(b.Groups) == 0
-	}
-	return a.Record.Equal(b.Record) && len(a.Users)+len(a.Groups)+len(b.Users)+len(b.Groups) == 0
-}
-
-// skip lists an entry that is left as it was.
-func (p *planner) skip(s *side, at int, reason string) {
-	e := s.entry(at)
-	x := identity.Skipped{Key: e.Key, Group: s.kind == Group, Reason: reason}
-	p.plan.Skipped = append(p.plan.Skipped, x)
-	s.skipped.add(e.Key)
-	s.fates[at] = unusable
-}
-
-func (p *planner) count(s *side) {
-	n := &p.plan.Counts.UsersSeen
-	if s.kind == Group {
-		n = &p.plan.Counts.GroupsSeen
-	}
-	*n = len(s.at)
-	for _, x := range p.seen.Skipped {
-		if x.Group == (s.kind == Group) && (x.Key == "" || s.keys.find(x.Key) < 0) {
-			*n++
-		}
-	}
-}
-
-// compare walks what the roll has of one kind, and finds the changed, the absent
-// and the new.
-func (p *planner) compare(s *side, have func(yield func(Known) bool)) {
-	known, gone := 0, 0
-	if s.kind == Group {
-		s.groups = make([]candidate, 0, len(s.at))
-		s.known = make([]Known, 0, len(s.at))
-	}
-	for k := range have {
-		at := s.keys.find(k.Key)
-		if k.Missing {
-			gone++
-		} else {
-			known++
-		}
-		switch seen := at >= 0 && s.fates[at] != unusable; {
-		case !seen && k.Missing:
-			continue
-		case !seen && s.skipped.find(k.Key) < 0:
-			s.absent = append(s.absent, k)
-			continue
-		case !seen:
-			s.kept = append(s.kept, k)
-			continue
-		case k.Missing:
-			s.fates[at] = missing
-		default:
-			s.fates[at] = present
-			p.plan.Counts.Unchanged++ // until a step says otherwise
-		}
-		r := s.entry(at).Record
-		changes := k.Missing || r != nil && !r.Equal(p.have.Record(k))
-		if !changes && s.kind == User {
-			continue
-		}
-		c := candidate{key: int32(at), known: int32(len(s.known))}
-		s.known = append(s.known, k)
-		if changes {
-			s.changes = append(s.changes, c)
-		}
-		if s.kind == Group {
-			s.groups = append(s.groups, c)
-		}
-	}
-	if s.kind == User {
-		p.plan.Counts.UsersKnown, p.plan.Counts.UsersMissing = known, gone
-	} else {
-		p.plan.Counts.GroupsKnown = known
-	}
-	p.addNew(s)
-}
-
-// addNew finds the entries whose key the roll does not have.
-func (p *planner) addNew(s *side) {
-	s.changes = slices.Grow(s.changes, s.count(unknown))
-	for at, f := range s.fates {
-		switch {
-		case f != unknown:
-		case s.entry(at).Record == nil:
-			p.skip(s, at, "it was read as unchanged, but is not in the roll; the next read brings it whole")
-		default:
-			c := candidate{key: int32(at), known: none}
-			s.changes = append(s.changes, c)
-			if s.kind == Group {
-				s.groups = append(s.groups, c)
-			}
-		}
-	}
-	for _, cs := range [][]candidate{s.changes, s.groups} {
-		slices.SortFunc(cs, func(a, b candidate) int {
-			return strings.Compare(string(s.keys.keys[a.key]), string(s.keys.keys[b.key]))
-		})
-	}
-}
-
-// knownOf returns what the roll has of a candidate, or the zero value.
-func (s *side) knownOf(c candidate) Known {
-	if c.known == none {
-		return Known{}
-	}
-	return s.known[c.known]
-}
-
-func (s *side) count(f fate) (n int) {
-	for _, x := range s.fates {
-		if x == f {
-			n++
-		}
-	}
-	return n
 }
 
 // settleNames finds the users who claim a login name that they did not have, and
@@ -410,11 +209,11 @@ func (p *planner) tell(kind Kind, before, after *identity.Record) {
 }
 
 // deactivate makes the steps for those who were not seen, or says why it does not.
-func (p *planner) deactivate(s *side, proven bool) {
+func (p *planner) deactivate(s *side) {
 	if len(s.absent) == 0 {
 		return
 	}
-	if !proven {
+	if !p.proven(s.kind) {
 		p.withhold(len(s.absent), s.kind.String())
 		return
 	}
@@ -426,6 +225,14 @@ func (p *planner) deactivate(s *side, proven bool) {
 		p.plan.Steps = append(p.plan.Steps, Step{Op: op, Key: k.Key, Ref: k.Ref, Name: k.Name})
 	}
 	counts.Removed += len(s.absent)
+}
+
+// proven reports whether everything of the kind was seen.
+func (p *planner) proven(kind Kind) bool {
+	if kind == Group {
+		return p.plan.Proof.Groups
+	}
+	return p.plan.Proof.Users
 }
 
 func (p *planner) withhold(n int, what string) {

@@ -85,20 +85,28 @@ func TestGuard(t *testing.T) {
 		{"the bind account lost its rights: success without entries", 100, 10, func(o *identity.Observation) {
 			o.Users, o.Groups = nil, nil
 		}, []string{plan.EmptyAnswer, plan.EmptyAnswer, plan.Deactivations, plan.GroupsRemoved}},
-		{"the same in a company of three", 3, 1, func(o *identity.Observation) { o.Users = nil },
-			[]string{plan.EmptyAnswer}},
+		{
+			"the same in a company of three", 3, 1, func(o *identity.Observation) { o.Users = nil },
+			[]string{plan.EmptyAnswer},
+		},
 		{"the server stopped at 500 entries and said success", 2000, 10, func(o *identity.Observation) {
 			o.Users = o.Users[:500]
 		}, []string{plan.Deactivations}},
 		{"ten leavers in a hundred", 100, 0, func(o *identity.Observation) { o.Users = o.Users[10:] }, nil},
-		{"eleven leavers in a hundred", 100, 0, func(o *identity.Observation) { o.Users = o.Users[11:] },
-			[]string{plan.Deactivations}},
+		{
+			"eleven leavers in a hundred", 100, 0, func(o *identity.Observation) { o.Users = o.Users[11:] },
+			[]string{plan.Deactivations},
+		},
 		{"nine leavers in twenty are too few to ask", 20, 0, func(o *identity.Observation) { o.Users = o.Users[9:] }, nil},
-		{"501 leavers in 9,000", 9000, 0, func(o *identity.Observation) { o.Users = o.Users[501:] },
-			[]string{plan.Deactivations}},
+		{
+			"501 leavers in 9,000", 9000, 0, func(o *identity.Observation) { o.Users = o.Users[501:] },
+			[]string{plan.Deactivations},
+		},
 		{"500 leavers in 9,000", 9000, 0, func(o *identity.Observation) { o.Users = o.Users[500:] }, nil},
-		{"a group base went out of scope", 100, 20, func(o *identity.Observation) { o.Groups = o.Groups[5:] },
-			[]string{plan.GroupsRemoved}},
+		{
+			"a group base went out of scope", 100, 20, func(o *identity.Observation) { o.Groups = o.Groups[5:] },
+			[]string{plan.GroupsRemoved},
+		},
 		{"members over 1,500 came in ranges and the group looked empty", 1000, 5, func(o *identity.Observation) {
 			o.Groups[0].Users = nil
 		}, []string{plan.MembersRemoved, plan.OneGroup}},
@@ -116,8 +124,10 @@ func TestGuard(t *testing.T) {
 				o.Groups[i].Users = nil
 			}
 		}, []string{plan.MembersRemoved}},
-		{"the filter was removed and the forest came", 100, 0, func(o *identity.Observation) { create(o, 1001) },
-			[]string{plan.Creations}},
+		{
+			"the filter was removed and the forest came", 100, 0, func(o *identity.Observation) { create(o, 1001) },
+			[]string{plan.Creations},
+		},
 		{"a thousand joiners", 100, 0, func(o *identity.Observation) { create(o, 1000) }, nil},
 		{"a merger doubles a large company by less than half", 9000, 0, func(o *identity.Observation) { create(o, 4500) }, nil},
 		{"a first run may fill an empty source", 0, 0, func(o *identity.Observation) { create(o, 5000) }, nil},

@@ -140,12 +140,12 @@ func (m *roster) answers(kind Kind, k identity.Key) bool {
 	if at := s.keys.find(k); at >= 0 && s.fates[at] != unusable {
 		return s.fates[at] != refused
 	}
-	known, ok := m.have.User, m.plan.Proof.Users
+	known := m.have.User
 	if kind == Group {
-		known, ok = m.have.Group, m.plan.Proof.Groups
+		known = m.have.Group
 	}
 	x, found := known(k)
-	return found && !x.Missing && (!ok || s.skipped.find(k) >= 0)
+	return found && !x.Missing && (!m.proven(kind) || s.skipped.find(k) >= 0)
 }
 
 func (p *planner) side(kind Kind) *side {
