@@ -140,7 +140,16 @@ func (p *planner) record(s *side, c candidate) *identity.Record {
 	if r := s.entry(int(c.key)).Record; r != nil {
 		return r
 	}
-	return p.have.Record(s.knownOf(c))
+	return p.stored(s.knownOf(c))
+}
+
+// stored returns the stored record of what the roll has, or as much of it as is
+// known when it cannot be read.
+func (p *planner) stored(k Known) *identity.Record {
+	if r := p.have.Record(k); r != nil {
+		return r
+	}
+	return &identity.Record{Source: p.seen.Source, Key: k.Key, Name: k.Name}
 }
 
 // emit makes the steps of the changed entries of one kind.
@@ -158,10 +167,10 @@ func (p *planner) emit(s *side) {
 			step.Op, step.Changes = ops[0], diff(&nothing, r)
 			counts.Created++
 		case missing:
-			step.Op, step.Changes = ops[2], diff(p.have.Record(known), r)
+			step.Op, step.Changes = ops[2], diff(p.stored(known), r)
 			counts.Returned++
 		case present:
-			before := p.have.Record(known)
+			before := p.stored(known)
 			if s.rejected[c.key] {
 				r = onlyBlocked(before, r)
 				step.Name, step.After = r.Name, r

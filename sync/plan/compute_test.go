@@ -54,3 +54,19 @@ func TestKindsAreApart(t *testing.T) {
 		t.Errorf("steps %+v, want the user taken out of the group", p.Steps)
 	}
 }
+
+// unreadable is a roll whose stored records are damaged.
+type unreadable struct{ *roll }
+
+func (unreadable) Record(plan.Known) *identity.Record { return nil }
+
+// What the source says replaces a record that cannot be read; until it says it
+// again, nothing is made of the damage.
+func TestADamagedRecordIsReplaced(t *testing.T) {
+	r := unreadable{drawnRoll(t, "user u1 name=ann\nuser u2 name=bob\nuser u3 name=cid missing\n")}
+	o := drawnObservation(t, "complete", "user u1 unchanged\nuser u2 name=bob email=b@x\nuser u3 name=cid\n")
+	p, err := plan.Compute(r, o, plan.Policy{})
+	if err != nil || p.Summary() != "users ~1  back 1" || p.Steps[0].After.Profile[identity.Email] != "b@x" {
+		t.Errorf("Compute = %s, %v, want an update and a return", p.Summary(), err)
+	}
+}

@@ -21,6 +21,15 @@ func (o Op) String() string {
 	return fmt.Sprintf("op %d", o)
 }
 
+// OfGroup reports whether the operation changes a group, and not a user.
+func (o Op) OfGroup() bool {
+	switch o {
+	case CreateGroup, UpdateGroup, ReturnGroup, ChangeMembers, DeactivateGroup:
+		return true
+	}
+	return false
+}
+
 // MarshalText implements encoding.TextMarshaler.
 func (o Op) MarshalText() ([]byte, error) { return []byte(o.String()), nil }
 

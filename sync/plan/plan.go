@@ -29,7 +29,8 @@ type Directory interface {
 	Users() iter.Seq[Known]
 	// Groups yields every group that the source owns, the missing ones included.
 	Groups() iter.Seq[Known]
-	// Record returns the stored record of what User, Group, Users or Groups gave.
+	// Record returns the stored record of what User, Group, Users or Groups gave, or
+	// nil when it cannot be read: what the source says then takes its place.
 	Record(Known) *identity.Record
 	// Members yields the keys of the members that the source put into one of its
 	// groups: users first, then groups. A missing user's membership is included.

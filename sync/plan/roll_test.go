@@ -104,8 +104,7 @@ func (r *roll) apply(steps []plan.Step) error {
 
 func (r *roll) applyOne(s plan.Step) error {
 	of, kind := r.users, plan.User
-	switch s.Op {
-	case plan.CreateGroup, plan.UpdateGroup, plan.ReturnGroup, plan.ChangeMembers, plan.DeactivateGroup:
+	if s.Op.OfGroup() {
 		of, kind = r.groups, plan.Group
 	}
 	o, ok := of[s.Key]

@@ -155,7 +155,7 @@ func (p *planner) match(s *side, at int, k Known) {
 		p.plan.Counts.Unchanged++ // until a step says otherwise
 	}
 	r := s.entry(at).Record
-	changes := k.Missing || r != nil && !r.Equal(p.have.Record(k))
+	changes := k.Missing || r != nil && !r.Equal(p.stored(k))
 	if !changes && s.kind == User {
 		return
 	}
