@@ -77,7 +77,7 @@ func (p *planner) distrust() {
 		}
 		if *trusted {
 			*trusted = false
-			proof.Why = fmt.Sprintf("the key of %s could not be read (%s)", quote(s.DN), s.Reason)
+			proof.Why = fmt.Sprintf("the key of %s could not be read (%s)", quote(cmp.Or(s.DN, "an entry")), s.Reason)
 		}
 	}
 }

@@ -74,9 +74,9 @@ func (p *planner) index(kind Kind, entries []identity.Seen) (*side, error) {
 	for at := range s.at {
 		switch e := s.entry(at); {
 		case twice[at]:
-			p.skip(s, at, "it was read twice, with different content")
+			p.skip(s, at, "", "it was read twice, with different content")
 		case e.Record != nil && kind == User && e.Record.Name == "":
-			p.skip(s, at, "it has no login name")
+			p.skip(s, at, e.Record.DN, "it has no login name")
 		case s.skipped.find(e.Key) >= 0:
 			s.fates[at] = unusable
 		}
@@ -97,11 +97,10 @@ func sameEntry(a, b *identity.Seen) bool {
 }
 
 // skip lists an entry that is left as it was.
-func (p *planner) skip(s *side, at int, reason string) {
-	e := s.entry(at)
-	x := identity.Skipped{Key: e.Key, Group: s.kind == Group, Reason: reason}
-	p.plan.Skipped = append(p.plan.Skipped, x)
-	s.skipped.add(e.Key)
+func (p *planner) skip(s *side, at int, dn, reason string) {
+	key := s.entry(at).Key
+	p.plan.Skipped = append(p.plan.Skipped, identity.Skipped{Key: key, Group: s.kind == Group, DN: dn, Reason: reason})
+	s.skipped.add(key)
 	s.fates[at] = unusable
 }
 
@@ -185,7 +184,7 @@ func (p *planner) addNew(s *side) {
 		switch {
 		case f != unknown:
 		case s.entry(at).Record == nil:
-			p.skip(s, at, "it was read as unchanged, but is not in the roll; the next read brings it whole")
+			p.skip(s, at, "", "it was read as unchanged, but is not in the roll; the next read brings it whole")
 		default:
 			c := candidate{key: int32(at), known: none}
 			s.changes = append(s.changes, c)

@@ -142,7 +142,11 @@ func (p *Plan) skippedLines() []string {
 		if s.Group {
 			kind = Group
 		}
-		lines[i] = fmt.Sprintf("%s %s: %s", kind, quote(cmp.Or(s.DN, string(s.Key), "without a key")), s.Reason)
+		name := quote(cmp.Or(s.DN, string(s.Key), "without a name"))
+		if s.DN != "" && s.Key != "" {
+			name = fmt.Sprintf("%s (%s)", name, quote(string(s.Key)))
+		}
+		lines[i] = fmt.Sprintf("%s %s: %s", kind, name, s.Reason)
 	}
 	return lines
 }
