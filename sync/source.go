@@ -41,12 +41,14 @@ type Known interface {
 	Present(group bool) iter.Seq[identity.Key]
 }
 
-// Progress is how far a read has come.
+// Progress is how far a read, and then the run around it, has come.
 type Progress struct {
-	Stage         string // "connect", "users", "groups", "verify"
+	Stage         string // "connect", "users", "groups", "verify"; then "planning", "applying"
 	Server        string
 	Users, Groups int
 	Pages         int
+	// Applied of Steps are written. A run sets them, not a read.
+	Applied, Steps int
 }
 
 // Tester is a source that can try its configuration step by step.

@@ -1,0 +1,311 @@
+package sync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rollcall-id/rollcall/audit"
+	"github.com/rollcall-id/rollcall/fault"
+	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/state"
+	"github.com/rollcall-id/rollcall/sync/plan"
+)
+
+// approvalLasts is how long an approval waits for a run that it covers.
+const approvalLasts = 24 * time.Hour
+
+// tries is how often a small write is decided again when somebody else came between.
+const tries = 5
+
+// lane returns the lane of a configured source. The caller holds mu.
+func (r *Runner) lane(source identity.SourceID) (*lane, error) {
+	l := r.lanes[source]
+	if l == nil || l.gone {
+		return nil, fault.New(fault.NotFound, "source_not_found", "there is no source %q to be read; look at the configuration", source)
+	}
+	return l, nil
+}
+
+func (l *lane) inProgress() error {
+	j := l.busy
+	if j == nil {
+		j = l.waiting
+	}
+	what := "run"
+	if j.planOnly {
+		what = "plan"
+	}
+	return fault.New(fault.Conflict, "run_in_progress", "%s %s of source %q is under way: wait for it", what, j.run.ID, l.spec.ID)
+}
+
+// Start asks for a run of a source and returns at once, with the run as it is
+// queued. On a replica that does not lead it stores the request, which the leader
+// takes up under the id that is returned. It is fault.Conflict with the code
+// run_in_progress, naming the other, while a run is under way or asked for.
+func (r *Runner) Start(ctx context.Context, source identity.SourceID, by string) (state.Run, error) {
+	r.mu.Lock()
+	l, err := r.lane(source)
+	if err == nil {
+		switch {
+		case l.spec.Disabled:
+			err = fault.New(fault.Conflict, "source_disabled", "source %q is disabled in the configuration: set enabled to true first", source)
+		case l.waiting != nil || l.busy != nil && !l.busy.planOnly:
+			err = l.inProgress()
+		}
+	}
+	if err != nil {
+		r.mu.Unlock()
+		return state.Run{}, err
+	}
+	j := r.newJob(l, triggerManual, by, "")
+	run := j.run
+	if r.term != nil {
+		l.waiting = j
+		r.mu.Unlock()
+		r.poke()
+		return run, nil
+	}
+	r.mu.Unlock()
+	return run, r.request(ctx, run)
+}
+
+// request stores a run for whoever leads.
+func (r *Runner) request(ctx context.Context, run state.Run) error {
+	return r.change(ctx, run.Source, func(st *state.SourceState) error {
+		if st.Request != nil {
+			return fault.New(fault.Conflict, "run_in_progress", "run %s of source %q was asked for already: wait for it", st.Request.Run, run.Source)
+		}
+		st.Request = &state.RunRequest{Run: run.ID, By: run.By, At: run.Started}
+		return nil
+	}, systemActor, audit.Event{})
+}
+
+// change rewrites where a source stands, on behalf of somebody who does not lead.
+func (r *Runner) change(ctx context.Context, source identity.SourceID, edit func(*state.SourceState) error,
+	by audit.Actor, event audit.Event,
+) error {
+	snap := r.db.View().Now()
+	for try := 1; ; try++ {
+		st := snap.Source(source)
+		if err := edit(&st); err != nil {
+			return err
+		}
+		_, err := r.db.Commit(ctx, by, state.PutSource{Source: source, State: st, Event: event})
+		if !errors.Is(err, fault.Stale) || try == tries {
+			return err
+		}
+		// What came between is under v/, so a newer snapshot is on its way.
+		if snap, err = r.db.View().AtLeast(ctx, snap.Rev()+1); err != nil {
+			return err
+		}
+	}
+}
+
+// Plan reads a source and returns what a run would change now, with the run that it
+// would be: State is planned, Held and Digest say whether it would be held. Nothing
+// is stored, so any replica can do it. It blocks while it reads, and is
+// fault.Conflict with the code run_in_progress while a run is under way here.
+func (r *Runner) Plan(ctx context.Context, source identity.SourceID, by string) (*plan.Plan, state.Run, error) {
+	r.mu.Lock()
+	l, err := r.lane(source)
+	if err == nil && l.busy != nil {
+		err = l.inProgress()
+	}
+	if err != nil {
+		r.mu.Unlock()
+		return nil, state.Run{}, err
+	}
+	j := r.newJob(l, triggerManual, by, "")
+	j.planOnly = true
+	l.busy = j
+	spec := l.spec
+	r.mu.Unlock()
+
+	x := r.execution(l, spec, j)
+	p, err := x.planOnly(ctx)
+	run := x.run()
+	r.leave(l, j)
+	return p, run, err
+}
+
+// Approve agrees to the plan that is held, which the digest must be of: it is
+// fault.NotFound when none is held, and fault.Stale when another one is. The
+// approval is stored for 24 hours, whoever leads, and the leader begins a run at
+// once. It covers every later plan whose steps of the kinds in question are the same
+// or fewer.
+func (r *Runner) Approve(ctx context.Context, source identity.SourceID, digest string, by audit.Actor) error {
+	r.mu.Lock()
+	_, err := r.lane(source)
+	r.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	event := audit.Event{
+		Action: "SyncRunApproved", Target: "source/" + string(source), Name: string(source),
+		Changes: []audit.Change{{Field: "digest", After: []string{digest}}},
+	}
+	err = r.change(ctx, source, func(st *state.SourceState) error {
+		switch {
+		case st.Held == nil:
+			return fault.New(fault.NotFound, "no_held_plan", "source %q has no plan that waits for approval", source)
+		case st.Held.Digest != digest:
+			return fault.New(fault.Stale, "plan_changed",
+				"the plan that waits is another one, %s, since %s: look at it before you approve it",
+				st.Held.Digest, st.Held.At.Format(time.RFC3339))
+		}
+		now := r.now().UTC()
+		st.Approval = &state.Approval{Digest: digest, By: by.String(), At: now, Expires: now.Add(approvalLasts)}
+		return nil
+	}, by, event)
+	if err == nil {
+		r.log.InfoContext(ctx, "held plan approved", "source", source, "digest", digest, "actor", by.String())
+		r.poke()
+	}
+	return err
+}
+
+// Live returns the run or plan of a source that is under way on this replica, with
+// how far it is.
+func (r *Runner) Live(source identity.SourceID) (state.Run, Progress, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	l := r.lanes[source]
+	if l == nil {
+		return state.Run{}, Progress{}, false
+	}
+	j := l.busy
+	if j == nil {
+		j = l.waiting
+	}
+	if j == nil {
+		return state.Run{}, Progress{}, false
+	}
+	return j.run, j.progress, true
+}
+
+// Wait returns the record of a run once it has ended, wherever it runs, or
+// fault.NotFound for a run that nobody knows.
+func (r *Runner) Wait(ctx context.Context, source identity.SourceID, runID string) (state.Run, error) {
+	for {
+		changed := r.db.View().Changed()
+		r.mu.Lock()
+		var j *job
+		if l := r.lanes[source]; l != nil {
+			j = l.find(runID)
+		}
+		r.mu.Unlock()
+		if j != nil {
+			return r.await(ctx, j)
+		}
+		run, err := r.db.StoredRun(ctx, source, runID)
+		if err == nil && !live(run.State) {
+			return run, nil
+		}
+		if err != nil && !errors.Is(err, fault.NotFound) {
+			return state.Run{}, err
+		}
+		if ask := r.db.View().Now().Source(source).Request; err != nil && (ask == nil || ask.Run != runID) {
+			return state.Run{}, fault.New(fault.NotFound, "run_not_found", "there is no run %q of source %q", runID, source)
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return state.Run{}, fmt.Errorf("wait for run %s: %w", runID, ctx.Err())
+		}
+	}
+}
+
+func (r *Runner) await(ctx context.Context, j *job) (state.Run, error) {
+	select {
+	case <-j.done:
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		return j.run, nil
+	case <-ctx.Done():
+		return state.Run{}, fmt.Errorf("wait for run %s: %w", j.run.ID, ctx.Err())
+	}
+}
+
+// live reports whether a run in this state has not ended.
+func live(s state.RunState) bool {
+	switch s {
+	case state.RunQueued, state.RunReading, state.RunPlanning, state.RunApplying:
+		return true
+	}
+	return false
+}
+
+// Status is where a source stands.
+type Status struct {
+	Source   identity.SourceID
+	Enabled  bool
+	Schedule string    // as configured; "manual" without one
+	Next     time.Time // when it runs next by itself; zero: it does not
+	// LastRun is the id of the newest stored record, LastSlot the scheduled instant
+	// that was last served. Unchanged counts the runs since LastRun that found
+	// nothing new.
+	LastRun    string
+	LastSlot   time.Time
+	LastProven time.Time // when a read that was proven complete was last applied
+	Unchanged  int
+	Held       *state.HeldPlan
+	Approval   *state.Approval // of the held plan, while it counts
+	Requested  *state.RunRequest
+	Running    *state.Run // here; another replica's are not known
+	Skipped    int        // slots that went by because a run was still going on, in this term
+	// Stale reports that no read was proven complete and applied for three intervals
+	// of the schedule.
+	Stale bool
+}
+
+// Status returns where a source stands; Enabled is false and the rest is what is
+// stored for one that is not configured.
+func (r *Runner) Status(source identity.SourceID) Status {
+	st := r.db.View().Now().Source(source)
+	s := Status{
+		Source: source, Schedule: Manual, LastRun: st.LastRun, LastSlot: st.LastSlot, LastProven: st.LastProven,
+		Unchanged: st.Unchanged, Held: st.Held, Requested: st.Request,
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := r.now()
+	if valid(st, now) {
+		s.Approval = st.Approval
+	}
+	l := r.lanes[source]
+	if l == nil || l.gone {
+		return s
+	}
+	s.Enabled, s.Skipped = !l.spec.Disabled, l.skipped
+	if l.busy != nil {
+		run := l.busy.run
+		s.Running = &run
+	}
+	if l.spec.Schedule == nil {
+		return s
+	}
+	s.Schedule = l.spec.Schedule.String()
+	if s.Enabled {
+		next := lane{spec: l.spec, slot: l.slot, fire: l.fire, served: l.served}
+		if next.slot.IsZero() || r.term == nil {
+			next.arm(st, now)
+		}
+		s.Next = next.fire
+		s.Stale = stale(l.spec.Schedule, st, now)
+	}
+	return s
+}
+
+// stale reports whether three intervals have gone by since the last proof.
+func stale(s *Schedule, st state.SourceState, now time.Time) bool {
+	if st.LastProven.IsZero() {
+		return st.LastRun != ""
+	}
+	t := st.LastProven
+	for range 3 {
+		t = s.Next(t)
+	}
+	return now.After(t.Add(maxJitter))
+}

@@ -1,0 +1,71 @@
+package sync
+
+import (
+	"github.com/rollcall-id/rollcall/config"
+	"github.com/rollcall-id/rollcall/sync/plan"
+)
+
+// Config is the part of a source's configuration that says when it is read and how
+// much a run may change. How it is read is beside it, in the section's other keys.
+type Config struct {
+	// Enabled, when false, keeps the source from being read, by schedule or by hand.
+	// What was read before stays. The default is true.
+	Enabled bool `yaml:"enabled"`
+	// Schedule is a cron expression of five fields, "@hourly", or "@every 15m". The
+	// value "manual" means: only when somebody asks.
+	Schedule string `yaml:"schedule"`
+	// Timezone is where the schedule's hours are. The default is UTC.
+	Timezone string `yaml:"timezone"`
+	// Jitter puts the source off by up to a minute, always by the same, so that
+	// sources with one schedule do not all start at once. The default is true.
+	Jitter bool `yaml:"jitter"`
+	// FirstRun is "apply" (a source without users is filled without asking) or "ask".
+	// When set it stands above the one in limits.
+	FirstRun string `yaml:"first_run"`
+	// Limits say how much a run may change before a person has to look.
+	Limits plan.Limits `yaml:"limits"`
+}
+
+// Manual is the value of Config.Schedule for a source without a schedule.
+const Manual = "manual"
+
+// DefaultConfig returns what holds where nothing is configured.
+func DefaultConfig() Config {
+	return Config{Enabled: true, Schedule: "0 * * * *", Jitter: true, Limits: plan.DefaultLimits()}
+}
+
+// Validate reports everything that is wrong with the configuration.
+func (c *Config) Validate(p *config.Problems) {
+	if c.Schedule != Manual {
+		if _, err := ParseSchedule(c.Schedule, ""); err != nil {
+			p.Add("schedule", "%v", err)
+		}
+	}
+	if _, err := loadZone(c.Timezone); err != nil {
+		p.Add("timezone", "%v", err)
+	}
+	switch c.FirstRun {
+	case "", plan.FirstRunApply, plan.FirstRunAsk:
+	default:
+		p.Add("first_run", "%q is neither %q nor %q", c.FirstRun, plan.FirstRunApply, plan.FirstRunAsk)
+	}
+	if c.FirstRun == plan.FirstRunApply && c.Limits.FirstRun == plan.FirstRunAsk {
+		p.Add("first_run", "it says %q and limits.first_run says %q; leave one of them out", c.FirstRun, c.Limits.FirstRun)
+	}
+	c.Limits.Validate(p.In("limits").Add)
+}
+
+// Apply puts a valid configuration into the description of a source.
+func (c *Config) Apply(spec *SourceSpec) error {
+	spec.Disabled, spec.NoJitter, spec.Limits = !c.Enabled, !c.Jitter, c.Limits
+	if c.FirstRun != "" {
+		spec.Limits.FirstRun = c.FirstRun
+	}
+	spec.Schedule = nil
+	if c.Schedule == Manual {
+		return nil
+	}
+	var err error
+	spec.Schedule, err = ParseSchedule(c.Schedule, c.Timezone)
+	return err
+}

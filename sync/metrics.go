@@ -1,0 +1,111 @@
+package sync
+
+import (
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/state"
+	"github.com/rollcall-id/rollcall/sync/plan"
+)
+
+// metrics are what a Runner counts. What is stored is read when it is asked for, so
+// that every replica shows it; what happens is counted where it happens.
+type metrics struct {
+	runner    *Runner
+	stages    *prometheus.HistogramVec
+	runs      *prometheus.CounterVec
+	slots     *prometheus.CounterVec
+	entries   *prometheus.GaugeVec
+	conflicts *prometheus.GaugeVec
+
+	proven, held, leader *prometheus.Desc
+}
+
+func newMetrics(reg prometheus.Registerer, r *Runner) (*metrics, error) {
+	bySource := []string{"source"}
+	m := &metrics{
+		runner: r,
+		stages: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "rollcall_sync_stage_duration_seconds", Help: "How long the stages of sync runs took.",
+			Buckets: []float64{0.01, 0.05, 0.25, 1, 5, 15, 60, 300, 1800},
+		}, []string{"source", "stage"}),
+		runs: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_sync_runs_total", Help: "Sync runs that ended here, by how.",
+		}, []string{"source", "outcome"}),
+		slots: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_sync_slots_skipped_total", Help: "Scheduled instants that went by because a run was still going on.",
+		}, bySource),
+		entries: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "rollcall_sync_entries_skipped", Help: "Entries of the last read that were left as they were.",
+		}, bySource),
+		conflicts: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Name: "rollcall_sync_conflicts", Help: "Conflicts of the last read that a person has to settle.",
+		}, bySource),
+		proven: prometheus.NewDesc("rollcall_sync_last_proven_timestamp_seconds",
+			"When a read that was proven complete was last applied.", bySource, nil),
+		held:   prometheus.NewDesc("rollcall_sync_plan_held", "1 while a plan waits for approval.", bySource, nil),
+		leader: prometheus.NewDesc("rollcall_sync_leader", "1 on the replica that runs the sources.", nil, nil),
+	}
+	if reg == nil {
+		return m, nil
+	}
+	for _, c := range []prometheus.Collector{m.stages, m.runs, m.slots, m.entries, m.conflicts, m} {
+		if err := reg.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// Describe implements prometheus.Collector.
+func (m *metrics) Describe(to chan<- *prometheus.Desc) {
+	to <- m.proven
+	to <- m.held
+	to <- m.leader
+}
+
+// Collect implements prometheus.Collector.
+func (m *metrics) Collect(to chan<- prometheus.Metric) {
+	gauge := func(d *prometheus.Desc, v float64, labels ...string) {
+		to <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+	}
+	r := m.runner
+	snap := r.db.View().Now()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	gauge(m.leader, truth(r.term != nil))
+	for id := range r.lanes {
+		st := snap.Source(id)
+		gauge(m.held, truth(st.Held != nil), string(id))
+		if !st.LastProven.IsZero() {
+			gauge(m.proven, float64(st.LastProven.UnixMilli())/1000, string(id))
+		}
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+func (m *metrics) skip(id identity.SourceID, n int) {
+	m.slots.WithLabelValues(string(id)).Add(float64(n))
+}
+
+// planned notes what a read of a run or a plan left to a person.
+func (m *metrics) planned(id identity.SourceID, p *plan.Plan) {
+	m.entries.WithLabelValues(string(id)).Set(float64(len(p.Skipped)))
+	m.conflicts.WithLabelValues(string(id)).Set(float64(len(p.Conflicts)))
+}
+
+func (m *metrics) ended(run state.Run) {
+	m.runs.WithLabelValues(string(run.Source), string(run.State)).Inc()
+	for _, s := range run.Stages {
+		took := time.Duration(s.Ms * float64(time.Millisecond))
+		m.stages.WithLabelValues(string(run.Source), s.Name).Observe(took.Seconds())
+	}
+}

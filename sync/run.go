@@ -1,0 +1,337 @@
+package sync
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime/debug"
+
+	"github.com/rollcall-id/rollcall/audit"
+	"github.com/rollcall-id/rollcall/fault"
+	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/state"
+	"github.com/rollcall-id/rollcall/store"
+	"github.com/rollcall-id/rollcall/sync/plan"
+)
+
+// systemActor stands behind what the daemon does without a run.
+var systemActor = audit.Actor{Kind: audit.ActorSystem, ID: "sync"}
+
+// execution carries out one job. One goroutine owns it; what others may see of it is
+// in the job, under the Runner's mu.
+type execution struct {
+	r     *Runner
+	lane  *lane
+	spec  SourceSpec
+	job   *job
+	fence store.Cond
+	actor audit.Actor
+	log   *slog.Logger
+
+	seen    *identity.Observation
+	plan    *plan.Plan
+	writing bool // the first write of the plan may have happened
+}
+
+func (r *Runner) execution(l *lane, spec SourceSpec, j *job) *execution {
+	id := j.run.ID
+	return &execution{
+		r: r, lane: l, spec: spec, job: j,
+		actor: audit.Actor{Kind: audit.ActorSync, ID: string(spec.ID) + "/" + id, Request: id},
+		log:   r.log.With("source", spec.ID, "run", id),
+	}
+}
+
+// carryOut runs a job of a term to its end and frees its lane.
+func (r *Runner) carryOut(ctx context.Context, t *term, l *lane, j *job) {
+	r.mu.Lock()
+	spec := l.spec
+	j.run.Started = r.now().UTC()
+	r.mu.Unlock()
+	x := r.execution(l, spec, j)
+	x.fence = t.fence
+	if err := x.history(ctx, t); err != nil {
+		x.fail(ctx, err)
+	} else if err := x.do(ctx); err != nil {
+		x.fail(ctx, err)
+	}
+	r.metrics.ended(x.run())
+	r.leave(l, j)
+}
+
+// leave frees a lane whose job has ended.
+func (r *Runner) leave(l *lane, j *job) {
+	r.mu.Lock()
+	l.busy = nil
+	l.ended(j)
+	if l.gone {
+		delete(r.lanes, l.spec.ID)
+	}
+	r.mu.Unlock()
+	r.poke()
+}
+
+// run returns the run as it is now.
+func (x *execution) run() state.Run {
+	x.r.mu.Lock()
+	defer x.r.mu.Unlock()
+	return x.job.run
+}
+
+// note changes what others see of the run.
+func (x *execution) note(edit func(*state.Run, *Progress)) {
+	x.r.mu.Lock()
+	defer x.r.mu.Unlock()
+	edit(&x.job.run, &x.job.progress)
+}
+
+// stage times one part of the run.
+func (x *execution) stage(name string, st state.RunState, f func() error) error {
+	x.note(func(run *state.Run, p *Progress) {
+		run.State, p.Stage = st, string(st)
+	})
+	begin := x.r.now()
+	err := f()
+	took := x.r.now().Sub(begin)
+	x.note(func(run *state.Run, _ *Progress) {
+		run.Stages = append(run.Stages[:len(run.Stages):len(run.Stages)],
+			state.Stage{Name: name, Ms: float64(took.Microseconds()) / 1000})
+	})
+	return err
+}
+
+// do is a run: read, plan, guard, apply, and only then move the cursor.
+func (x *execution) do(ctx context.Context) error {
+	x.log.InfoContext(ctx, "run started", "trigger", x.job.run.Trigger)
+	snap, err := x.look(ctx)
+	if err != nil {
+		return err
+	}
+	if held := x.plan.Guard(x.spec.Limits); held != nil {
+		covered, err := x.covered(ctx, snap)
+		if err != nil {
+			return err
+		}
+		if !covered {
+			return x.hold(ctx, held)
+		}
+		x.log.InfoContext(ctx, "plan is over its limits and approved", "digest", held.Digest)
+	}
+	if x.plan.IsEmpty() {
+		return x.succeed(ctx)
+	}
+	if err := x.apply(ctx, snap); err != nil {
+		return err
+	}
+	return x.succeed(ctx)
+}
+
+// planOnly reads and plans, and stores nothing.
+func (x *execution) planOnly(ctx context.Context) (*plan.Plan, error) {
+	_, err := x.look(ctx)
+	x.note(func(run *state.Run, _ *Progress) {
+		run.Ended = x.r.now().UTC()
+		run.State = state.RunPlanned
+		if err != nil {
+			run.State, run.Error = state.RunFailed, words(err)
+			return
+		}
+		run.Summary = summary(x.plan)
+		if held := x.plan.Guard(x.spec.Limits); held != nil {
+			run.Held, run.Digest = reasons(held), held.Digest
+		}
+	})
+	return x.plan, err
+}
+
+// look reads the source and computes the plan, which holds for the snapshot that it
+// returns.
+func (x *execution) look(ctx context.Context) (*state.Snapshot, error) {
+	err := x.stage("read", state.RunReading, func() (err error) {
+		x.seen, err = x.pull(ctx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	x.note(func(run *state.Run, _ *Progress) {
+		run.Server, run.Family, run.Proof = x.seen.Server, x.seen.Family, x.seen.Proof
+	})
+	snap := x.r.db.View().Now()
+	err = x.stage("plan", state.RunPlanning, func() (err error) {
+		defer x.rescue(ctx, &err)
+		x.plan, err = plan.Compute(snap.Of(x.spec.ID), x.seen, plan.Policy{Config: x.spec.ConfigHash, Admit: x.spec.Admit})
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	x.note(func(run *state.Run, p *Progress) {
+		describe(run, x.plan)
+		p.Steps = len(x.plan.Steps)
+	})
+	x.r.metrics.planned(x.spec.ID, x.plan)
+	return snap, ctx.Err()
+}
+
+// pull reads the source once.
+func (x *execution) pull(ctx context.Context) (seen *identity.Observation, err error) {
+	defer x.rescue(ctx, &err)
+	snap := x.r.db.View().Now()
+	st := snap.Source(x.spec.ID)
+	request := PullRequest{Known: snap.Of(x.spec.ID), Progress: func(p Progress) {
+		x.note(func(_ *state.Run, to *Progress) {
+			p.Applied, p.Steps = to.Applied, to.Steps
+			*to = p
+		})
+	}}
+	if st.Config == x.spec.ConfigHash {
+		request.Since = st.Cursor
+	}
+	seen, err = x.spec.Source.Pull(ctx, request)
+	switch {
+	case err != nil:
+		return nil, err
+	case seen == nil:
+		return nil, errors.New("the source returned neither an observation nor an error")
+	case seen.Source != x.spec.ID:
+		return nil, fmt.Errorf("the source returned an observation of source %q", seen.Source)
+	}
+	return seen, nil
+}
+
+// rescue turns a panic into a failed run: a directory's bytes must not take the
+// daemon down, and with it the answers for all other sources.
+func (x *execution) rescue(ctx context.Context, err *error) {
+	if p := recover(); p != nil {
+		x.log.ErrorContext(ctx, "a bug was met during a run", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		*err = fmt.Errorf("a bug of Rollcall was met, the log has its trace: %v", p)
+	}
+}
+
+// covered reports whether the plan that is over its limits was approved.
+func (x *execution) covered(ctx context.Context, snap *state.Snapshot) (bool, error) {
+	st := snap.Source(x.spec.ID)
+	if !valid(st, x.r.now()) {
+		return false, nil
+	}
+	kept, _, err := x.r.db.KeptPlan(ctx, x.spec.ID)
+	if err != nil {
+		return false, fmt.Errorf("read the plan that was approved: %w", err)
+	}
+	a := kept.Approval(x.spec.Limits)
+	ok := a.Digest == st.Approval.Digest && x.plan.Covered(a, x.spec.Limits)
+	if !ok {
+		x.log.WarnContext(ctx, "the approval does not cover this plan", "digest", st.Approval.Digest)
+	}
+	return ok, nil
+}
+
+// hold keeps the plan for a person to look at. Nothing of it is applied.
+func (x *execution) hold(ctx context.Context, held *plan.Held) error {
+	before := x.r.db.View().Now().Source(x.spec.ID).Held
+	keep := state.HeldPlan{Digest: held.Digest, Run: x.job.run.ID, At: x.r.now().UTC(), Reasons: reasons(held)}
+	if before != nil && before.Digest == held.Digest {
+		keep = *before // the same plan waits as before
+	} else {
+		parts, err := x.r.db.KeepPlan(ctx, x.fence, x.plan, held.Digest)
+		if err != nil {
+			return err
+		}
+		keep.Parts = parts
+	}
+	x.note(func(run *state.Run, _ *Progress) {
+		run.State, run.Held, run.Digest = state.RunHeld, reasons(held), held.Digest
+		run.Summary = "held, nothing was applied: " + summary(x.plan)
+	})
+	x.log.WarnContext(ctx, "plan held, nothing of it is applied, leavers are not deactivated until it is approved",
+		"reasons", reasons(held), "digest", held.Digest, "leavers", held.Leavers, "since", keep.At)
+	err := x.settle(ctx, "SyncRunHeld", func(st *state.SourceState) {
+		st.Held = &keep
+		if !valid(*st, x.r.now()) || st.Approval.Digest != keep.Digest {
+			st.Approval = nil
+		}
+	})
+	if err == nil {
+		x.removePlans(ctx, keep.Digest)
+	}
+	return err
+}
+
+// removePlans removes the plans that nobody waits for. What is left behind is
+// removed by the next leader.
+func (x *execution) removePlans(ctx context.Context, keep string) {
+	if err := x.r.db.RemovePlans(ctx, x.fence, x.spec.ID, keep); err != nil {
+		x.log.WarnContext(ctx, "an old plan could not be removed", "err", err)
+	}
+}
+
+// succeed moves the cursor with the data it stands for, in a transaction of its own
+// after all others are acknowledged.
+func (x *execution) succeed(ctx context.Context) error {
+	proven := x.seen.Proof.Users && x.seen.Proof.Groups && x.plan.Proof.Users && x.plan.Proof.Groups
+	hadPlan := x.r.db.View().Now().Source(x.spec.ID).Held != nil
+	x.note(func(run *state.Run, _ *Progress) {
+		run.State, run.Summary = state.RunSucceeded, summary(x.plan)
+	})
+	err := x.settle(ctx, "SyncRunCompleted", func(st *state.SourceState) {
+		if proven {
+			st.Cursor, st.Config = x.seen.Cursor, x.spec.ConfigHash
+			st.LastProven = x.r.now().UTC()
+		}
+		st.Held, st.Approval = nil, nil
+	})
+	if err != nil {
+		return err
+	}
+	run := x.run()
+	x.log.InfoContext(ctx, "run ended", "state", run.State, "summary", run.Summary, "server", run.Server,
+		"proven", proven, "skipped", run.SkippedAll, "conflicts", run.ConflictsAll, "took", run.Ended.Sub(run.Started))
+	if hadPlan {
+		x.removePlans(ctx, "")
+	}
+	return nil
+}
+
+// fail records why the run came to nothing, or to less than the plan. The cursor
+// stays where it was.
+func (x *execution) fail(ctx context.Context, err error) {
+	cause := context.Cause(ctx)
+	stopped := ctx.Err() != nil
+	x.note(func(run *state.Run, _ *Progress) {
+		run.State, run.Error = state.RunFailed, words(err)
+		if stopped {
+			run.State, run.Error = state.RunInterrupted, "the run was stopped: "+stoppedWhy(cause)
+		}
+		run.Ended = x.r.now().UTC()
+	})
+	x.log.WarnContext(ctx, "run failed", "state", x.run().State, "err", err, "partly_applied", x.writing)
+	if errors.Is(cause, errTermOver) {
+		return // the fence would refuse it; the next leader marks the record
+	}
+	last, cancel := context.WithTimeout(context.WithoutCancel(ctx), graceWrite)
+	defer cancel()
+	if serr := x.settle(last, "SyncRunFailed", func(*state.SourceState) {}); serr != nil {
+		x.log.ErrorContext(ctx, "the record of a failed run could not be written", "err", serr)
+	}
+}
+
+func stoppedWhy(cause error) string {
+	if errors.Is(cause, errTermOver) {
+		return "another replica has taken over"
+	}
+	return "the daemon was shut down; the next run plans again and completes it"
+}
+
+// words says an error to an administrator.
+func words(err error) string {
+	switch {
+	case errors.Is(err, context.DeadlineExceeded):
+		return clean("it took too long: " + err.Error())
+	case errors.Is(err, fault.Stale):
+		return "something else changed the same entries at the same time, or another replica has taken over; " +
+			"what was applied stays, and the next run plans again"
+	}
+	return clean(err.Error())
+}
