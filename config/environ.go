@@ -17,7 +17,7 @@ const envPrefix = "ROLLCALL_"
 // that the command line reads itself, and those that Kubernetes sets in every
 // container beside a service called rollcall.
 var notOverrides = regexp.MustCompile(
-	`^ROLLCALL_(CONFIG|SERVER|TOKEN|TOKEN_FILE|CA_FILE|OUTPUT|SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_[0-9]+_.*)?)$`)
+	`^ROLLCALL_(CONFIG|URL|TOKEN|TOKEN_FILE|CA_FILE|OUTPUT|SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_[0-9]+_.*)?)$`)
 
 // override lays the variables of env over the tree, in the order of their names, so
 // that an item can be appended to a list by the next index.

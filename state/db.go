@@ -164,18 +164,6 @@ func (d *DB) commit(ctx context.Context, snap *Snapshot, by audit.Actor, cs []Ch
 	return d.send(ctx, t)
 }
 
-// Barrier returns a snapshot that shows everything that was committed before the
-// call. A view moves only when something under v/ does, so the revision of a term of
-// leadership, say, cannot be waited for: this writes a mark while the term lasts, and
-// waits for that. A new leader plans nothing on an older snapshot.
-func (d *DB) Barrier(ctx context.Context, term store.Cond) (*Snapshot, error) {
-	rev, err := d.store.Apply(ctx, store.Txn{If: []store.Cond{term}, Then: []store.Op{store.Put(keyMark, []byte(`{}`))}})
-	if err != nil {
-		return nil, fmt.Errorf("mark the start of a term: %w", err)
-	}
-	return d.view.AtLeast(ctx, rev)
-}
-
 // send commits a transaction and waits until the view shows it, if any of it is for
 // the view.
 func (d *DB) send(ctx context.Context, t *txn) (store.Revision, error) {

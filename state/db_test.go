@@ -340,7 +340,7 @@ func (h *history) manyMembers(t *rapid.T) {
 	g := rapid.SampledFrom(h.groups).Draw(t, "to")
 	var changes []Change
 	c := ChangeMembers{Group: g, Origin: "corp"}
-	for range rapid.SampledFrom([]int{1, 130, 600}).Draw(t, "n") {
+	for range rapid.SampledFrom([]int{1, 130, 300}).Draw(t, "n") {
 		u := identity.NewUserID()
 		c.Add = append(c.Add, identity.UserMember(u))
 		changes = append(changes, Create{Member: identity.UserMember(u), Record: record(h.key(), "many")})
@@ -416,9 +416,9 @@ func (h *history) grant(t *rapid.T) {
 func (h *history) fallBehind(*rapid.T) { h.d.store.Compact(h.d.store.Revision()) }
 
 func (h *history) check(t *rapid.T) {
-	snap, err := h.d.Barrier(context.Background(), h.term)
+	snap, err := h.d.CatchUp(context.Background(), h.term)
 	if err != nil {
-		t.Fatalf("Barrier: %v", err)
+		t.Fatalf("CatchUp: %v", err)
 	}
 	fresh, err := Open(context.Background(), Options{Store: h.d.store})
 	if err != nil {

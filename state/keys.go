@@ -23,7 +23,6 @@ import (
 //	                                 of a generation; chunks are hashed by member id
 //	v/n/<source>/<folded name>       the claim of a user on a login name, where two
 //	                                 writers could race: local users
-//	v/mark                           rewritten by a new leader, to be waited for
 //	v/p/epoch                        rewritten by every local write that can change
 //	                                 what anyone may do
 //	v/p/g/<member>/<permission>      a grant
@@ -53,7 +52,6 @@ const (
 	keyMembers   = "v/m/"
 	keyName      = "v/n/"
 	keyEpoch     = "v/p/epoch"
-	keyMark      = "v/mark"
 	keyGrant     = "v/p/g/"
 	keyCustom    = "v/p/c/"
 	keySource    = "v/s/"
