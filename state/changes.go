@@ -249,7 +249,6 @@ func (c PutGrant) build(t *txn) error {
 		return err
 	}
 	key := grantKey(g.Subject, g.Permission)
-	t.write(store.Put(key, nil)) // replaced below; it makes the key this transaction's own
 	e := audit.Event{
 		Action: "PermissionGranted", Target: g.Subject.String(), Name: t.snap.name(g.Subject), Reason: g.Reason,
 		Changes: []audit.Change{{Field: "permission", After: []string{string(g.Permission)}}},
