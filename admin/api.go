@@ -1,0 +1,100 @@
+package admin
+
+import (
+	"errors"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+	"github.com/danielgtaylor/huma/v2/adapters/humago"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/rollcall-id/rollcall/state"
+)
+
+// Options are what an API needs. DB and Sync are required.
+type Options struct {
+	DB      *state.DB
+	Sync    Syncer
+	Log     *slog.Logger          // default: discards
+	Now     func() time.Time      // default: time.Now
+	Version string                // of Rollcall, for the OpenAPI document
+	Metrics prometheus.Registerer // default: not counted
+	Backup  Backup                // default: there is none
+}
+
+// API is the admin API as an http.Handler.
+type API struct {
+	db      *state.DB
+	sync    Syncer
+	log     *slog.Logger
+	now     func() time.Time
+	mux     *http.ServeMux
+	huma    huma.API
+	metrics *metrics
+	backup  Backup
+}
+
+// New returns the API.
+func New(o Options) (*API, error) {
+	switch {
+	case o.DB == nil:
+		return nil, errors.New("admin: Options.DB is missing")
+	case o.Sync == nil:
+		return nil, errors.New("admin: Options.Sync is missing")
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	a := &API{db: o.DB, sync: o.Sync, log: o.Log, now: o.Now, mux: http.NewServeMux(), metrics: newMetrics(o.Metrics), backup: o.Backup}
+	a.huma = humago.New(a.mux, a.config(o.Version))
+	a.routes()
+	return a, a.serveDocument()
+}
+
+// config makes huma read and write as this API promises. Nothing of it is global:
+// two APIs in one process do not see each other.
+func (a *API) config(version string) huma.Config {
+	schemas := newSchemas()
+	return huma.Config{
+		OpenAPI: &huma.OpenAPI{
+			OpenAPI: "3.1.0",
+			Info: &huma.Info{
+				Title: "Rollcall admin API", Version: version,
+				Description: "Users, groups, attributes, permissions, grants and sources. " +
+					"Errors are problem details (RFC 9457) with a stable code. " +
+					"x-required-permission lists the permissions of which one suffices; " +
+					"where x-self is true, everybody may ask about himself.",
+				License: &huma.License{Name: "Apache 2.0", Identifier: "Apache-2.0"},
+			},
+			Components: &huma.Components{
+				Schemas: schemas,
+				SecuritySchemes: map[string]*huma.SecurityScheme{
+					"apiKey": {Type: "http", Scheme: "bearer", Description: "An API key: rcl_pat_..."},
+				},
+			},
+		},
+		Formats:                      map[string]huma.Format{"application/json": strictJSON, "json": strictJSON},
+		DefaultFormat:                "application/json",
+		RejectUnknownQueryParameters: true,
+		Transformers:                 []huma.Transformer{a.problemOf},
+	}
+}
+
+// routes registers every operation.
+func (a *API) routes() {
+	a.bootstrapRoutes()
+	a.userRoutes()
+	a.groupRoutes()
+	a.attributeRoutes()
+	a.catalogueRoutes()
+	a.grantRoutes()
+	a.answerRoutes()
+	a.sourceRoutes()
+	a.runRoutes()
+	a.backupRoutes()
+}

@@ -1,0 +1,274 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"unicode"
+
+	"github.com/rollcall-id/rollcall/fault"
+	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/state"
+	"github.com/rollcall-id/rollcall/store"
+)
+
+// LocalAttribute is an attribute that was put on a user or a group here.
+type LocalAttribute struct {
+	Key    string   `json:"key"`
+	Values []string `json:"values"`
+}
+
+// AttributeValues are the values of a local attribute to be set.
+type AttributeValues struct {
+	Values []string `json:"values" minItems:"1" maxItems:"1000" doc:"They replace the local values of this attribute; what the source says stays"`
+}
+
+// AttributePath names an attribute in a path.
+type AttributePath struct {
+	Key string `path:"key" minLength:"1" maxLength:"128" doc:"Compared without regard to case; any character, escaped"`
+}
+
+type putUserAttributeInput struct {
+	UserPath
+	AttributePath
+	Writing
+	Body AttributeValues
+}
+
+type putGroupAttributeInput struct {
+	GroupPath
+	AttributePath
+	Writing
+	Body AttributeValues
+}
+
+type deleteUserAttributeInput struct {
+	UserPath
+	AttributePath
+	Writing
+}
+
+type deleteGroupAttributeInput struct {
+	GroupPath
+	AttributePath
+	Writing
+}
+
+type putAttributeOutput struct {
+	ETag string `header:"ETag" doc:"Of the user or group"`
+	Body LocalAttribute
+}
+
+// DisableRequest says why a user is kept out.
+type DisableRequest struct {
+	Reason string `json:"reason,omitzero" maxLength:"500"`
+}
+
+type putDisabledInput struct {
+	UserPath
+	Writing
+	Body DisableRequest
+}
+
+type putDisabledOutput struct {
+	Status int
+	ETag   string `header:"ETag" doc:"Of the user"`
+	Body   *Disabled
+}
+
+type deleteDisabledInput struct {
+	UserPath
+	Writing
+}
+
+// layerErrors are the further answers of a write to a local layer.
+var layerErrors = []int{http.StatusNotFound, http.StatusConflict, http.StatusPreconditionFailed}
+
+func (a *API) attributeRoutes() {
+	register(a, operation{
+		id: "putUserAttribute", method: http.MethodPut, path: "/v1/users/{user}/attributes/{key}", tag: "Users", need: userWork,
+		summary: "Set the local values of one attribute of a user", errors: layerErrors,
+	}, func(ctx context.Context, in *putUserAttributeInput) (*putAttributeOutput, error) {
+		return a.putAttribute(ctx, findUser(in.User), in.Key, in.Body.Values, &in.Writing)
+	})
+	register(a, operation{
+		id: "deleteUserAttribute", method: http.MethodDelete, path: "/v1/users/{user}/attributes/{key}", tag: "Users", need: userWork,
+		summary: "Remove the local values of one attribute of a user", errors: layerErrors,
+	}, func(ctx context.Context, in *deleteUserAttributeInput) (*struct{}, error) {
+		return nil, a.deleteAttribute(ctx, findUser(in.User), in.Key, &in.Writing)
+	})
+	register(a, operation{
+		id: "putGroupAttribute", method: http.MethodPut, path: "/v1/groups/{group}/attributes/{key}", tag: "Groups", need: userWork,
+		summary: "Set the local values of one attribute of a group, which its members inherit", errors: layerErrors,
+	}, func(ctx context.Context, in *putGroupAttributeInput) (*putAttributeOutput, error) {
+		return a.putAttribute(ctx, findGroup(in.Group), in.Key, in.Body.Values, &in.Writing)
+	})
+	register(a, operation{
+		id: "deleteGroupAttribute", method: http.MethodDelete, path: "/v1/groups/{group}/attributes/{key}", tag: "Groups", need: userWork,
+		summary: "Remove the local values of one attribute of a group", errors: layerErrors,
+	}, func(ctx context.Context, in *deleteGroupAttributeInput) (*struct{}, error) {
+		return nil, a.deleteAttribute(ctx, findGroup(in.Group), in.Key, &in.Writing)
+	})
+	register(a, operation{
+		id: "disableUser", method: http.MethodPut, path: "/v1/users/{user}/disabled", tag: "Users", need: userWork,
+		summary: "Keep a user out at once, whatever his source says", errors: layerErrors, noBody: true,
+	}, a.disableUser)
+	register(a, operation{
+		id: "enableUser", method: http.MethodDelete, path: "/v1/users/{user}/disabled", tag: "Users", need: userWork,
+		summary: "Lift a local disable", errors: layerErrors,
+	}, a.enableUser)
+}
+
+// find says which user or group a path names, and at what revision it is.
+type find func(*state.Snapshot) (identity.Member, store.Revision, error)
+
+func findUser(text string) find {
+	return func(s *state.Snapshot) (identity.Member, store.Revision, error) {
+		id, err := s.OneUser(text)
+		if err != nil {
+			return identity.Member{}, 0, err
+		}
+		_, rev, _ := s.User(id)
+		return identity.UserMember(id), rev, nil
+	}
+}
+
+func findGroup(text string) find {
+	return func(s *state.Snapshot) (identity.Member, store.Revision, error) {
+		id, err := s.OneGroup(text)
+		if err != nil {
+			return identity.Member{}, 0, err
+		}
+		_, rev, _ := s.Group(id)
+		return identity.GroupMember(id), rev, nil
+	}
+}
+
+func (a *API) putAttribute(ctx context.Context, who find, key string, values []string, w *Writing) (*putAttributeOutput, error) {
+	if err := validAttribute(key, values); err != nil {
+		return nil, err
+	}
+	m, err := a.setAttribute(ctx, who, key, values, w)
+	if err != nil {
+		return nil, err
+	}
+	snap := a.db.View().Now()
+	layer, _ := snap.Local(m)
+	tag, err := a.tagOf(snap, m)
+	key = identity.FoldKey(key)
+	return &putAttributeOutput{ETag: tag, Body: LocalAttribute{Key: key, Values: layer.Attributes[key]}}, err
+}
+
+func (a *API) setAttribute(ctx context.Context, who find, key string, values []string, w *Writing) (identity.Member, error) {
+	m, rev, err := who(a.db.View().Now())
+	if err != nil {
+		return m, err
+	}
+	cs, err := w.onlyIf(m, rev)
+	if err != nil {
+		return m, err
+	}
+	_, err = a.db.Commit(ctx, actorOf(ctx), append(cs, state.SetLocalAttribute{Member: m, Key: key, Values: values})...)
+	return m, err
+}
+
+func (a *API) deleteAttribute(ctx context.Context, who find, key string, w *Writing) error {
+	snap := a.db.View().Now()
+	m, _, err := who(snap)
+	if err != nil {
+		return err
+	}
+	if layer, _ := snap.Local(m); len(layer.Attributes[identity.FoldKey(key)]) == 0 {
+		return fault.New(fault.NotFound, "attribute_not_found", "there is no local attribute of this name")
+	}
+	_, err = a.setAttribute(ctx, who, key, nil, w)
+	return err
+}
+
+// maxValue is the length of the longest value of an attribute, in bytes.
+const maxValue = 4096
+
+func validAttribute(key string, values []string) error {
+	if identity.FoldKey(key) == "" || strings.ContainsFunc(key, unicode.IsControl) {
+		return fault.New(fault.Invalid, "invalid_attribute", "the name of an attribute is not empty and holds no control characters")
+	}
+	for _, v := range values {
+		if v == "" || len(v) > maxValue || strings.ContainsRune(v, 0) {
+			return fault.New(fault.Invalid, "invalid_attribute", "a value of an attribute has 1 to %d bytes, none of them zero", maxValue)
+		}
+	}
+	return nil
+}
+
+// tagOf returns the ETag that reading the user or group would give.
+func (a *API) tagOf(snap *state.Snapshot, m identity.Member) (string, error) {
+	if g, ok := m.Group(); ok {
+		body, rev, err := a.groupView(snap, g)
+		if err != nil {
+			return "", err
+		}
+		return etag(rev, body)
+	}
+	u, _ := m.User()
+	body, rev, err := a.userView(snap, u)
+	if err != nil {
+		return "", err
+	}
+	return etag(rev, body)
+}
+
+func (a *API) disableUser(ctx context.Context, in *putDisabledInput) (*putDisabledOutput, error) {
+	if err := plainText("reason", in.Body.Reason); err != nil {
+		return nil, err
+	}
+	var id identity.UserID
+	out := &putDisabledOutput{}
+	_, err := a.db.Decide(ctx, actorOf(ctx), func(s *state.Snapshot) ([]state.Change, error) {
+		m, rev, err := findUser(in.User)(s)
+		if err != nil {
+			return nil, err
+		}
+		id, _ = m.User()
+		cs, err := in.onlyIf(m, rev)
+		if err != nil {
+			return nil, err
+		}
+		out.Status = http.StatusCreated
+		if layer, _ := s.Local(m); layer.Disabled != nil {
+			if out.Status = http.StatusOK; layer.Disabled.Reason == in.Body.Reason {
+				return nil, nil
+			}
+		}
+		if err := a.keepsAdministrator(s, id); err != nil {
+			return nil, err
+		}
+		return append(cs, state.Disable{User: id, Reason: in.Body.Reason}), nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	snap := a.db.View().Now()
+	layer, _ := snap.Local(identity.UserMember(id))
+	out.Body = disabledOf(layer.Disabled)
+	out.ETag, err = a.tagOf(snap, identity.UserMember(id))
+	return out, err
+}
+
+func (a *API) enableUser(ctx context.Context, in *deleteDisabledInput) (*struct{}, error) {
+	_, err := a.db.Decide(ctx, actorOf(ctx), func(s *state.Snapshot) ([]state.Change, error) {
+		m, rev, err := findUser(in.User)(s)
+		if err != nil {
+			return nil, err
+		}
+		cs, err := in.onlyIf(m, rev)
+		if err != nil {
+			return nil, err
+		}
+		if layer, _ := s.Local(m); layer.Disabled == nil {
+			return nil, fault.New(fault.NotFound, "not_disabled", "this user is not disabled here; his source may keep him out")
+		}
+		id, _ := m.User()
+		return append(cs, state.Enable{User: id}), nil
+	})
+	return nil, err
+}

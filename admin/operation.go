@@ -1,0 +1,168 @@
+package admin
+
+import (
+	"context"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"github.com/danielgtaylor/huma/v2"
+
+	"github.com/rollcall-id/rollcall/permissions"
+)
+
+// maxBody is the size of the largest body that is read.
+const maxBody = 1 << 20
+
+// The time that a request may take. Reading a whole directory for a plan takes long.
+const (
+	quick = 30 * time.Second
+	long  = 20 * time.Minute
+)
+
+// need is who may call an operation.
+type need struct {
+	// anyOf are permissions of which one suffices; none: every known caller may.
+	anyOf []permissions.Permission
+	// self lets a user without any of them ask about himself: the {user} of the path.
+	self bool
+	// later leaves it to the handler to find out whom the caller asks about: the user
+	// is not named in the path.
+	later bool
+	// open lets everybody call, known or not.
+	open bool
+}
+
+// The needs of this API.
+var (
+	nobody   = need{open: true}
+	anybody  = need{}
+	userWork = need{anyOf: []permissions.Permission{permissions.UserAdmin}}
+	readers  = need{anyOf: []permissions.Permission{permissions.UserAdmin, permissions.Audit}}
+	readSelf = need{anyOf: readers.anyOf, self: true}
+	// effective is for what machines may read, too.
+	effectiveSelf = need{
+		anyOf: []permissions.Permission{permissions.UserAdmin, permissions.Audit, permissions.FetchPolicyInfo}, self: true,
+	}
+	checking   = need{anyOf: effectiveSelf.anyOf, self: true, later: true}
+	sourceWork = need{anyOf: []permissions.Permission{permissions.ApplicationAdmin, permissions.UserAdmin}}
+	setup      = need{anyOf: []permissions.Permission{permissions.ApplicationAdmin}}
+)
+
+// operation describes one operation; the OpenAPI document is made of it.
+type operation struct {
+	id, method, path string
+	tag, summary     string
+	need             need
+	status           int           // on success; default 200, or 204 without a body
+	timeout          time.Duration // default: quick
+	noBody           bool          // the body may be left out
+	errors           []int         // beyond those that every operation may answer
+}
+
+// register adds an operation to the API.
+func register[I, O any](a *API, o operation, handle func(context.Context, *I) (*O, error)) {
+	op := huma.Operation{
+		OperationID: o.id, Method: o.method, Path: o.path, Summary: o.summary, Tags: []string{o.tag},
+		DefaultStatus: o.status, MaxBodyBytes: maxBody + 1, // huma refuses a body that reaches its limit
+		Errors:     o.allErrors(),
+		Extensions: o.need.extensions(),
+		Middlewares: huma.Middlewares{
+			func(ctx huma.Context, next func(huma.Context)) { a.admit(ctx, o, next) },
+		},
+	}
+	if !o.need.open {
+		op.Security = []map[string][]string{{"apiKey": {}}}
+	}
+	huma.Register(a.huma, op, func(ctx context.Context, in *I) (*O, error) {
+		out, err := handle(ctx, in)
+		if err != nil {
+			return nil, a.problem(ctx, err)
+		}
+		return out, nil
+	})
+	if b := a.operation(o).RequestBody; b != nil {
+		b.Required = !o.noBody
+	}
+}
+
+// operation returns what huma made of an operation.
+func (a *API) operation(o operation) *huma.Operation {
+	p := a.huma.OpenAPI().Paths[o.path]
+	switch o.method {
+	case http.MethodGet:
+		return p.Get
+	case http.MethodPost:
+		return p.Post
+	case http.MethodPut:
+		return p.Put
+	}
+	return p.Delete
+}
+
+func (o *operation) allErrors() []int {
+	all := append([]int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusServiceUnavailable}, o.errors...)
+	if !o.need.open && len(o.need.anyOf) > 0 {
+		all = append(all, http.StatusForbidden)
+	}
+	if o.method == http.MethodPost || o.method == http.MethodPut {
+		all = append(all, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
+// extensions puts who may call into the document.
+func (n *need) extensions() map[string]any {
+	names := make([]string, len(n.anyOf))
+	for i, p := range n.anyOf {
+		names[i] = string(p)
+	}
+	x := map[string]any{"x-required-permission": names}
+	if n.self {
+		x["x-self"] = true
+	}
+	return x
+}
+
+// admit lets a request in when its caller may make it, gives it the time it may take,
+// and counts it. A body is not even read for a caller who may not.
+func (a *API) admit(ctx huma.Context, o operation, next func(huma.Context)) {
+	start := a.now()
+	defer func() { a.metrics.request(o.id, strconv.Itoa(ctx.Status()), a.now().Sub(start)) }()
+	limit := o.timeout
+	if limit == 0 {
+		limit = quick
+	}
+	bounded, cancel := context.WithTimeout(ctx.Context(), limit)
+	defer cancel()
+	q := questionOf(bounded)
+	q.conditional = ctx.Header("If-Match") != ""
+	if !o.need.open {
+		caller, err := a.authenticate(ctx)
+		if err == nil {
+			q.caller = caller
+			err = a.mayCall(&o.need, caller, ctx.Param("user"))
+		}
+		if err != nil {
+			a.refuse(ctx, a.problem(q.in(bounded), err))
+			return
+		}
+	}
+	next(huma.WithContext(ctx, q.in(bounded)))
+}
+
+// refuse answers in the place of the handler.
+func (a *API) refuse(ctx huma.Context, p *Problem) {
+	for k, vs := range p.header {
+		for _, v := range vs {
+			ctx.SetHeader(k, v)
+		}
+	}
+	ctx.SetHeader("Content-Type", p.ContentType(""))
+	ctx.SetStatus(p.Status)
+	if err := writeJSON(ctx.BodyWriter(), p); err != nil {
+		a.log.DebugContext(ctx.Context(), "answer not written", "request", p.RequestID, "err", err)
+	}
+}

@@ -1,0 +1,72 @@
+package admin
+
+import (
+	"context"
+	"iter"
+	"time"
+
+	"github.com/rollcall-id/rollcall/audit"
+	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/state"
+	"github.com/rollcall-id/rollcall/sync/plan"
+)
+
+// Syncer runs sources. What has ended is read from the store; a Syncer is asked for
+// what is configured, for what is going on, and to do something. Each method is given
+// only sources that Sources names. All may be called concurrently.
+type Syncer interface {
+	// Sources returns the sources that are configured, by id.
+	Sources() []Source
+	// Start asks for a run and returns its id without waiting for it. It is
+	// fault.Conflict while a run of the source is going on.
+	Start(ctx context.Context, source identity.SourceID, by audit.Actor) (run string, err error)
+	// Plan reads the source and returns what a run would change, and why it would be
+	// held or nil. It stores nothing.
+	Plan(ctx context.Context, source identity.SourceID, by audit.Actor) (*plan.Plan, *plan.Held, error)
+	// Approve lets the next run apply the held plan with this digest. It is
+	// fault.Conflict when another plan is held, or none.
+	Approve(ctx context.Context, source identity.SourceID, digest string, by audit.Actor) error
+	// Live returns the run of a source that is going on, if this process knows of one.
+	Live(source identity.SourceID) (Live, bool)
+	// Test tries a source's configuration step by step. It stops after the first step
+	// that fails, and writes nothing.
+	Test(ctx context.Context, source identity.SourceID) iter.Seq[TestStep]
+}
+
+// Source is a source as it is configured.
+type Source struct {
+	ID       identity.SourceID
+	Kind     string    // "ldap"
+	Schedule string    // the cron expression
+	TimeZone string    // of the schedule
+	Next     time.Time // the next scheduled run; zero: none
+	// Config is the configuration with everything filled in that was left out, as
+	// something that encodes to JSON. It holds no secret.
+	Config any
+}
+
+// Live is a run that is going on.
+type Live struct {
+	Run      state.Run // what its record would be if it ended now
+	Progress Progress
+}
+
+// Progress is how far a run has come.
+type Progress struct {
+	Stage   string `json:"stage" doc:"connect, users, groups, verify, plan, apply"`
+	Server  string `json:"server,omitzero"`
+	Users   int    `json:"users" doc:"Read so far"`
+	Groups  int    `json:"groups" doc:"Read so far"`
+	Pages   int    `json:"pages"`
+	Applied int    `json:"applied" doc:"Changes written so far"`
+	Steps   int    `json:"steps" doc:"Changes of the plan; 0 until it is there"`
+}
+
+// TestStep is the outcome of one step of a test.
+type TestStep struct {
+	Name   string   `json:"name" doc:"resolve, connect, tls, bind, base, count, entry"`
+	OK     bool     `json:"ok"`
+	Detail string   `json:"detail,omitzero" doc:"What was found"`
+	Fix    string   `json:"fix,omitzero" doc:"What to do when it failed"`
+	Lines  []string `json:"lines,omitempty" doc:"Further facts: certificate, mapped entry"`
+}
