@@ -2,6 +2,7 @@ package ldapserver
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -15,13 +16,6 @@ const (
 	unknown
 	yes
 )
-
-func truth(b bool) verdict {
-	if b {
-		return yes
-	}
-	return no
-}
 
 // filter is a search filter ready for evaluation, and in the text form of RFC 4515.
 type filter interface {
@@ -166,14 +160,12 @@ func (f *compareFilter) eval(e *stored) verdict {
 	if isSecret(f.key) {
 		return no
 	}
-	if f.key == "entrydn" {
-		return truth(e.name.folded == f.folded)
+	if f.key == "entrydn" && e.name.folded == f.folded {
+		return yes
 	}
 	for a := range e.all(f.key) {
-		for _, v := range a.values {
-			if f.holds(v) {
-				return yes
-			}
+		if slices.ContainsFunc(a.values, f.holds) {
+			return yes
 		}
 	}
 	return no
@@ -356,10 +348,11 @@ func (f *extensibleFilter) eval(e *stored) verdict {
 	case f.rule != "" && !strings.EqualFold(f.rule, "caseIgnoreMatch"):
 		return unknown
 	}
-	if v := f.equal.eval(e); v == yes || !f.dnAttributes {
-		return v
+	v := f.equal.eval(e)
+	if f.dnAttributes && f.inName(e) {
+		v = yes
 	}
-	return truth(f.inName(e))
+	return v
 }
 
 func (f *extensibleFilter) bits(e *stored) verdict {

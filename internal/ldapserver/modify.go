@@ -41,7 +41,7 @@ func (d *Directory) Modify(name string, changes ...Change) error {
 	}
 	next := &stored{name: old.name, parent: old.parent, attrs: attrs}
 	if !hasRDN(next) {
-		return failf(NotAllowedOnRDN, "%s: a value that names the entry cannot be removed", name)
+		return failf(NamingViolation, "%s: a value that names the entry cannot be removed", name)
 	}
 	d.stamp(next)
 	s.entry.Store(next)

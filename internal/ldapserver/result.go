@@ -33,7 +33,6 @@ const (
 	UnwillingToPerform     ResultCode = 53
 	NamingViolation        ResultCode = 64
 	NotAllowedOnNonLeaf    ResultCode = 66
-	NotAllowedOnRDN        ResultCode = 67
 	EntryAlreadyExists     ResultCode = 68
 	Other                  ResultCode = 80
 )
