@@ -1,0 +1,255 @@
+// Package client calls the admin API of a Rollcall.
+//
+// It owns the requests and the shapes of their answers as a caller sees them, the
+// names and times as plain Go values. It promises that an error carries a kind of
+// package fault and the server's own code and sentence, that no request outlives its
+// context or its time, that an answer is read up to a limit, that a redirect is never
+// followed, and that a token is sent to nobody but the address it was given for, and
+// in the clear only to this machine. It leaves to its callers where address and token
+// come from, and never repeats a request by itself.
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/rollcall-id/rollcall/fault"
+)
+
+// Options say whom to call and as whom.
+type Options struct {
+	URL    string // as in "https://rollcall.example.com:8443"
+	Token  string // an API key; empty for what everybody may ask
+	CAFile string // of the certificate authorities to trust, in PEM; default: the system's
+	Agent  string // for the header User-Agent
+	// Timeout bounds a request that is answered from memory or with one write; the
+	// default is 30 s. What reads a directory is given [Patience].
+	Timeout time.Duration
+	// Transport replaces the connection, for tests. CAFile is not used then.
+	Transport http.RoundTripper
+}
+
+// Patience bounds a request for which the server has to read a whole directory. It is
+// a little longer than the server takes.
+const Patience = 21 * time.Minute
+
+const (
+	defaultTimeout = 30 * time.Second
+	maxAnswer      = 64 << 20 // of JSON: far more than the largest page
+	maxPlan        = 1 << 30  // a plan may list every member of a directory
+	maxProblem     = 1 << 20
+)
+
+// Client calls one Rollcall. It may be used concurrently.
+type Client struct {
+	base    *url.URL
+	token   string
+	agent   string
+	timeout time.Duration
+	http    *http.Client
+}
+
+// New returns a client. It connects to nothing.
+func New(o Options) (*Client, error) {
+	base, err := parseBase(o.URL)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{base: base, token: o.Token, agent: o.Agent, timeout: o.Timeout}
+	if c.timeout == 0 {
+		c.timeout = defaultTimeout
+	}
+	transport := o.Transport
+	if transport == nil {
+		if transport, err = newTransport(o.CAFile); err != nil {
+			return nil, err
+		}
+	}
+	c.http = &http.Client{
+		Transport: transport,
+		// A redirect could carry the token to another host, or a write past its answer.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	return c, nil
+}
+
+func parseBase(text string) (*url.URL, error) {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return nil, fault.New(fault.Invalid, "bad_url", "%q is not an address of a Rollcall: give it as https://host:port", text)
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return nil, fault.New(fault.Invalid, "bad_url", "the address of a Rollcall has no user, query or fragment: give it as https://host:port")
+	}
+	u.Path, u.RawPath = strings.TrimRight(u.Path, "/"), ""
+	return u, nil
+}
+
+func newTransport(caFile string) (*http.Transport, error) {
+	t := &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 10 * time.Second}).DialContext,
+		TLSHandshakeTimeout:   10 * time.Second,
+		MaxIdleConnsPerHost:   2,
+		IdleConnTimeout:       time.Minute,
+		ForceAttemptHTTP2:     true,
+		ExpectContinueTimeout: time.Second,
+		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
+	}
+	if caFile == "" {
+		return t, nil
+	}
+	pem, err := os.ReadFile(caFile)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "bad_ca_file", "read the certificate authorities: %w", err)
+	}
+	pool := x509.NewCertPool()
+	if !pool.AppendCertsFromPEM(pem) {
+		return nil, fault.New(fault.Invalid, "bad_ca_file", "%s holds no certificate in PEM", caFile)
+	}
+	t.TLSClientConfig.RootCAs = pool
+	return t, nil
+}
+
+// URL returns the address that is called.
+func (c *Client) URL() string { return c.base.String() }
+
+// Close closes idle connections.
+func (c *Client) Close() { c.http.CloseIdleConnections() }
+
+// call is one request.
+type call struct {
+	method string
+	path   []string // its segments, not escaped
+	query  url.Values
+	body   any           // sent as JSON, unless nil
+	secret bool          // the body holds a secret
+	time   time.Duration // default: the client's
+	limit  int64         // of the answer in bytes, default maxAnswer
+}
+
+// do sends a request and decodes its answer into what is not nil.
+func (c *Client) do(ctx context.Context, r call, into any) error {
+	ctx, cancel := context.WithTimeout(ctx, max(r.time, c.timeout))
+	defer cancel()
+	resp, err := c.send(ctx, &r)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = resp.Body.Close() }()
+	limit := r.limit
+	if limit == 0 {
+		limit = maxAnswer
+	}
+	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
+	switch {
+	case err != nil:
+		return c.unreachable(ctx, err)
+	case int64(len(body)) > limit:
+		return fault.New(fault.Unavailable, "answer_too_large", "%s answered with more than %d bytes", c.base.Host, limit)
+	case into == nil || resp.StatusCode == http.StatusNoContent:
+		return nil
+	}
+	if err := json.Unmarshal(body, into); err != nil {
+		return fault.New(fault.Unavailable, "not_rollcall", "what %s answered is not an answer of a Rollcall of this version: look at --url", c.base.Host)
+	}
+	return nil
+}
+
+// send returns the answer when it is a good one. Its body is the caller's to close.
+func (c *Client) send(ctx context.Context, r *call) (*http.Response, error) {
+	if (c.token != "" || r.secret) && !c.private() {
+		return nil, fault.New(fault.Invalid, "plaintext_refused",
+			"%s would carry a secret in the clear to another machine: use https", c.base)
+	}
+	req, err := c.request(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, c.unreachable(ctx, err)
+	}
+	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+		return resp, nil
+	}
+	defer func() { _ = resp.Body.Close() }()
+	return nil, c.problem(resp)
+}
+
+func (c *Client) request(ctx context.Context, r *call) (*http.Request, error) {
+	escaped := make([]string, len(r.path))
+	for i, s := range r.path {
+		escaped[i] = url.PathEscape(s)
+	}
+	u := *c.base
+	u.RawQuery = r.query.Encode()
+	u.RawPath = (&url.URL{Path: c.base.Path}).EscapedPath() + "/" + strings.Join(escaped, "/")
+	u.Path = c.base.Path + "/" + strings.Join(r.path, "/")
+	var body io.Reader
+	if r.body != nil {
+		b, err := json.Marshal(r.body)
+		if err != nil {
+			return nil, fault.New(fault.Invalid, "bad_text", "what is to be sent is not text: %w", err)
+		}
+		body = bytes.NewReader(b)
+	}
+	req, err := http.NewRequestWithContext(ctx, r.method, u.String(), body)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "bad_url", "%w", err)
+	}
+	if r.body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	if c.agent != "" {
+		req.Header.Set("User-Agent", c.agent)
+	}
+	req.Header.Set("Accept", "application/json, application/problem+json")
+	return req, nil
+}
+
+// private reports whether what is sent stays between this process and the server.
+func (c *Client) private() bool {
+	if c.base.Scheme == "https" {
+		return true
+	}
+	host := c.base.Hostname()
+	ip := net.ParseIP(host)
+	return strings.EqualFold(host, "localhost") || ip != nil && ip.IsLoopback()
+}
+
+// unreachable says why there was no answer, and what to do about it.
+func (c *Client) unreachable(ctx context.Context, err error) error {
+	if cause := context.Cause(ctx); errors.Is(cause, context.Canceled) {
+		return cause
+	}
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		err = u.Err // without the method and the address
+	}
+	host := c.base.Host
+	var unknown x509.UnknownAuthorityError
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), os.IsTimeout(err):
+		return fault.New(fault.Unavailable, "timeout", "%s did not answer in time: try again later", host)
+	case errors.As(err, &unknown):
+		return fault.New(fault.Unavailable, "untrusted", "the certificate of %s is signed by an authority that is not trusted here: name its file with --ca", host)
+	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
+		return fault.New(fault.Unavailable, "unreachable", "%s does not speak TLS: give its address as http://%s", host, host)
+	}
+	return fault.New(fault.Unavailable, "unreachable", "%s cannot be reached: is Rollcall running there, and is the address right? %w", c.base, err)
+}
