@@ -1,0 +1,185 @@
+package app
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/rollcall-id/rollcall/config"
+	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/store/etcd"
+	"github.com/rollcall-id/rollcall/sync"
+	"github.com/rollcall-id/rollcall/sync/ldap"
+)
+
+// Config is a whole configuration, valid once [LoadConfig] has returned it.
+type Config struct {
+	Listen         string    // of the admin API
+	TLS            ServerTLS // for Listen
+	AllowPlaintext bool      // serve plain HTTP on other than loopback addresses
+	Health         string    // of /livez, /readyz and /metrics; "off": none
+	Store          etcd.Options
+	Log            Log
+	MaxStaleness   time.Duration // how long answers go on from memory without the store
+	BootstrapToken string        // file that the first start's token is written to
+	Sources        []Source
+}
+
+// ServerTLS names the certificate of a listener, in PEM. The files are read again
+// when they change.
+type ServerTLS struct {
+	CertFile string `yaml:"cert_file"`
+	KeyFile  string `yaml:"key_file"`
+}
+
+// Log says how the daemon logs.
+type Log struct {
+	Format string `yaml:"format"` // json, text, or auto: text on a terminal
+	Level  string `yaml:"level"`  // debug, info, warn or error
+}
+
+// Source is one source of the file: what it is called, when it is read, and how.
+type Source struct {
+	Name string      `yaml:"name"`
+	Sync sync.Config `yaml:",inline"`
+	LDAP ldap.Config `yaml:",inline"`
+}
+
+// ID returns the source's name as an id.
+func (s *Source) ID() identity.SourceID { return identity.SourceID(s.Name) }
+
+// The defaults of the file.
+const (
+	defaultListen = "127.0.0.1:8080"
+	defaultHealth = "127.0.0.1:9090"
+	healthOff     = "off"
+	typeLDAP      = "ldap"
+)
+
+// LoadConfig reads and checks the file, with the overrides that env ("KEY=value")
+// holds. The error is a *[config.Error] that lists every problem with its line.
+func LoadConfig(path string, env []string) (*Config, error) {
+	doc, err := config.Load(path, env)
+	if err != nil {
+		return nil, err
+	}
+	return fromDocument(doc)
+}
+
+func fromDocument(doc *config.Document) (*Config, error) {
+	p := doc.Problems()
+	doc.Known(p, "listen", "tls", "allow_plaintext", "health", "store", "log", "max_staleness", "bootstrap_token_file", "sources")
+	c := &Config{
+		Listen: defaultListen, Health: defaultHealth, MaxStaleness: 5 * time.Minute,
+		Log: Log{Format: "auto", Level: "info"},
+	}
+	for path, into := range map[string]any{
+		"listen": &c.Listen, "tls": &c.TLS, "allow_plaintext": &c.AllowPlaintext, "health": &c.Health,
+		"store": &c.Store, "log": &c.Log, "max_staleness": &c.MaxStaleness, "bootstrap_token_file": &c.BootstrapToken,
+	} {
+		doc.Decode(path, into, p)
+	}
+	if doc.Has("sources") && doc.Len("sources") == 0 {
+		p.Add("sources", "list at least one source, or leave the key out")
+	}
+	for i := range doc.Len("sources") {
+		path := fmt.Sprintf("sources[%d]", i)
+		s := Source{Sync: sync.DefaultConfig()}
+		doc.Decode(path, &s, p)
+		c.Sources = append(c.Sources, s)
+	}
+	c.validate(p)
+	if err := p.Err(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// validate reports everything that is wrong, each section by the package it is of.
+func (c *Config) validate(p *config.Problems) {
+	c.validateListeners(p)
+	if len(c.Store.Endpoints) == 0 && c.Store.Dir == "" {
+		p.Add("store", "say where the roll is kept: dir for the embedded store, or endpoints of an etcd cluster")
+	} else {
+		c.Store.Validate(p.In("store"))
+	}
+	if !slices.Contains([]string{"auto", "json", "text"}, c.Log.Format) {
+		p.Add("log.format", "%q is none of auto, json and text", c.Log.Format)
+	}
+	if _, err := c.Log.level(); err != nil {
+		p.Add("log.level", "%q is none of debug, info, warn and error", c.Log.Level)
+	}
+	if c.MaxStaleness < time.Second {
+		p.Add("max_staleness", "%v is too short: at least 1s, by default 5m", c.MaxStaleness)
+	}
+	first := map[string]int{}
+	for i := range c.Sources {
+		s := &c.Sources[i]
+		in := p.In(fmt.Sprintf("sources[%d]", i))
+		s.validate(in)
+		if j, twice := first[s.Name]; twice && s.Name != "" {
+			in.Add("name", "%q is already the name of sources[%d]: a source has a name of its own", s.Name, j)
+		}
+		first[s.Name] = i
+	}
+}
+
+func (s *Source) validate(p *config.Problems) {
+	switch _, err := identity.ParseSourceID(s.Name); {
+	case s.Name == "":
+		p.Add("name", "give the source a name: it marks all that comes from it, and never changes")
+	case s.ID() == identity.Local:
+		p.Add("name", "%q is the name of what is made here: choose another", s.Name)
+	case err != nil:
+		p.Add("name", "%v", err)
+	}
+	s.Sync.Validate(p)
+	s.LDAP.Validate(p)
+}
+
+func (c *Config) validateListeners(p *config.Problems) {
+	if (c.TLS.CertFile == "") != (c.TLS.KeyFile == "") {
+		p.Add("tls", "a certificate and its key go together: set cert_file and key_file")
+	}
+	host, ok := checkAddress(p, "listen", c.Listen)
+	if ok && c.TLS.CertFile == "" && !c.AllowPlaintext && !isLoopback(host) {
+		p.Add("listen", "%s can be reached from other machines: set tls, or allow_plaintext where something in front does TLS", c.Listen)
+	}
+	if c.Health != healthOff {
+		checkAddress(p, "health", c.Health)
+	}
+}
+
+func checkAddress(p *config.Problems, path, address string) (host string, ok bool) {
+	host, _, err := net.SplitHostPort(address)
+	if err != nil {
+		p.Add(path, "%q is not host:port, :port or [IPv6]:port", address)
+		return "", false
+	}
+	return host, true
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+func (l Log) level() (slog.Level, error) {
+	var level slog.Level
+	err := level.UnmarshalText([]byte(l.Level))
+	return level, err
+}
+
+// bootstrapFile returns where the token of the first start is written, or "".
+func (c *Config) bootstrapFile() string {
+	if c.BootstrapToken == "" && c.Store.Dir != "" {
+		return filepath.Join(c.Store.Dir, "bootstrap-token")
+	}
+	return c.BootstrapToken
+}

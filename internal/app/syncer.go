@@ -1,0 +1,85 @@
+package app
+
+import (
+	"context"
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/rollcall-id/rollcall/admin"
+	"github.com/rollcall-id/rollcall/audit"
+	"github.com/rollcall-id/rollcall/identity"
+	rollsync "github.com/rollcall-id/rollcall/sync"
+	"github.com/rollcall-id/rollcall/sync/plan"
+)
+
+// syncer is the runner as the admin API wants it: neither knows the other.
+type syncer struct{ app *App }
+
+var _ admin.Syncer = (*syncer)(nil)
+
+// Sources implements admin.Syncer.
+func (s *syncer) Sources() []admin.Source {
+	s.app.mu.Lock()
+	defer s.app.mu.Unlock()
+	list := make([]admin.Source, 0, len(s.app.made))
+	for i := range s.app.config.Sources {
+		c := &s.app.config.Sources[i]
+		st := s.app.runner.Status(c.ID())
+		list = append(list, admin.Source{
+			ID: c.ID(), Kind: typeLDAP, Schedule: st.Schedule, TimeZone: c.Sync.Timezone, Next: st.Next,
+			Config: s.app.made[c.ID()].source.Config(),
+		})
+	}
+	slices.SortFunc(list, func(a, b admin.Source) int { return strings.Compare(string(a.ID), string(b.ID)) })
+	return list
+}
+
+// Start implements admin.Syncer.
+func (s *syncer) Start(ctx context.Context, source identity.SourceID, by audit.Actor) (string, error) {
+	run, err := s.app.runner.Start(ctx, source, by.String())
+	return run.ID, err
+}
+
+// Plan implements admin.Syncer.
+func (s *syncer) Plan(ctx context.Context, source identity.SourceID, by audit.Actor) (*plan.Plan, *plan.Held, error) {
+	p, _, err := s.app.runner.Plan(ctx, source, by.String())
+	if err != nil {
+		return nil, nil, err
+	}
+	return p, p.Guard(s.limits(source)), nil
+}
+
+// limits returns the limits that a run of the source is held against.
+func (s *syncer) limits(source identity.SourceID) plan.Limits {
+	s.app.mu.Lock()
+	defer s.app.mu.Unlock()
+	return s.app.made[source].spec.Limits
+}
+
+// Approve implements admin.Syncer.
+func (s *syncer) Approve(ctx context.Context, source identity.SourceID, digest string, by audit.Actor) error {
+	return s.app.runner.Approve(ctx, source, digest, by)
+}
+
+// Live implements admin.Syncer.
+func (s *syncer) Live(source identity.SourceID) (admin.Live, bool) {
+	run, p, ok := s.app.runner.Live(source)
+	return admin.Live{Run: run, Progress: admin.Progress{
+		Stage: p.Stage, Server: p.Server, Users: p.Users, Groups: p.Groups, Pages: p.Pages, Applied: p.Applied, Steps: p.Steps,
+	}}, ok
+}
+
+// Test implements admin.Syncer.
+func (s *syncer) Test(ctx context.Context, source identity.SourceID) iter.Seq[admin.TestStep] {
+	s.app.mu.Lock()
+	tester := rollsync.Tester(s.app.made[source].source)
+	s.app.mu.Unlock()
+	return func(yield func(admin.TestStep) bool) {
+		for t := range tester.Test(ctx) {
+			if !yield(admin.TestStep(t)) {
+				return
+			}
+		}
+	}
+}
