@@ -145,8 +145,6 @@ func lower(c byte) byte {
 
 // baseType returns an attribute's name without its options, and the options.
 func baseType(name []byte) (base, options []byte) {
-	if i := bytes.IndexByte(name, ';'); i >= 0 {
-		return name[:i], name[i+1:]
-	}
-	return name, nil
+	base, options, _ = bytes.Cut(name, []byte{';'})
+	return base, options
 }

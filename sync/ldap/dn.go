@@ -35,33 +35,30 @@ func plainDN(dst, dn []byte) ([]byte, bool) {
 	inType, empty := true, true // whether a type is being read, and nothing of it or of the value yet
 	for i, c := range dn {
 		switch {
-		case c < ' ' || c > '~' || c == '\\' || c == '"' || c == '+' || c == ';' || c == '<' || c == '>':
+		case !plainByte(c) || c == '#' && empty && !inType:
 			return dst, false
-		case c == ' ':
-			if empty || spaceIsLast(dn[i:], inType) {
-				continue
-			}
-		case c == '#' && empty && !inType:
-			return dst, false
-		case c == '=' && inType:
-			if empty {
+		case c == ' ' && (empty || spaceIsLast(dn[i:], inType)):
+			continue
+		case c == '=' && inType, c == ',':
+			// A type ends with the first and a value with the second, and no type is empty.
+			if inType != (c == '=') || inType && empty {
 				return dst, false
 			}
-			inType, empty = false, true
-			dst = append(dst, c)
-			continue
-		case c == ',':
-			if inType {
-				return dst, false
-			}
-			inType, empty = true, true
-			dst = append(dst, c)
-			continue
+			inType, empty = !inType, true
+		default:
+			c, empty = lower(c), false
 		}
-		dst = append(dst, lower(c))
-		empty = false
+		dst = append(dst, c)
 	}
 	return dst, !inType || len(dn) == 0
+}
+
+func plainByte(c byte) bool {
+	switch c {
+	case '\\', '"', '+', ';', '<', '>':
+		return false
+	}
+	return c >= ' ' && c <= '~'
 }
 
 // spaceIsLast reports whether nothing but spaces follows before the type or value
@@ -100,15 +97,11 @@ func fullDN(dst, dn []byte) ([]byte, error) {
 
 // nextPart reads one type and value. sep is what ended it: ',', ';', '+' or 0.
 func nextPart(dn []byte) (part, rest []byte, sep byte, err error) {
-	eq := bytes.IndexByte(dn, '=')
-	if eq < 0 {
+	name, dn, ok := bytes.Cut(dn, []byte{'='})
+	if name = bytes.Trim(name, " "); !ok || len(name) == 0 || bytes.ContainsAny(name, `,+;\"`) {
 		return nil, nil, 0, errDN
 	}
-	name := bytes.Trim(dn[:eq], " ")
-	if len(name) == 0 || bytes.ContainsAny(name, `,+;\"`) {
-		return nil, nil, 0, errDN
-	}
-	raw, rest, sep := splitValue(dn[eq+1:])
+	raw, rest, sep := splitValue(dn)
 	value, err := decodeValue(raw)
 	if err != nil {
 		return nil, nil, 0, err

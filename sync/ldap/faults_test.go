@@ -370,8 +370,11 @@ func TestTest(t *testing.T) {
 		"wrong base":     {func(c *ldap.Config) { c.Groups.Bases = []string{"ou=x," + s.Suffix} }, "resolve connect tls bind -base", []string{"the server holds " + s.Suffix}},
 		"wrong filter":   {func(c *ldap.Config) { c.Users.Filter = "(uid=nobody)" }, "resolve connect tls bind base -count", []string{"users.filter"}},
 		"wrong name":     {func(c *ldap.Config) { c.Users.Name = "roomNumber" }, "resolve connect tls bind base count -entry", []string{"has no name", "users.name"}},
-		"second server": {func(c *ldap.Config) { c.URLs = []string{"ldaps://127.0.0.1:" + unusedPort(t), s.LDAPS} },
-			"resolve -connect resolve connect tls bind base count entry", []string{"next server is tried"}},
+		"second server": {
+			func(c *ldap.Config) { c.URLs = []string{"ldaps://127.0.0.1:" + unusedPort(t), s.LDAPS} },
+			"resolve -connect resolve connect tls bind base count entry",
+			[]string{"next server is tried"},
+		},
 		"limited": {func(c *ldap.Config) {
 			c.Bind = ldap.Bind{DN: s.Limited.DN, Password: config.SecretRef{File: s.Limited.PasswordFile}}
 		}, "resolve connect tls bind base -count", []string{"size limit"}},

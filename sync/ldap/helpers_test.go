@@ -62,7 +62,7 @@ type roll struct {
 	hashes [2]map[identity.Key]uint64
 }
 
-func (r *roll) side(group bool) map[identity.Key]uint64 { //nolint:revive // flag-parameter: as in sync.Known
+func (r *roll) side(group bool) map[identity.Key]uint64 {
 	if group {
 		return r.hashes[1]
 	}

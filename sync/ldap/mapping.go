@@ -133,7 +133,7 @@ func (l *layout) slot(attribute string) int {
 }
 
 // used returns the slot of an attribute that goes into the record.
-func (l *layout) used(as, attribute string, first bool) int { //nolint:revive // flag-parameter: it is stored, not branched on
+func (l *layout) used(as, attribute string, first bool) int {
 	i := l.slot(attribute)
 	l.use[i].hashed = true
 	l.use[i].first = l.use[i].first || first

@@ -218,7 +218,7 @@ func (r *reading) skip(h *half, key identity.Key, dn []byte, reason string) {
 func (h *half) meet(key identity.Key) (i int32, first bool) {
 	i, old := h.byKey[key]
 	if !old {
-		i = int32(len(h.keys)) //nolint:gosec // G115: two billion entries do not fit into memory
+		i = int32(len(h.keys))
 		h.byKey[key] = i
 		h.keys = append(h.keys, key)
 		h.sweepOf = append(h.sweepOf, 0)

@@ -17,7 +17,6 @@ type root struct {
 	capabilities    []string
 	contexts        []string
 	classes         []string
-	globalCatalog   bool
 }
 
 const (
@@ -29,7 +28,7 @@ const (
 func (c *session) readRoot(ctx context.Context) error {
 	request := goldap.NewSearchRequest("", goldap.ScopeBaseObject, goldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)", []string{
 		"objectClass", "vendorName", "vendorVersion", "supportedControl", "supportedCapabilities", "namingContexts",
-		"dnsHostName", "isGlobalCatalogReady",
+		"dnsHostName",
 	}, nil)
 	found := false
 	_, err := c.search(ctx, request, &handler{

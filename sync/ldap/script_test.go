@@ -174,7 +174,7 @@ func (k knows) Hash(group bool, key identity.Key) (uint64, bool) {
 	return 0, slices.Contains(slices.Collect(k.Present(group)), key)
 }
 
-func (k knows) Present(group bool) iter.Seq[identity.Key] { //nolint:revive // flag-parameter: as in sync.Known
+func (k knows) Present(group bool) iter.Seq[identity.Key] {
 	if group {
 		return slices.Values(k.groups)
 	}
@@ -390,14 +390,14 @@ func TestRanges(t *testing.T) {
 			src := scripted(t, func(q question) [][]byte {
 				answers++
 				stamp := attribute("uSNChanged", fmt.Sprint(min(answers, c.moves)))
-				switch {
-				case q.base == peopleBase:
+				switch q.base {
+				case peopleBase:
 					var out [][]byte
 					for i := range size {
 						out = append(out, person(q, i))
 					}
 					return append(out, q.page(""))
-				case q.base == groupsBase:
+				case groupsBase:
 					return [][]byte{
 						q.entry("cn=g,"+groupsBase, attribute("cn", "g"), attribute("entryUUID", "key-g"), stamp,
 							attribute("member"), pieceOf(0, piece, size)),

@@ -73,7 +73,7 @@ const (
 // that the read broke. Page is called after each page but the last.
 func (s *Source) sweep(ctx context.Context, c *session, g region, h *handler, t *tally, page func()) (ending, error) {
 	var end ending
-	paging := goldap.NewControlPaging(uint32(s.cfg.PageSize)) //nolint:gosec // G115: Validate bounds it
+	paging := goldap.NewControlPaging(uint32(s.cfg.PageSize))
 	controls := []goldap.Control{paging}
 	if slices.Contains(c.root.controls, oidDomainScope) {
 		// MS-ADTS 3.1.1.3.4.1.4: no continuations to the parts that other servers hold.

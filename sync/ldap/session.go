@@ -17,14 +17,13 @@ import (
 // session is one connection to one server, bound and ready for searches. It is used
 // by one goroutine.
 type session struct {
-	url     string
-	conn    *divert
-	ldap    *goldap.Conn
-	raw     net.Conn
-	tls     *tls.ConnectionState // nil without TLS
-	stop    func() bool
-	root    root
-	dropped error // why the context ended it
+	url  string
+	conn *divert
+	ldap *goldap.Conn
+	raw  net.Conn
+	tls  *tls.ConnectionState // nil without TLS
+	stop func() bool
+	root root
 }
 
 // connect returns a session on the first server that answers. It does not go on to
