@@ -2,7 +2,11 @@ package demo
 
 import (
 	"context"
+	"encoding/base64"
+	"fmt"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -128,6 +132,11 @@ func TestTheCompanyIsAsDescribed(t *testing.T) {
 			t.Errorf("%s does not exist", dn)
 		}
 	}
+	for _, login := range []string{LoginDirector, LoginIT, LoginSales, LoginSecurity, LoginServiceDesk} {
+		if !slices.ContainsFunc(people, func(p Person) bool { return p.Login == login }) {
+			t.Errorf("%s is not among the people", login)
+		}
+	}
 	for _, p := range people {
 		if !isLogin(p.Login) {
 			t.Errorf("%s has the login %q", p.Name, p.Login)
@@ -168,16 +177,18 @@ func TestEqualSeedsMakeEqualCompanies(t *testing.T) {
 func TestAThousandEventsKeepTheDirectoryWhole(t *testing.T) {
 	c := company(t, Options{Seed: 3, People: 300})
 	seen := map[EventKind]int{}
+	before := snapshot(c)
 	for n := range 1000 {
-		before := snapshot(c)
 		e, err := c.Next()
 		if err != nil {
 			t.Fatalf("event %d: %v", n, err)
 		}
 		seen[e.Kind]++
-		if changed := changedPeople(before, snapshot(c)); changed != 1 {
+		after := snapshot(c)
+		if changed := changedPeople(before, after); changed != 1 {
 			t.Fatalf("event %d (%s) changed %d people", n, e.Sentence, changed)
 		}
+		before = after
 		if n%50 == 0 {
 			check(t, c)
 		}
@@ -247,6 +258,52 @@ func TestLifeGoesOnAtEveryInterval(t *testing.T) {
 			t.Errorf("in ten minutes, %d things happened", len(story))
 		}
 	})
+}
+
+func TestOpenLDAPWouldHoldTheCompany(t *testing.T) {
+	c := company(t, Options{Seed: 4})
+	for range 200 {
+		if _, err := c.Next(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	dir := t.TempDir()
+	conf := filepath.Join(dir, "slapd.conf")
+	err := os.WriteFile(conf, []byte(strings.Join([]string{
+		"include /etc/ldap/schema/core.schema", "include /etc/ldap/schema/cosine.schema", "include /etc/ldap/schema/inetorgperson.schema",
+		"modulepath /usr/lib/ldap", "moduleload back_mdb", "moduleload ppolicy",
+		"database mdb", "suffix " + Suffix, "directory " + dir, "maxsize 268435456", "overlay ppolicy",
+	}, "\n")), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slapadd, err := exec.LookPath("/usr/sbin/slapadd")
+	if err != nil {
+		t.Fatal("slapadd is not installed: apt-get install slapd")
+	}
+	add := exec.CommandContext(t.Context(), slapadd, "-f", conf)
+	add.Stdin = strings.NewReader(ldif(c))
+	if out, err := add.CombinedOutput(); err != nil {
+		t.Errorf("slapadd: %v\n%s", err, out)
+	}
+}
+
+// ldif writes the directory with every name and value in base 64.
+func ldif(c *Company) string {
+	var b strings.Builder
+	line := func(name, value string) {
+		fmt.Fprintf(&b, "%s:: %s\n", name, base64.StdEncoding.EncodeToString([]byte(value)))
+	}
+	for e := range c.dir.All() {
+		line("dn", e.DN)
+		for _, a := range e.Attributes {
+			for _, v := range a.Values {
+				line(a.Name, v)
+			}
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
 }
 
 func TestTheDirectoryIsOpen(t *testing.T) {

@@ -23,6 +23,16 @@ const (
 	projectDangles = "Sextant"      // its member list names somebody long gone
 )
 
+// Logins of people who stay as long as the company does, so that a command in a
+// demonstration finds them.
+const (
+	LoginDirector    = "henrietta.finch"
+	LoginIT          = "juergen.mueller" // Jürgen Müller, head of information technology
+	LoginSales       = "anna.smith"      // whose entry is named cn=Smith\, Anna
+	LoginSecurity    = "tariq.nasser"    // of it-admins, along with Jürgen Müller
+	LoginServiceDesk = "pia.sommer"
+)
+
 // Dangling is the one member in the directory that does not exist.
 const Dangling = "uid=pip.quillfeather,ou=Workshop," + PeopleBase
 
@@ -218,7 +228,7 @@ func (c *Company) fillGroups() error {
 	g.add(GroupMakers, "Departments that make things.", groups("workshop", "engineering", "quality", "forecasting")...)
 	g.add(GroupOffice, "Departments that keep the house.", groups("sales", "logistics", "finance", "people-and-culture", "it", "management")...)
 	g.add(GroupHouse, "The whole house, by its departments.", groups(GroupMakers, GroupOffice)...)
-	g.add(GroupITAdmins, "Administrators of the systems.", personDN("juergen.mueller", people), personDN("tariq.nasser", people))
+	g.add(GroupITAdmins, "Administrators of the systems.", personDN(LoginIT, people), personDN(LoginSecurity, people))
 	g.add(GroupPayroll, "Those who pay the wages.", append(c.team(enabled)[:3], groups("finance")...)...)
 	// The two guilds admitted each other in 2004; neither will be the first to leave.
 	g.add(GroupBrass, "The guild of brass.", append(c.team(enabled), groups(GroupGlass)...)...)

@@ -42,6 +42,6 @@ func BenchmarkSearch(b *testing.B) {
 		if got != entries+1 {
 			b.Fatalf("%d entries", got)
 		}
-		b.ReportMetric(float64(got)*float64(b.N)/b.Elapsed().Seconds(), "entries/s")
 	}
+	b.ReportMetric(entries*float64(b.N)/b.Elapsed().Seconds(), "entries/s")
 }

@@ -46,6 +46,7 @@ func TestFaults(t *testing.T) {
 		{"an early success", Action{Ending: EndResult, After: 4}, nil, 4, 0, ""},
 		{"no rights", Action{Hide: true}, nil, 0, 0, ""},
 		{"a referral", Action{Referrals: []string{"ldap://elsewhere.example/dc=x"}}, nil, 11, 0, "ldap://elsewhere.example/dc=x"},
+		{"asked elsewhere", Action{Ending: EndResult, Result: &Error{Code: Referral, Referrals: []string{"ldap://elsewhere.example/"}}}, nil, 0, int(Referral), "ldap://elsewhere.example/"},
 		{"garbage", Action{Raw: []byte("HTTP/1.1 400 Bad Request\r\n"), Ending: EndClose, After: 2}, nil, 2, serverDown, ""},
 		{"the paging control is lost", Action{Paging: PagingDropped}, []string{"-E", "pr=4/noprompt"}, 4, 0, ""},
 	}

@@ -257,6 +257,13 @@ func (b *builder) ldapResult(r *Error) {
 	b.integer(tagEnumerated, int64(r.Code))
 	b.octets(tagOctets, r.Matched)
 	b.octets(tagOctets, r.Message)
+	if len(r.Referrals) > 0 {
+		start := b.begin(0xa3)
+		for _, uri := range r.Referrals {
+			b.octets(tagOctets, uri)
+		}
+		b.end(start)
+	}
 }
 
 func (b *builder) controls(controls []control) {

@@ -17,6 +17,7 @@ const (
 	SizeLimitExceeded      ResultCode = 4
 	AuthMethodNotSupported ResultCode = 7
 	StrongerAuthRequired   ResultCode = 8
+	Referral               ResultCode = 10
 	AdminLimitExceeded     ResultCode = 11
 	UnavailableCritical    ResultCode = 12
 	ConfidentialityNeeded  ResultCode = 13
@@ -42,6 +43,8 @@ type Error struct {
 	Code    ResultCode
 	Message string
 	Matched string // the closest name that exists, with NoSuchObject
+	// Referrals are where to ask instead, with Referral.
+	Referrals []string
 }
 
 // Error returns the message with the code.

@@ -24,6 +24,7 @@ import (
 	"net"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Options is how a Server answers. Only Directory is required.
@@ -155,6 +156,8 @@ func (s *Server) Close() error {
 	return err
 }
 
+const acceptPause = 50 * time.Millisecond
+
 // accept serves connections until the listener is closed.
 func (s *Server) accept() {
 	for {
@@ -163,7 +166,9 @@ func (s *Server) accept() {
 			return
 		}
 		if err != nil {
+			// Out of descriptors, most likely: others must end before it helps to try again.
 			s.log.Warn("accept LDAP connection", "err", err)
+			time.Sleep(acceptPause)
 			continue
 		}
 		s.serve(raw)
