@@ -141,7 +141,9 @@ type Store interface {
 	// changes nothing when any condition does not hold. It refuses, with
 	// fault.Invalid, a transaction over MaxOps or MaxBytes, an empty one, and one
 	// that writes a key twice. An error that wraps fault.Unavailable leaves open
-	// whether t was committed: read before repeating.
+	// whether t was committed: read before repeating. A transaction that changes
+	// nothing, because what it deletes is not there, is no step in the history: it
+	// returns the current revision.
 	Apply(ctx context.Context, t Txn) (Revision, error)
 
 	// Watch yields the transactions after the given revision that touch keys under

@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,10 +14,15 @@ import (
 	bolt "go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
 	"go.etcd.io/etcd/api/v3/version"
-	"go.etcd.io/etcd/client/pkg/v3/fileutil"
+	"go.etcd.io/etcd/server/v3/storage/wal"
+	"go.etcd.io/etcd/server/v3/storage/wal/walpb"
+	"go.uber.org/zap"
 
 	"github.com/rollcall-id/rollcall/fault"
 )
+
+// lockWait is how long a lock is tried for that another process holds for ever.
+const lockWait = 200 * time.Millisecond
 
 // dirLock holds a data directory for one process. etcd locks its files, too, but
 // waits without end for a lock that another process holds.
@@ -28,17 +34,62 @@ func prepareDir(dir string) (*dirLock, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fault.New(fault.Invalid, "store_dir", "the store's directory cannot be created: %w", err)
 	}
-	if err := fileutil.IsDirWriteable(dir); err != nil {
-		return nil, fault.New(fault.Invalid, "store_dir", "the store's directory %s cannot be written to, give it to the user who runs the daemon: %w", dir, err)
-	}
 	l, err := lockDir(dir)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkDB(dir); err != nil {
+	if err := cmp.Or(checkWritable(dir), discardUnborn(dir), checkDB(dir)); err != nil {
 		return nil, errors.Join(err, l.release())
 	}
 	return l, nil
+}
+
+// discardUnborn removes what a first start left that was killed within its first
+// milliseconds, before etcd wrote down that it has a member: such files stay without
+// a leader for ever. Nothing was ever acknowledged from them.
+func discardUnborn(dir string) error {
+	walDir := filepath.Join(dir, "member", "wal")
+	if !wal.Exist(walDir) || hasMembers(dbPath(dir)) {
+		return nil
+	}
+	w, err := wal.OpenForRead(zap.NewNop(), walDir, &walpb.Snapshot{})
+	if err != nil {
+		return nil //nolint:nilerr // It does not begin at the beginning: these files have a history.
+	}
+	_, state, entries, err := w.ReadAll()
+	_ = w.Close()
+	if err != nil || len(entries) > 0 || state.GetCommit() > 0 {
+		return nil //nolint:nilerr // Whatever this is, it is for etcd to judge.
+	}
+	return os.RemoveAll(filepath.Join(dir, "member"))
+}
+
+// hasMembers reports whether etcd noted a member in its database. It may have noted
+// one in its log only.
+func hasMembers(path string) bool {
+	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: lockWait})
+	if err != nil {
+		return !errors.Is(err, fs.ErrNotExist) // another process, or damage: for checkDB to say
+	}
+	defer func() { _ = db.Close() }()
+	found := false
+	err = db.View(func(tx *bolt.Tx) error {
+		b := tx.Bucket([]byte("members"))
+		found = b != nil && b.Stats().KeyN > 0
+		return nil
+	})
+	return err != nil || found
+}
+
+func checkWritable(dir string) error {
+	f, err := os.CreateTemp(dir, ".writable-")
+	if err == nil {
+		err = errors.Join(f.Close(), os.Remove(f.Name()))
+	}
+	if err != nil {
+		return fault.New(fault.Invalid, "store_dir", "the store's directory %s cannot be written to, give it to the user who runs the daemon: %w", dir, err)
+	}
+	return nil
 }
 
 func dbPath(dir string) string { return filepath.Join(dir, "member", "snap", "db") }
@@ -73,7 +124,7 @@ func checkDB(dir string) error {
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: 200 * time.Millisecond})
+	db, err := bolt.Open(path, 0o600, &bolt.Options{ReadOnly: true, Timeout: lockWait})
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return errLocked(dir)

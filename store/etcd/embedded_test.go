@@ -2,6 +2,8 @@ package etcd
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -12,6 +14,7 @@ import (
 	"time"
 
 	bolt "go.etcd.io/bbolt"
+	"go.etcd.io/etcd/api/v3/mvccpb"
 	clientv3 "go.etcd.io/etcd/client/v3"
 
 	"github.com/rollcall-id/rollcall/fault"
@@ -99,6 +102,78 @@ func TestOpenUnusable(t *testing.T) {
 		}
 		wantOpenFails(t, Options{Dir: dir}, "store_corrupt")
 	})
+}
+
+// A start that nobody waits for any more leaves the directory as soon as etcd does.
+func TestOpenCanceled(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Open(ctx, Options{Dir: dir}); !errors.Is(err, context.Canceled) {
+		t.Errorf("Open = %v, want the context's error", err)
+	}
+	for {
+		s, err := Open(t.Context(), Options{Dir: dir})
+		if err == nil {
+			mustApply(t, s, store.Put("k", nil))
+			if err := s.Close(); err != nil {
+				t.Error(err)
+			}
+			return
+		}
+		if fault.Code(err) != "store_locked" {
+			t.Fatalf("Open after a start that was given up = %v", err)
+		}
+	}
+}
+
+// A server that cannot stream is asked for pages, from then on. The client in this
+// process answers as a server before 3.7 does.
+func TestStreamUnimplemented(t *testing.T) {
+	s := open(t, Options{Dir: t.TempDir(), NoFsync: true})
+	rev := mustApply(t, s, store.Put("a", nil), store.Put("b", nil))
+	var got []string
+	err := s.stream(t.Context(), s.o.Prefix, int64(rev), func(kvs []*mvccpb.KeyValue) error {
+		for _, kv := range kvs {
+			got = append(got, s.record(kv).Key)
+		}
+		return nil
+	})
+	if fmt.Sprint(got, err) != "[a b] <nil>" || !s.paged.Load() {
+		t.Errorf("stream yields %v, %v; pages from now on: %v", got, err, s.paged.Load())
+	}
+}
+
+// Close does not wait for those who do not read on.
+func TestCloseWithReaders(t *testing.T) {
+	s := open(t, Options{Dir: t.TempDir(), NoFsync: true})
+	first := mustApply(t, s, store.Put("a", nil), store.Put("b", nil))
+	started, closed, done := make(chan struct{}, 2), make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, err := range s.Watch(context.WithoutCancel(t.Context()), "", first-1) {
+			if err != nil {
+				return
+			}
+			started <- struct{}{}
+			<-closed
+		}
+	}()
+	<-started
+	if err := s.Close(); err != nil {
+		t.Errorf("Close = %v", err)
+	}
+	close(closed)
+	<-done
+}
+
+func TestRun(t *testing.T) {
+	s := open(t, Options{Dir: t.TempDir(), NoFsync: true})
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := s.Run(ctx); err != nil {
+		t.Errorf("Run = %v", err)
+	}
 }
 
 // used returns the directory of a store that was used and closed.

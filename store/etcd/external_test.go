@@ -215,7 +215,7 @@ func TestTwoReplicas(t *testing.T) {
 		t.Errorf("Leading = %q, %v, want b", id, err)
 	}
 	_, err = b.Apply(t.Context(), store.Txn{If: []store.Cond{first.Fence()}, Then: []store.Op{store.Put("k", nil)}})
-	if fault.Kind(err) != fault.Stale {
+	if !errors.Is(err, fault.Stale) {
 		t.Errorf("Apply in the first term = %v, want Stale", err)
 	}
 	if err := term.Resign(t.Context()); err != nil {

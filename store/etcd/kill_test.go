@@ -2,14 +2,19 @@ package etcd
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
+
+	"go.etcd.io/etcd/server/v3/storage/wal"
+	"go.uber.org/zap"
 
 	"github.com/rollcall-id/rollcall/fault"
 	"github.com/rollcall-id/rollcall/store"
@@ -115,7 +120,7 @@ func checkKilled(t *testing.T, dir string, acked []int) {
 			t.Error(err)
 		}
 	}()
-	if id, err := s.Leading(t.Context(), "sync"); fault.Kind(err) != fault.NotFound {
+	if id, err := s.Leading(t.Context(), "sync"); !errors.Is(err, fault.NotFound) {
 		t.Errorf("Leading = %q, %v, want nobody", id, err)
 	}
 	seq, _, err := s.List(t.Context(), "")
@@ -144,5 +149,51 @@ func checkKilled(t *testing.T, dir string, acked []int) {
 			t.Errorf("writer %d: %d transactions, %d and %d of their keys", w, last[w], a, b)
 		}
 		acked[w] = last[w] // what was open is settled
+	}
+}
+
+// A first start killed at any moment leaves a directory that the next can use.
+func TestKillFirstStart(t *testing.T) {
+	for range 12 {
+		dir := t.TempDir()
+		c := start(t, "writer", dir)
+		time.AfterFunc(rand.N(120*time.Millisecond), func() { _ = c.cmd.Process.Kill() })
+		for c.lines.Scan() {
+			continue
+		}
+		c.kill()
+		reopenSoon(t, dir)
+	}
+}
+
+// The moment that the test above seldom meets: etcd has made its log and noted
+// nothing in it. Left to itself it would wait for a leader for ever.
+func TestOpenUnborn(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "member", "wal")
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	w, err := wal.Create(zap.NewNop(), path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	reopenSoon(t, dir)
+}
+
+func reopenSoon(t *testing.T, dir string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	s, err := Open(ctx, Options{Dir: dir})
+	if err != nil {
+		t.Fatalf("Open after a start that was killed = %v", err)
+	}
+	mustApply(t, s, store.Put("k", nil))
+	if err := s.Close(); err != nil {
+		t.Error(err)
 	}
 }

@@ -18,8 +18,10 @@ import (
 const (
 	// leaseSeconds is how long others wait for a leader that crashed.
 	leaseSeconds = 10
-	// retryLead is the pause before standing again when that failed.
-	retryLead = time.Second
+	// retryLead is the pause before standing again when that failed; it doubles up to
+	// maxRetryLead.
+	retryLead    = time.Second
+	maxRetryLead = 16 * time.Second
 )
 
 // term is a period of leadership: a key under a lease that this process renews.
@@ -37,7 +39,7 @@ func (s *Store) electionPrefix(name string) string { return s.o.Prefix + "leader
 // Lead implements [store.Leader]. It stands again when the lease is lost while it
 // waits.
 func (s *Store) Lead(ctx context.Context, name, id string) (store.Term, error) {
-	for {
+	for pause := retryLead; ; pause = min(2*pause, maxRetryLead) {
 		t, err := s.stand(ctx, name, id)
 		if err == nil {
 			return t, nil
@@ -52,7 +54,7 @@ func (s *Store) Lead(ctx context.Context, name, id string) (store.Term, error) {
 		}
 		s.log.WarnContext(ctx, "cannot stand for election, trying again", "election", name, "err", err)
 		select {
-		case <-time.After(retryLead):
+		case <-time.After(pause):
 		case <-ctx.Done():
 		case <-s.life.Done():
 		}
@@ -152,11 +154,12 @@ func (t *term) follow() {
 	defer cancel()
 	rev := t.rev
 	for ctx.Err() == nil && !t.deleted(ctx, rev) {
-		var err error
-		if rev, err = t.check(ctx); errors.Is(err, errLost) {
-			break
-		}
-		if err != nil {
+		switch now, err := t.check(ctx); {
+		case err == nil:
+			rev = now
+		case errors.Is(err, errLost):
+			cancel()
+		default:
 			select {
 			case <-time.After(retryLead):
 			case <-ctx.Done():

@@ -1,6 +1,7 @@
 package etcd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -149,31 +150,37 @@ func (v *server) stream(ctx context.Context, prefix string, rev int64, take func
 // server does not know it.
 func (s *Store) stream(ctx context.Context, prefix string, rev int64, take func([]*mvccpb.KeyValue) error) error {
 	sctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	ch, err := s.client.GetStream(sctx, prefix, clientv3.WithPrefix(), clientv3.WithRev(rev))
-	if err != nil {
-		cancel()
-		return err
+	if err == nil {
+		err = drain(ch, cancel, take)
 	}
+	if code(err) == codes.Unimplemented { // the first and only answer
+		s.log.InfoContext(ctx, "etcd cannot stream, listing in pages: 3.7 would be faster")
+		s.paged.Store(true)
+		return s.pages(ctx, prefix, rev, take)
+	}
+	return cmp.Or(err, ctx.Err())
+}
+
+// drain hands on what comes until take has enough. The client's goroutine ends only
+// when all that it sends is received.
+func drain(ch clientv3.GetStreamChan, cancel context.CancelFunc, take func([]*mvccpb.KeyValue) error) error {
 	defer func() {
 		cancel()
 		for range ch {
-			continue // the client's goroutine ends when all is taken
+			continue
 		}
 	}()
 	for r := range ch {
 		if err := r.Err(); err != nil {
-			if code(err) == codes.Unimplemented {
-				s.log.InfoContext(ctx, "etcd cannot stream, listing in pages: 3.7 would be faster")
-				s.paged.Store(true)
-				return s.pages(ctx, prefix, rev, take)
-			}
 			return err
 		}
 		if err := take(r.Kvs); err != nil {
 			return err
 		}
 	}
-	return ctx.Err()
+	return nil
 }
 
 func (s *Store) pages(ctx context.Context, prefix string, rev int64, take func([]*mvccpb.KeyValue) error) error {

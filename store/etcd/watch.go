@@ -10,6 +10,7 @@ import (
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/codes"
 
 	"github.com/rollcall-id/rollcall/store"
 )
@@ -55,7 +56,7 @@ func (s *Store) watchEnd(ctx context.Context, prefix string, err error) error {
 		return fmt.Errorf("watch %q: %w", prefix, ctx.Err())
 	case errors.Is(err, store.ErrCompacted):
 		return fmt.Errorf("watch %q: %w", prefix, err)
-	case denied(err):
+	case code(err) == codes.PermissionDenied: // an expired token is renewed
 		return errDenied(err)
 	}
 	return nil
