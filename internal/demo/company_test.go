@@ -281,7 +281,7 @@ func TestOpenLDAPWouldHoldTheCompany(t *testing.T) {
 	if err != nil {
 		t.Fatal("slapadd is not installed: apt-get install slapd")
 	}
-	add := exec.CommandContext(t.Context(), slapadd, "-f", conf)
+	add := exec.CommandContext(t.Context(), slapadd, "-u", "-f", conf)
 	add.Stdin = strings.NewReader(ldif(c))
 	if out, err := add.CombinedOutput(); err != nil {
 		t.Errorf("slapadd: %v\n%s", err, out)

@@ -3,19 +3,10 @@ package ldapserver
 import (
 	"bufio"
 	"context"
-	"crypto/subtle"
-	"crypto/tls"
 	"errors"
 	"io"
 	"net"
 	"sync"
-	"time"
-)
-
-const (
-	oidStartTLS  = "1.3.6.1.4.1.1466.20037"
-	oidWhoAmI    = "1.3.6.1.4.1.4203.1.11.3"
-	oidNoticeOff = "1.3.6.1.4.1.1466.20036" // notice of disconnection, RFC 4511 §4.4.1
 )
 
 // maxInFlight bounds the searches that one connection runs at a time; a client
@@ -93,15 +84,7 @@ func (c *conn) lost(err error) {
 	if _, isNet := errors.AsType[net.Error](err); isNet || errors.Is(err, io.ErrUnexpectedEOF) {
 		return
 	}
-	var b builder
-	whole := b.begin(tagSequence)
-	b.integer(tagInteger, 0)
-	start := b.begin(opExtendedReply)
-	b.ldapResult(failf(ProtocolError, "%v", err))
-	b.octets(0x8a, oidNoticeOff)
-	b.end(start)
-	b.end(whole)
-	_ = c.write(b.buf)
+	c.replyExtended(0, failf(ProtocolError, "%v", err), responseName, oidNoticeOff)
 }
 
 // write sends whole messages.
@@ -161,147 +144,6 @@ func responseTo(op byte) byte {
 		return opDeleteResponse
 	}
 	return op + 1
-}
-
-// bind authenticates the connection. It is anonymous after a failure.
-func (c *conn) bind(body []byte) error {
-	c.bound = ""
-	r, err := parseBind(body)
-	switch {
-	case err != nil:
-		return failf(ProtocolError, "%v", err)
-	case r.version != 3:
-		return failf(ProtocolError, "only version 3 of LDAP is spoken")
-	case c.server.o.RequireTLS && !c.overTLS:
-		return failf(ConfidentialityNeeded, "TLS confidentiality required")
-	case r.mechanism == "EXTERNAL":
-		return c.bindExternal()
-	case !r.simple:
-		return failf(AuthMethodNotSupported, "mechanism %q is not supported; EXTERNAL is", r.mechanism)
-	case r.name == "" && r.password == "":
-		if !c.server.o.Anonymous {
-			return failf(InappropriateAuth, "anonymous bind disallowed")
-		}
-		return nil
-	case r.password == "":
-		// RFC 4513 §5.1.2: a name without a password proves nothing.
-		return failf(UnwillingToPerform, "unauthenticated bind (DN with no password) disallowed")
-	}
-	name, err := parseDN(r.name)
-	if err != nil {
-		return failf(InvalidDNSyntax, "invalid DN")
-	}
-	if !c.server.knows(name, r.password) {
-		return failf(InvalidCredentials, "")
-	}
-	c.bound = r.name
-	return nil
-}
-
-// bindExternal takes the identity of the client's certificate (RFC 4422 A).
-func (c *conn) bindExternal() error {
-	layer, ok := c.raw.(*tls.Conn)
-	if !ok || c.server.o.External == nil {
-		return failf(InappropriateAuth, "EXTERNAL needs TLS with a client certificate")
-	}
-	certs := layer.ConnectionState().PeerCertificates
-	if len(certs) == 0 {
-		return failf(InappropriateAuth, "no client certificate was presented")
-	}
-	name, ok := c.server.o.External(certs[0])
-	if !ok {
-		return failf(InvalidCredentials, "")
-	}
-	c.bound = name
-	return nil
-}
-
-// knows checks a name and password.
-func (s *Server) knows(name dn, password string) bool {
-	want, ok := s.accounts[name.folded]
-	if !ok {
-		e, found := s.o.Directory.Lookup(name.text)
-		if !found {
-			return false
-		}
-		want = e.First("userPassword")
-	}
-	return want != "" && subtle.ConstantTimeCompare([]byte(want), []byte(password)) == 1
-}
-
-// extended carries out an extended operation.
-func (c *conn) extended(m message) bool {
-	d := &decoder{rest: m.body}
-	oid := string(d.want(0x80))
-	switch {
-	case d.err != nil:
-		return c.reply(m.id, opExtendedReply, failf(ProtocolError, "%v", d.err))
-	case oid == oidStartTLS:
-		return c.startTLS(m.id)
-	case oid == oidWhoAmI:
-		return c.whoAmI(m.id)
-	}
-	return c.reply(m.id, opExtendedReply, failf(ProtocolError, "unsupported extended operation"))
-}
-
-// startTLS is RFC 4511 §4.14. Octets that the client sent behind the request in
-// clear must not be read as if they had come encrypted, so they end it.
-func (c *conn) startTLS(id int32) bool {
-	c.inFlight.Wait()
-	switch {
-	case c.server.o.TLS == nil:
-		return c.reply(id, opExtendedReply, failf(Unavailable, "no certificate is configured"))
-	case c.overTLS:
-		return c.reply(id, opExtendedReply, failf(OperationsError, "TLS already started"))
-	case c.in.Buffered() > 0:
-		return false
-	}
-	var b builder
-	whole := b.begin(tagSequence)
-	b.integer(tagInteger, int64(id))
-	start := b.begin(opExtendedReply)
-	b.ldapResult(nil)
-	b.octets(0x8a, oidStartTLS)
-	b.end(start)
-	b.end(whole)
-	return c.write(b.buf) == nil && c.upgrade() == nil
-}
-
-// handshakeTime bounds how long a client may take over a TLS handshake.
-const handshakeTime = 10 * time.Second
-
-// upgrade puts TLS on the socket.
-func (c *conn) upgrade() error {
-	ctx, cancel := context.WithTimeout(c.ctx, handshakeTime)
-	defer cancel()
-	layer := tls.Server(c.raw, c.server.o.TLS)
-	if err := layer.HandshakeContext(ctx); err != nil {
-		c.server.log.Debug("TLS handshake", "conn", c.number, "err", err)
-		return err
-	}
-	c.mu.Lock()
-	c.raw = layer
-	c.mu.Unlock()
-	c.in = bufio.NewReader(layer)
-	c.overTLS = true
-	return nil
-}
-
-// whoAmI is RFC 4532.
-func (c *conn) whoAmI(id int32) bool {
-	var b builder
-	whole := b.begin(tagSequence)
-	b.integer(tagInteger, int64(id))
-	start := b.begin(opExtendedReply)
-	b.ldapResult(nil)
-	name := ""
-	if c.bound != "" {
-		name = "dn:" + c.bound
-	}
-	b.octets(0x8b, name)
-	b.end(start)
-	b.end(whole)
-	return c.write(b.buf) == nil
 }
 
 // abandon stops a search without an answer (RFC 4511 §4.11).
