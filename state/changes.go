@@ -226,13 +226,13 @@ func (c SetLocalAttribute) build(t *txn) error {
 	for k, v := range l.Attrs {
 		next[k] = v
 	}
-	next[c.Key] = c.Values
+	field := identity.FoldKey(c.Key) // else the values would join those that are there
+	next[field] = c.Values
 	next = next.Normalize()
 	e := audit.Event{Action: "AttributeApplied", Target: c.Member.String(), Name: t.snap.name(c.Member)}
 	if len(c.Values) == 0 {
 		e.Action = "AttributeRemoved"
 	}
-	field := identity.FoldKey(c.Key)
 	e.Changes = []audit.Change{{Field: "attribute." + field, Before: l.Attrs[field], After: next[field]}}
 	l.Attrs = next
 	t.event(e)
