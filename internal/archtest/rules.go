@@ -9,7 +9,7 @@ const module = "github.com/rollcall-id/rollcall/"
 var floors = map[string]int{
 	"fault":            0, // the kinds of failure
 	"config":           0, // the file
-	"client":           0, // the generated client of the admin API
+	"client":           1, // the client of the admin API; it knows nothing but fault
 	"internal/persist": 0, // persistent maps and vectors
 
 	"identity":        1, // users, groups, records, attributes
