@@ -58,10 +58,10 @@ func (r *reading) clan(e *Entry) error {
 		return nil
 	}
 	i, first := h.meet(key)
+	r.index(h, i, e.DN)
 	if !first {
 		return nil
 	}
-	r.index(h, i, e.DN)
 	g := clan{i: i, hash: h.m.hash()}
 	if g.record, err = h.m.record(r.s.id, key, g.hash); err != nil {
 		r.skip(h, key, e.DN, err.Error())

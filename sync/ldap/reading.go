@@ -68,6 +68,7 @@ type half struct {
 	broken   []brokenEntry
 	left     map[identity.Key]bool // skipped, but known by key
 	why      []string              // why the read is not complete
+	keyless  int                   // entries without a readable key
 	verified int
 	entry    func(*Entry) error
 }
@@ -202,15 +203,22 @@ func (r *reading) keyAt(ctx context.Context, h *half, dn string) (identity.Key, 
 	return key, err
 }
 
-// skip lists an entry that is left as it was.
+// listedKeyless is how many entries without a key are listed: when a whole directory
+// shows none, a few say it all.
+const listedKeyless = 100
+
+// skip lists an entry that is left as it was. One without a key takes the proof away.
 func (r *reading) skip(h *half, key identity.Key, dn []byte, reason string) {
+	if key != "" {
+		h.left[key] = true
+	} else if h.keyless++; h.keyless > listedKeyless {
+		return
+	}
 	r.out.Skipped = append(r.out.Skipped, identity.Skipped{
 		Key: key, Group: h.group, DN: clip(string(dn), 1024), Reason: strings.ToValidUTF8(reason, "\ufffd"),
 	})
-	if key != "" {
-		h.left[key] = true
-	} else {
-		h.why = append(h.why, fmt.Sprintf("the entry %q could not be told apart: it %s", clip(string(dn), 200), clip(reason, 200)))
+	if h.keyless == 1 && key == "" {
+		h.why = append(h.why, fmt.Sprintf("the entry %q could not be told apart: %s", clip(string(dn), 200), clip(reason, 200)))
 	}
 }
 
@@ -258,10 +266,11 @@ func (r *reading) user(e *Entry) error {
 		return nil
 	}
 	i, first := h.meet(key)
+	// Also under the DN that it has when it comes twice: it may have moved meanwhile.
+	r.index(h, i, e.DN)
 	if !first {
 		return nil
 	}
-	r.index(h, i, e.DN)
 	r.indexNames(h.m.values[h.m.name], ref(i))
 	if h.m.primary >= 0 {
 		if sid, err := h.m.primaryGroupSID(); err == nil {

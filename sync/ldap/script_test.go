@@ -515,3 +515,5 @@ func TestStartTLSAnswers(t *testing.T) {
 		}
 	}
 }
+
+func ldapError(code uint16, text string) error { return goldap.NewError(code, errors.New(text)) }

@@ -43,8 +43,10 @@ func (s *Source) testServers(ctx context.Context, yield func(sync.TestStep) bool
 	for i, u := range s.cfg.URLs {
 		last := i == len(s.cfg.URLs)-1
 		c, steps := s.testServer(ctx, u)
+		// As in a read: a password that was refused is not tried elsewhere.
+		last = last || c == nil && steps[len(steps)-1].Name == "bind"
 		for _, t := range steps {
-			if !t.OK && !last && c == nil {
+			if !t.OK && !last {
 				t.Fix = strings.TrimSpace(t.Fix + " The next server is tried.")
 			}
 			if !yield(t) {
@@ -54,7 +56,7 @@ func (s *Source) testServers(ctx context.Context, yield func(sync.TestStep) bool
 				return nil, false
 			}
 		}
-		if c != nil {
+		if c != nil || last {
 			return c, true
 		}
 	}

@@ -136,6 +136,9 @@ func (r *reading) conclude() {
 	p.Verified = r.users.verified + r.groups.verified
 	p.At = r.s.now()
 	why := slices.Concat(r.users.why, r.groups.why)
+	if n := r.users.keyless + r.groups.keyless; n > 1 {
+		why = append(why, fmt.Sprintf("%d entries in all could not be told apart: may the account read their %s?", n, r.users.where.Key))
+	}
 	if len(why) == 0 {
 		why = []string{fmt.Sprintf("the server said of every search that it is whole: %d users, %d groups in %d pages",
 			len(r.users.keys), len(r.groups.keys), r.pages)}
