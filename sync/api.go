@@ -190,6 +190,9 @@ func (r *Runner) Live(source identity.SourceID) (state.Run, Progress, bool) {
 func (r *Runner) Wait(ctx context.Context, source identity.SourceID, runID string) (state.Run, error) {
 	for {
 		changed := r.db.View().Changed()
+		// A request goes away with the record that answers it, so it is looked at
+		// before the record.
+		ask := r.db.View().Now().Source(source).Request
 		r.mu.Lock()
 		var j *job
 		if l := r.lanes[source]; l != nil {
@@ -206,7 +209,7 @@ func (r *Runner) Wait(ctx context.Context, source identity.SourceID, runID strin
 		if err != nil && !errors.Is(err, fault.NotFound) {
 			return state.Run{}, err
 		}
-		if ask := r.db.View().Now().Source(source).Request; err != nil && (ask == nil || ask.Run != runID) {
+		if err != nil && (ask == nil || ask.Run != runID) {
 			return state.Run{}, fault.New(fault.NotFound, "run_not_found", "there is no run %q of source %q", runID, source)
 		}
 		select {

@@ -43,7 +43,7 @@ func (h *house) audited(action string) int {
 	h.t.Helper()
 	records, _, err := h.store.List(h.t.Context(), "w/a/")
 	if err != nil {
-		h.t.Fatal(err)
+		h.t.Fatalf("list: %v", err)
 	}
 	n := 0
 	for r := range records {

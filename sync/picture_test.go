@@ -3,6 +3,7 @@ package sync_test
 import (
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/rollcall-id/rollcall/identity"
@@ -66,3 +67,9 @@ func extra(r identity.Record, missing time.Time, l identity.LocalLayer) string {
 	}
 	return text
 }
+
+// counter counts from several goroutines.
+type counter struct{ n atomic.Int64 }
+
+// next returns how often it was called before.
+func (c *counter) next() int { return int(c.n.Add(1)) - 1 }

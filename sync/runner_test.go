@@ -83,10 +83,18 @@ func people(proof identity.Proof, lines ...string) *identity.Observation {
 	return o
 }
 
+// tester is what helpers need of a test or of a property's try.
+type tester interface {
+	Helper()
+	Context() context.Context
+	Fatalf(format string, args ...any)
+	Errorf(format string, args ...any)
+}
+
 // house is a runner on a store in memory, with one scripted source.
 type house struct {
 	*sync.Runner
-	t      testing.TB
+	t      tester
 	db     *state.DB
 	store  *mem.Store
 	source *script
@@ -117,7 +125,7 @@ func (h *house) spec(options ...option) sync.SourceSpec {
 }
 
 // build returns a house whose runner does not run yet.
-func build(t testing.TB, s *mem.Store, options ...option) *house {
+func build(t tester, s *mem.Store, options ...option) *house {
 	t.Helper()
 	h := &house{t: t, store: s, source: &script{}}
 	h.source.sees(people(proven))
@@ -145,8 +153,15 @@ func (h *house) follow() {
 	}
 }
 
-// start runs the view and the runner until the house is stopped.
+// start runs the view and the runner, in a bubble, until the house is stopped.
 func (h *house) start() *house {
+	h.open()
+	synctest.Wait()
+	return h
+}
+
+// open is start outside of a bubble.
+func (h *house) open() *house {
 	h.follow()
 	stopView := h.stop
 	ctx, cancel := context.WithCancel(context.Background())
@@ -160,7 +175,6 @@ func (h *house) start() *house {
 		stopView()
 		h.stop = func() {}
 	}
-	synctest.Wait()
 	return h
 }
 
