@@ -17,12 +17,9 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
-	"go.uber.org/goleak"
 
 	"github.com/rollcall-id/rollcall/internal/demo"
 )
-
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // company opens a small company's directory.
 func company(t *testing.T) *demo.Company {
