@@ -384,3 +384,23 @@ func count(t testing.TB, s *Store, prefix string) (n int) {
 	}
 	return n
 }
+
+// A lease that runs out ends the term, as the suite's deleted key does.
+func TestLeaseLost(t *testing.T) {
+	s := open(t, Options{Dir: t.TempDir(), NoFsync: true})
+	leading, err := s.Lead(t.Context(), "sync", "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.client.Revoke(t.Context(), leading.(*term).session.Lease()); err != nil {
+		t.Fatal(err)
+	}
+	_, err = s.Apply(t.Context(), store.Txn{If: []store.Cond{leading.Fence()}, Then: []store.Op{store.Put("k", nil)}})
+	if !errors.Is(err, fault.Stale) {
+		t.Errorf("Apply without the lease = %v, want Stale", err)
+	}
+	<-leading.Done()
+	if _, err := s.Lead(t.Context(), "sync", "b"); err != nil {
+		t.Errorf("Lead after the lease was lost = %v", err)
+	}
+}
