@@ -46,7 +46,10 @@ func (h *house) audited(action string) int {
 		h.t.Fatalf("list: %v", err)
 	}
 	n := 0
-	for r := range records {
+	for r, err := range records {
+		if err != nil {
+			h.t.Fatalf("list: %v", err)
+		}
 		n += strings.Count(string(r.Value), `"act":"`+action+`"`)
 	}
 	return n
@@ -166,9 +169,7 @@ func TestApprovalExpires(t *testing.T) {
 		defer h.stop()
 		h.source.sees(people(proven, crowd(0, 20)...))
 		digest := h.wantRun(state.RunHeld).Digest
-		h.source.set(func(context.Context, sync.PullRequest) (*identity.Observation, error) {
-			return nil, errors.New("the server is gone")
-		})
+		h.source.fails("the server is gone")
 		if err := h.Approve(t.Context(), corp, digest, admin); err != nil {
 			t.Fatal(err)
 		}
@@ -251,7 +252,7 @@ func TestPlanStoresNothing(t *testing.T) {
 		if err != nil || len(p.Steps) != 20 || run.State != state.RunPlanned || run.Digest == "" || len(run.Held) == 0 {
 			t.Errorf("Plan = %v, %+v, %v", p, run, err)
 		}
-		h.source.set(func(context.Context, sync.PullRequest) (*identity.Observation, error) { return nil, errors.New("no route to host") })
+		h.source.fails("no route to host")
 		if _, run, err = h.Plan(t.Context(), corp, "root"); err == nil || run.Error != "no route to host" {
 			t.Errorf("Plan of a source that fails = %+v, %v", run, err)
 		}
@@ -291,7 +292,7 @@ func TestARunAfterAFailureLeavesARecord(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		h := full(t, scheduled(t, "0 * * * *", ""))
 		defer h.stop()
-		h.source.set(func(context.Context, sync.PullRequest) (*identity.Observation, error) { return nil, errors.New("down") })
+		h.source.fails("down")
 		sleep(61 * time.Minute)
 		h.source.sees(people(proven, crowd(0, 40)...))
 		sleep(time.Hour)
@@ -346,6 +347,31 @@ func TestEntriesThatAreSkippedAreListed(t *testing.T) {
 		stored, err := h.db.StoredRun(t.Context(), corp, run.ID)
 		if err != nil || stored.SkippedAll != 130 || len(stored.Skipped) != 100 {
 			t.Errorf("the stored record lists %d of %d, %v", len(stored.Skipped), stored.SkippedAll, err)
+		}
+	})
+}
+
+func TestAnEntryThatCannotBeStoredStopsNobodyElse(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := build(t, mem.New()).start()
+		defer h.stop()
+		h.source.sees(people(proven, "ann", "bob", "staff: ann bob"))
+		h.wantRun(state.RunSucceeded)
+		seen := people(proven, "ann", "bob", "cem", "staff: ann bob cem")
+		seen.Users[1].Record.Attributes = identity.Attributes{"photo": {strings.Repeat("x", 300<<10)}}
+		seen.Users = append(seen.Users, identity.Seen{
+			Key: "k-\xff", Record: &identity.Record{Source: corp, Key: "k-\xff", Name: "dan"},
+		})
+		h.source.sees(seen)
+		run := h.wantRun(state.RunSucceeded)
+		if run.SkippedAll != 2 || !strings.Contains(run.Skipped[1].Reason+run.Skipped[0].Reason, "256 KiB") {
+			t.Errorf("the record lists %+v", run.Skipped)
+		}
+		if diff := cmp.Diff([]string{
+			"group k-staff staff", "user k-ann ann", "user k-bob bob", "user k-cem cem",
+			"k-staff > user k-ann corp", "k-staff > user k-bob corp", "k-staff > user k-cem corp",
+		}, h.roll()); diff != "" {
+			t.Errorf("the roll (-want +got):\n%s", diff)
 		}
 	})
 }

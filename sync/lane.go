@@ -133,7 +133,7 @@ func (r *Runner) skip(l *lane, now time.Time) {
 	slot := r.pass(l, now)
 	l.skipped++
 	r.metrics.skip(l.spec.ID, 1)
-	r.log.Warn("slot skipped, the run before it is still going on", //nolint:sloglint // there is no context of a request here
+	r.log.Warn("slot skipped, the run before it is still going on",
 		"source", l.spec.ID, "run", l.busy.run.ID, "slot", slot)
 }
 

@@ -180,7 +180,10 @@ func (h *house) local() map[string]string {
 		h.t.Fatalf("list: %v", err)
 	}
 	rows := map[string]string{}
-	for r := range records {
+	for r, err := range records {
+		if err != nil {
+			h.t.Fatalf("list: %v", err)
+		}
 		ours := strings.HasPrefix(r.Key, "v/u/") || strings.HasPrefix(r.Key, "v/g/") || strings.HasPrefix(r.Key, "v/s/") ||
 			r.Key == "v/term" || strings.HasPrefix(r.Key, "v/m/") && strings.Contains(r.Key, "/corp/")
 		if !ours {
@@ -290,7 +293,7 @@ func TestLaws(t *testing.T) {
 			case 0:
 				h.unproven(t, dir, before)
 			case 1:
-				h.source.set(func(context.Context, sync.PullRequest) (*identity.Observation, error) { return nil, errors.New("down") })
+				h.source.fails("down")
 				h.wantRun(state.RunFailed)
 				if diff := cmp.Diff(sourced(before), sourced(h.roll())); diff != "" {
 					t.Fatalf("a failed read changed the roll:\n%s", diff)
@@ -385,10 +388,15 @@ func strike(s *mem.Store, n int, b blow, stop context.CancelFunc) {
 			if err != nil {
 				return err
 			}
-			for r := range records {
-				_, err = s.Apply(context.Background(), store.Txn{Then: []store.Op{store.Delete(r.Key)}})
+			for r, err := range records {
+				if err != nil {
+					return err
+				}
+				if _, err := s.Apply(context.Background(), store.Txn{Then: []store.Op{store.Delete(r.Key)}}); err != nil {
+					return err
+				}
 			}
-			return err
+			return nil
 		case b == killed:
 			stop()
 		}

@@ -295,7 +295,10 @@ func depose(t *testing.T, s *mem.Store) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for r := range records {
+	for r, err := range records {
+		if err != nil {
+			t.Fatal(err)
+		}
 		if _, err := s.Apply(t.Context(), store.Txn{Then: []store.Op{store.Delete(r.Key)}}); err != nil {
 			t.Fatal(err)
 		}

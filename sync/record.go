@@ -131,8 +131,7 @@ func (h *history) with(run *state.Run) (next *history, gone []string) {
 	next.past = slices.DeleteFunc(slices.Clone(h.past), func(p pastRun) bool { return p.id == run.ID })
 	next.past = append(next.past, pastRun{run.ID, changedRoll(run)})
 	kept := map[bool]int{}
-	for i := len(next.past) - 1; i >= 0; i-- {
-		p := next.past[i]
+	for _, p := range slices.Backward(next.past) {
 		if kept[p.changed]++; kept[p.changed] > state.KeptRuns && len(gone) < atOnce {
 			gone = append(gone, p.id)
 		}
@@ -227,8 +226,11 @@ func clean[S ~string](s S) S {
 	if len(s) > keptTextSize {
 		s = s[:keptTextSize] + "..."
 	}
-	return S(strings.ToValidUTF8(string(s), "\uFFFD"))
+	return valid8(s)
 }
+
+// valid8 replaces what is not UTF-8. A key that needs it was never stored.
+func valid8[S ~string](s S) S { return S(strings.ToValidUTF8(string(s), "\uFFFD")) }
 
 func reasons(h *plan.Held) []string {
 	out := make([]string, len(h.Reasons))

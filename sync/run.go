@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"runtime/debug"
+	"slices"
 
 	"github.com/rollcall-id/rollcall/audit"
 	"github.com/rollcall-id/rollcall/fault"
@@ -95,7 +96,7 @@ func (x *execution) stage(name string, st state.RunState, f func() error) error 
 	err := f()
 	took := x.r.now().Sub(begin)
 	x.note(func(run *state.Run, _ *Progress) {
-		run.Stages = append(run.Stages[:len(run.Stages):len(run.Stages)],
+		run.Stages = append(slices.Clip(run.Stages),
 			state.Stage{Name: name, Ms: float64(took.Microseconds()) / 1000})
 	})
 	return err
@@ -198,7 +199,36 @@ func (x *execution) pull(ctx context.Context) (seen *identity.Observation, err e
 	case seen.Source != x.spec.ID:
 		return nil, fmt.Errorf("the source returned an observation of source %q", seen.Source)
 	}
-	return seen, nil
+	return storable(seen), nil
+}
+
+// storable returns the observation without the entries that the store could not
+// hold: they are listed and left as they were, and none of them stops a run.
+func storable(seen *identity.Observation) *identity.Observation {
+	o := *seen
+	o.Skipped = make([]identity.Skipped, 0, len(seen.Skipped))
+	for _, s := range seen.Skipped {
+		o.Skipped = append(o.Skipped, identity.Skipped{Key: valid8(s.Key), Group: s.Group, DN: clean(s.DN), Reason: clean(s.Reason)})
+	}
+	sift := func(entries []identity.Seen, skipped identity.Skipped) []identity.Seen {
+		bad := func(e identity.Seen) bool { return e.Record != nil && state.Storable(e.Record) != "" }
+		if !slices.ContainsFunc(entries, bad) {
+			return entries
+		}
+		good := make([]identity.Seen, 0, len(entries))
+		for _, e := range entries {
+			if !bad(e) {
+				good = append(good, e)
+				continue
+			}
+			skipped.Key, skipped.DN, skipped.Reason = valid8(e.Key), clean(e.Record.DN), state.Storable(e.Record)
+			o.Skipped = append(o.Skipped, skipped)
+		}
+		return good
+	}
+	o.Users = sift(seen.Users, identity.Skipped{})
+	o.Groups = sift(seen.Groups, identity.Skipped{Group: true})
+	return &o
 }
 
 // rescue turns a panic into a failed run: a directory's bytes must not take the

@@ -50,6 +50,11 @@ func (s *script) sees(o *identity.Observation) {
 	s.set(func(context.Context, sync.PullRequest) (*identity.Observation, error) { return o, nil })
 }
 
+// fails makes the source answer with an error.
+func (s *script) fails(why string) {
+	s.set(func(context.Context, sync.PullRequest) (*identity.Observation, error) { return nil, errors.New(why) })
+}
+
 func (s *script) times() []time.Time {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -71,7 +76,7 @@ func people(proof identity.Proof, lines ...string) *identity.Observation {
 			o.Users = append(o.Users, seen)
 			continue
 		}
-		for _, m := range strings.Fields(members) {
+		for m := range strings.FieldsSeq(members) {
 			if sub, ok := strings.CutPrefix(m, "+"); ok {
 				seen.Groups = append(seen.Groups, identity.Key("k-"+sub))
 			} else {
@@ -102,10 +107,6 @@ type house struct {
 }
 
 type option func(*sync.SourceSpec)
-
-func withLimits(edit func(*plan.Limits)) option {
-	return func(s *sync.SourceSpec) { edit(&s.Limits) }
-}
 
 func scheduled(t testing.TB, expr, zone string) option {
 	t.Helper()
