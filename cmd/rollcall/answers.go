@@ -1,0 +1,275 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcall-id/rollcall/client"
+)
+
+func whyCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "why USER PERMISSION",
+		Short: "Tell why a user has a permission, or has not",
+		Long: `Tell why a user has a permission, or has not: one line for each way to it, along which
+groups and by whose grant, and one for each that does not count.
+
+It ends with 0 when he has it and with 1 when he has not.`,
+		Example: `  rollcall why ann GOVERNANCE`,
+		Args:    c.args("USER", "PERMISSION"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := c.client()
+			if err != nil {
+				return err
+			}
+			defer api.Close()
+			e, err := api.Explain(cmd.Context(), args[0], args[1])
+			if err != nil {
+				return err
+			}
+			return answer(e.Allowed, c.show(e, func(w io.Writer) { c.writeSentence(w, e.Sentence) }))
+		},
+	}
+}
+
+// answer ends a command that asked a question.
+func answer(yes bool, err error) error {
+	if err == nil && !yes {
+		return errNo
+	}
+	return err
+}
+
+// writeSentence writes lines that begin with yes or no.
+func (c *cli) writeSentence(w io.Writer, text string) {
+	for line := range strings.Lines(text) {
+		line = printable(strings.TrimSuffix(line, "\n"))
+		switch {
+		case strings.HasPrefix(line, "yes"):
+			line = c.paint(green, "yes") + line[len("yes"):]
+		case strings.HasPrefix(line, "no"):
+			line = c.paint(red, "no") + line[len("no"):]
+		}
+		fmt.Fprintln(w, line)
+	}
+}
+
+func canCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "can USER PERMISSION",
+		Short: "Say whether a user has a permission: yes or no",
+		Long: `Say whether a user has a permission, as an application is told.
+
+It ends with 0 when he has it and with 1 when he has not. Who does not exist has none.`,
+		Example: `  rollcall can ann GOVERNANCE
+  if rollcall can "$USER" CREATE_PROJECT >/dev/null; then ...; fi`,
+		Args: c.args("USER", "PERMISSION"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := c.client()
+			if err != nil {
+				return err
+			}
+			defer api.Close()
+			d, err := api.Check(cmd.Context(), args[0], args[1])
+			if err != nil {
+				return err
+			}
+			return answer(d.Allowed, c.show(d, func(w io.Writer) { c.writeSentence(w, decision(d)) }))
+		},
+	}
+}
+
+func decision(d *client.Decision) string {
+	if d.Allowed {
+		return "yes"
+	}
+	reason := strings.ReplaceAll(d.Reason, "_", " ")
+	if d.Status != "" {
+		reason += ", " + strings.ReplaceAll(d.Status, "_", " ")
+	}
+	return "no (" + reason + ")"
+}
+
+func whoCanCommand(c *cli) *cobra.Command {
+	var limit listLimit
+	cmd := &cobra.Command{
+		Use:   "who-can PERMISSION",
+		Short: "List who has a permission now, and by what",
+		Long: `List who effectively has a permission now, directly or through groups, and one grant
+that gives it. It ends with 1 when nobody has it.`,
+		Example: `  rollcall who-can USER_ADMIN`,
+		Args:    c.args("PERMISSION"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := c.client()
+			if err != nil {
+				return err
+			}
+			defer api.Close()
+			all := client.HolderPage{Permission: args[0], Holders: []client.Holder{}}
+			all.NextPageToken, err = limit.pages(c, func(p client.Page) (int, string, error) {
+				page, err := api.Holders(cmd.Context(), args[0], p)
+				if err != nil {
+					return 0, "", err
+				}
+				all.Holders, all.Revision = append(all.Holders, page.Holders...), page.Revision
+				return len(page.Holders), page.NextPageToken, nil
+			})
+			if err != nil {
+				return err
+			}
+			return c.showHolders(&all)
+		},
+	}
+	limit.flag(cmd.Flags())
+	return cmd
+}
+
+func (c *cli) showHolders(all *client.HolderPage) error {
+	if len(all.Holders) == 0 {
+		c.note("Nobody has %s. To give it: rollcall grant USER %s --reason ...", all.Permission, all.Permission)
+	}
+	err := c.show(all, func(w io.Writer) {
+		if len(all.Holders) == 0 {
+			return
+		}
+		t := newTable("USER", "NAME", "SOURCE", "BY", "GRANTED BY", "UNTIL", "REASON")
+		for _, h := range all.Holders {
+			by, end := "direct grant", ""
+			if h.Grant.Subject.Kind == "group" {
+				by = groupPrefix + h.Grant.Subject.Name
+				if h.Through != nil && h.Through.ID != h.Grant.Subject.ID {
+					by += " by way of " + h.Through.Name
+				}
+			}
+			if !h.Grant.ExpireTime.IsZero() {
+				end = date(h.Grant.ExpireTime)
+			}
+			t.row(h.UserName, h.DisplayName, h.Source, by, actor(h.Grant.GrantedBy), end, h.Grant.Reason)
+		}
+		t.write(w)
+	})
+	if all.NextPageToken != "" {
+		c.note("The first %d are shown; --all shows everybody.", len(all.Holders))
+	}
+	return answer(len(all.Holders) > 0, err)
+}
+
+func permissionsCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "permissions [USER]",
+		Short: "List the permissions there are, or those that a user has",
+		Example: `  rollcall permissions
+  rollcall permissions ann`,
+		Args: c.atMost("USER"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := c.client()
+			if err != nil {
+				return err
+			}
+			defer api.Close()
+			if len(args) == 1 {
+				all, err := api.UserPermissions(cmd.Context(), args[0])
+				if err != nil {
+					return err
+				}
+				return c.showUserPermissions(all)
+			}
+			all, err := api.Permissions(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return c.show(all, func(w io.Writer) {
+				t := newTable("PERMISSION", "ENFORCED BY", "WHAT IT LETS ONE DO")
+				for _, p := range all.Permissions {
+					t.row(p.Name, p.EnforcedBy, p.Description)
+				}
+				t.write(w)
+			})
+		},
+	}
+}
+
+func (c *cli) showUserPermissions(u *client.UserPermissions) error {
+	if len(u.Permissions) == 0 {
+		c.note("%s has no permission now (%s).", qualified(u.User), reasonWords(u.Status))
+	}
+	return c.show(u, func(w io.Writer) {
+		if len(u.Permissions) == 0 {
+			return
+		}
+		t := newTable("PERMISSION", "BY")
+		for _, p := range u.Permissions {
+			var by []string
+			for _, g := range p.Grants {
+				if g.Subject.Kind == "group" {
+					by = append(by, groupPrefix+g.Subject.Name)
+				} else {
+					by = append(by, "direct grant")
+				}
+			}
+			t.row(p.Permission, strings.Join(by, ", "))
+		}
+		t.write(w)
+	})
+}
+
+func personasCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "personas",
+		Short: "List the personas: what people are called for what they may do",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			api, err := c.client()
+			if err != nil {
+				return err
+			}
+			defer api.Close()
+			all, err := api.Personas(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return c.show(all, func(w io.Writer) {
+				t := newTable("PERSONA", "FOLLOWS FROM", "DUTIES")
+				for _, p := range all.Personas {
+					from := strings.Join(p.Permissions, " or ")
+					if from == "" {
+						from = "being active"
+					}
+					t.row(p.Label, from, p.Duties)
+				}
+				t.write(w)
+			})
+		},
+	}
+}
+
+func whoamiCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "whoami",
+		Short: "Say whom your API key belongs to, and what he may do",
+		Args:  noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			api, err := c.client()
+			if err != nil {
+				return err
+			}
+			defer api.Close()
+			me, err := api.Me(cmd.Context())
+			if err != nil {
+				return err
+			}
+			return c.show(me, func(w io.Writer) {
+				fmt.Fprintf(w, "%s at %s\n", printable(me.User.Source+"/"+me.User.UserName), api.URL())
+				var b block
+				b.add("name", "%s", me.User.DisplayName)
+				b.add("permissions", "%s", strings.Join(me.Permissions, ", "))
+				b.add("personas", "%s", strings.Join(me.Personas, ", "))
+				b.add("api key", "%s", me.APIKeyID)
+				b.write(w)
+			})
+		},
+	}
+}

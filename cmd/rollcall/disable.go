@@ -1,0 +1,65 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+)
+
+func disableCommand(c *cli) *cobra.Command {
+	reason := ""
+	cmd := &cobra.Command{
+		Use:   "disable USER",
+		Short: "Keep a user out at once, whatever his source says",
+		Long: `Keep a user out at once. His source cannot let him in again: only rollcall enable does.
+His grants stay and do not count until then.`,
+		Example: `  rollcall disable ann --reason "phone stolen"`,
+		Args:    c.args("USER"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := c.client()
+			if err != nil {
+				return err
+			}
+			defer api.Close()
+			d, err := api.DisableUser(cmd.Context(), args[0], reason)
+			if err != nil {
+				return err
+			}
+			return c.show(d, func(w io.Writer) {
+				fmt.Fprintf(w, "%s is kept out%s. To let him in again: rollcall enable %s\n", printable(args[0]), printable(because(d.Reason)), printable(args[0]))
+			})
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for whoever asks later: `TEXT`")
+	return cmd
+}
+
+func enableCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:     "enable USER",
+		Short:   "Let in a user who was disabled here",
+		Example: `  rollcall enable ann`,
+		Args:    c.args("USER"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := c.client()
+			if err != nil {
+				return err
+			}
+			defer api.Close()
+			if err := api.EnableUser(cmd.Context(), args[0]); err != nil {
+				return err
+			}
+			u, err := api.User(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			if u.Reason != "" {
+				c.note("The local disable of %s is lifted, but he stays inactive: %s.", args[0], reasonWords(u.Status))
+				return nil
+			}
+			c.note("%s is let in again.", args[0])
+			return nil
+		},
+	}
+}

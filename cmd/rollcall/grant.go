@@ -1,0 +1,128 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcall-id/rollcall/client"
+)
+
+// groupPrefix makes the name of a group out of an argument that may name a user.
+const groupPrefix = "group:"
+
+func parseTarget(arg string) client.Target {
+	if name, ok := strings.CutPrefix(arg, groupPrefix); ok {
+		return client.Target{Group: true, Name: name}
+	}
+	return client.Target{Name: strings.TrimPrefix(arg, "user:")}
+}
+
+func grantCommand(c *cli) *cobra.Command {
+	var reason, expires string
+	cmd := &cobra.Command{
+		Use:   "grant USER|group:GROUP PERMISSION",
+		Short: "Give a user, or everybody in a group, a permission",
+		Long: `Give a user, or everybody in a group, a permission. Only USER_ADMIN may.
+
+What was granted stays through renames, moves and absences of the person: no directory
+can take it. Granting again changes the reason and the end.`,
+		Example: `  rollcall grant ann GOVERNANCE --reason "steward since May"
+  rollcall grant group:corp/contractors CREATE_FILTER --expires 90d --reason CHG-1423`,
+		Args: c.args("USER or group:GROUP", "PERMISSION"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			end, err := parseEnd(expires, c.now())
+			if err != nil {
+				return err
+			}
+			api, err := c.client()
+			if err != nil {
+				return err
+			}
+			defer api.Close()
+			g, err := api.Grant(cmd.Context(), parseTarget(args[0]), args[1], client.Terms{Reason: reason, ExpireTime: end})
+			if err != nil {
+				return err
+			}
+			return c.show(g, func(w io.Writer) {
+				fmt.Fprintf(w, "%s %s now has %s%s.\n", g.Subject.Kind, printable(qualified(g.Subject)), g.Permission, c.until(g))
+			})
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&reason, "reason", "", "why, for whoever asks later: `TEXT`, a ticket, a decision")
+	f.StringVar(&expires, "expires", "", "`WHEN` it ends by itself: 30d, 12h, a last day (2027-06-30), an instant")
+	return cmd
+}
+
+func (c *cli) until(g *client.Grant) string {
+	if g.ExpireTime.IsZero() {
+		return ""
+	}
+	return " until " + c.when(g.ExpireTime)
+}
+
+func qualified(s client.Subject) string { return s.Source + "/" + s.Name }
+
+func revokeCommand(c *cli) *cobra.Command {
+	reason := ""
+	cmd := &cobra.Command{
+		Use:   "revoke USER|group:GROUP PERMISSION",
+		Short: "Take a permission away again",
+		Long: `Take away a permission that was given to this very user or group. What a user has
+through his groups stays: rollcall why tells what that is.`,
+		Example: `  rollcall revoke ann GOVERNANCE --reason "left the team"
+  rollcall revoke group:contractors CREATE_FILTER`,
+		Args: c.args("USER or group:GROUP", "PERMISSION"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := c.client()
+			if err != nil {
+				return err
+			}
+			defer api.Close()
+			to := parseTarget(args[0])
+			if err := api.Revoke(cmd.Context(), to, args[1], reason); err != nil {
+				return err
+			}
+			if to.Group {
+				c.note("%s was taken from group %s.", args[1], to.Name)
+				return nil
+			}
+			d, err := api.Check(cmd.Context(), to.Name, args[1])
+			if err == nil && d.Allowed {
+				c.note("The grant is gone, but %s still has %s through a group: rollcall why %s %s", to.Name, args[1], to.Name, args[1])
+				return nil
+			}
+			c.note("%s was taken from %s.", args[1], to.Name)
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&reason, "reason", "", "why, for the audit log: `TEXT`")
+	return cmd
+}
+
+// writeGrants writes the grants of a user or a group, under a heading.
+func (c *cli) writeGrants(w io.Writer, grants []client.Grant) {
+	if len(grants) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\nGrants")
+	t := newTable("PERMISSION", "TO", "BY", "ON", "UNTIL", "REASON")
+	for _, g := range grants {
+		end := cell{text: date(g.ExpireTime)}
+		switch {
+		case g.ExpireTime.IsZero():
+			end.text = ""
+		case g.State == "EXPIRED":
+			end = cell{text: "expired " + end.text, paint: func(s string) string { return c.paint(yellow, s) }}
+		}
+		to := g.Subject.Name
+		if g.Subject.Kind == "group" {
+			to = groupPrefix + to
+		}
+		t.cells(cell{text: g.Permission}, cell{text: to}, cell{text: actor(g.GrantedBy)}, cell{text: date(g.Time)}, end, cell{text: g.Reason})
+	}
+	t.write(w)
+}

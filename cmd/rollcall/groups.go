@@ -1,0 +1,157 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcall-id/rollcall/client"
+)
+
+func groupsCommand(c *cli) *cobra.Command {
+	var q client.GroupQuery
+	var limit listLimit
+	nested := false
+	cmd := &cobra.Command{
+		Use:     "groups [GROUP]",
+		Aliases: []string{"group"},
+		Short:   "List groups, or show one with its members",
+		Long: `List groups, or show one of them: what its source says, what was put on top here, what
+it passes on to its members, and who they are.
+
+A group is named by its name, by SOURCE/NAME where several have it, or by its id.`,
+		Example: `  rollcall groups --text steward
+  rollcall group "Data Stewards"
+  rollcall group corp/everybody --nested --all`,
+		Args: c.atMost("GROUP"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := c.client()
+			if err != nil {
+				return err
+			}
+			defer api.Close()
+			if len(args) == 0 {
+				return c.listGroups(cmd.Context(), api, q, limit)
+			}
+			view := client.DirectMembers
+			if nested {
+				view = client.EffectiveMembers
+			}
+			return c.showGroup(cmd.Context(), api, args[0], view, limit)
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&q.Text, "text", "", "only those whose name contains `TEXT`")
+	f.StringVar(&q.Source, "source", "", "only groups of `SOURCE`")
+	f.StringVar(&q.Status, "status", "", "only `STATUS`: active, inactive, missing_from_source")
+	f.BoolVar(&nested, "nested", false, "of one group: show every user in it, through any nesting")
+	limit.flag(f)
+	return cmd
+}
+
+func (c *cli) listGroups(ctx context.Context, api *client.Client, q client.GroupQuery, l listLimit) error {
+	all := client.GroupPage{Groups: []client.GroupSummary{}}
+	more, err := l.pages(c, func(p client.Page) (int, string, error) {
+		page, err := api.Groups(ctx, q, p)
+		if err != nil {
+			return 0, "", err
+		}
+		all.Groups, all.Revision = append(all.Groups, page.Groups...), page.Revision
+		return len(page.Groups), page.NextPageToken, nil
+	})
+	if err != nil {
+		return err
+	}
+	all.NextPageToken = more
+	switch {
+	case len(all.Groups) > 0:
+	case q == client.GroupQuery{}:
+		c.note("There are no groups yet. Start a run of a source: rollcall sync run SOURCE (rollcall sync status lists the sources).")
+	default:
+		c.note("No group is like that.")
+	}
+	err = c.show(all, func(w io.Writer) {
+		if len(all.Groups) == 0 {
+			return
+		}
+		t := newTable("GROUP", "MEMBERS", "SOURCE", "STATUS")
+		for _, g := range all.Groups {
+			t.cells(cell{text: g.Name}, cell{text: fmt.Sprint(g.Members)}, cell{text: g.Source}, c.status(g.Status))
+		}
+		t.write(w)
+	})
+	if more != "" {
+		c.note("The first %d are shown. --all shows every group; --text, --source and --status narrow it down.", len(all.Groups))
+	}
+	return err
+}
+
+// groupWithMembers is what is shown of one group.
+type groupWithMembers struct {
+	client.Group
+	MemberList    []client.GroupMember `json:"memberList"`
+	NextPageToken string               `json:"nextPageToken"`
+}
+
+func (c *cli) showGroup(ctx context.Context, api *client.Client, name, view string, l listLimit) error {
+	g, err := api.Group(ctx, name)
+	if err != nil {
+		return err
+	}
+	all := groupWithMembers{Group: *g, MemberList: []client.GroupMember{}}
+	all.NextPageToken, err = l.pages(c, func(p client.Page) (int, string, error) {
+		page, err := api.Members(ctx, g.ID, view, p)
+		if err != nil {
+			return 0, "", err
+		}
+		all.MemberList = append(all.MemberList, page.Members...)
+		return len(page.Members), page.NextPageToken, nil
+	})
+	if err != nil {
+		return err
+	}
+	err = c.show(all, func(w io.Writer) { c.writeGroup(w, &all) })
+	if all.NextPageToken != "" {
+		c.note("The first %d members are shown; --all shows every one.", len(all.MemberList))
+	}
+	return err
+}
+
+func (c *cli) writeGroup(w io.Writer, g *groupWithMembers) {
+	fmt.Fprintln(w, c.paint(bold, "Group "+printable(g.Name)))
+	var b block
+	b.add("id", "%s", g.ID)
+	b.add("source", "%s", g.Source)
+	status := reasonWords(g.Status)
+	if !g.MissingTime.IsZero() {
+		status += " since " + date(g.MissingTime)
+	}
+	b.add("status", "%s", status)
+	b.add("since", "%s", c.when(g.CreateTime))
+	b.write(w)
+	c.writeExternal(w, &g.External, g.Source)
+	fmt.Fprintln(w, "\nPut on top here")
+	b = block{}
+	b.attributes(g.Local.Attributes)
+	b.add("groups", "%s", subjectNames(g.Local.Groups))
+	b.orNothing(w)
+	fmt.Fprintln(w, "\nWhat it passes on")
+	b = block{}
+	b.effective(g.Effective.Attributes)
+	b.belongings(g.Effective.Groups)
+	b.orNothing(w)
+	c.writeGrants(w, g.Effective.Grants)
+	fmt.Fprintf(w, "\nMembers (%d direct)\n", g.Members)
+	if len(g.MemberList) == 0 {
+		fmt.Fprintln(w, "  none")
+		return
+	}
+	t := newTable("MEMBER", "KIND", "SOURCE", "PUT HERE BY")
+	for _, m := range g.MemberList {
+		t.row(m.Name, m.Kind, m.Source, strings.Join(m.Origins, ", "))
+	}
+	t.write(w)
+}

@@ -1,0 +1,175 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// The groups of the root's help, in the order in which they are shown.
+const (
+	groupAsk    = "ask"
+	groupChange = "change"
+	groupSync   = "sync"
+	groupRun    = "run"
+)
+
+// rootCommand returns the whole tree.
+func rootCommand(c *cli) *cobra.Command {
+	root := &cobra.Command{
+		Use:   "rollcall",
+		Short: "One true roll of people and groups, and what they may do",
+		Long: `Rollcall keeps one true roll of people and groups. It reads directories on a schedule,
+keeps the permissions that you grant on top, and answers: may this user do that, and why?`,
+		Example: `  rollcall demo                                          try it: a company in one command
+  rollcall users --text ann                              who is on the roll
+  rollcall grant ann GOVERNANCE --reason "steward" --expires 90d
+  rollcall why ann GOVERNANCE                            yes or no, and along which groups
+  rollcall who-can GOVERNANCE
+  rollcall sync plan corp                                what the next run would change`,
+		SilenceErrors: true, // conclude says them
+		SilenceUsage:  true,
+		// A command that cobra knows is understood once its flags and arguments are.
+		PersistentPreRunE: func(*cobra.Command, []string) error {
+			if err := c.chooseFormat(); err != nil {
+				return err
+			}
+			c.started = true
+			return nil
+		},
+		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+	}
+	root.SetIn(c.stdin)
+	root.SetOut(c.stdout)
+	root.SetErr(c.stderr)
+	root.SetUsageTemplate(usageTemplate)
+	root.SetHelpTemplate(helpTemplate)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		c.command = cmd
+		return &usageError{err.Error()}
+	})
+	flags := root.PersistentFlags()
+	flags.StringVar(&c.url, "url", "", "the Rollcall to call, as `URL` (ROLLCALL_URL; default: the one logged in to, else "+defaultURL+")")
+	flags.StringVar(&c.token, "token-file", "", "the `FILE` with the API key, - for stdin (ROLLCALL_TOKEN_FILE, ROLLCALL_TOKEN)")
+	flags.StringVar(&c.caFile, "ca", "", "the `FILE` with the certificate authorities to trust (ROLLCALL_CA_FILE)")
+	flags.StringVarP((*string)(&c.output), "output", "o", "", "table, json or yaml (ROLLCALL_OUTPUT)")
+	root.AddGroup(
+		&cobra.Group{ID: groupAsk, Title: "Ask"},
+		&cobra.Group{ID: groupChange, Title: "Change"},
+		&cobra.Group{ID: groupSync, Title: "Read directories"},
+		&cobra.Group{ID: groupRun, Title: "Run it"},
+	)
+	add(root, groupAsk, usersCommand(c), groupsCommand(c), whyCommand(c), whoCanCommand(c), canCommand(c),
+		permissionsCommand(c), personasCommand(c), whoamiCommand(c))
+	add(root, groupChange, grantCommand(c), revokeCommand(c), disableCommand(c), enableCommand(c))
+	add(root, groupSync, syncCommand(c))
+	add(root, groupRun, serveCommand(), demoCommand(), bootstrapCommand(c), loginCommand(c), logoutCommand(c), configCommand(c),
+		backupCommand(c), restoreCommand(c), healthcheckCommand(c), versionCommand(c))
+	root.SetHelpCommandGroupID(groupRun)
+	root.SetCompletionCommandGroupID(groupRun)
+	return root
+}
+
+func add(parent *cobra.Command, group string, cmds ...*cobra.Command) {
+	for _, cmd := range cmds {
+		cmd.GroupID = group
+		parent.AddCommand(cmd)
+	}
+}
+
+// family returns a command that only has commands below it.
+func family(c *cli, use, short, long string, below ...*cobra.Command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use: use, Short: short, Long: long,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return nil
+			}
+			c.command = cmd
+			text := fmt.Sprintf("there is no %s %s", cmd.CommandPath(), args[0])
+			if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+				text += "; did you mean " + strings.Join(near, " or ") + "?"
+			}
+			return &usageError{text}
+		},
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.SuggestionsMinimumDistance = 2
+	cmd.AddCommand(below...)
+	return cmd
+}
+
+// args checks the number of arguments and names what is missing.
+func (c *cli) args(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		c.command = cmd
+		switch {
+		case len(args) < len(names):
+			return usage("say which: %s needs %s", cmd.CommandPath(), strings.Join(names[len(args):], " and "))
+		case len(args) > len(names):
+			return usage("%q is too much: %s takes %s", args[len(names)], cmd.CommandPath(), strings.Join(names, " and "))
+		}
+		return nil
+	}
+}
+
+// atMost checks arguments that may be left out.
+func (c *cli) atMost(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) < len(names) {
+			return nil
+		}
+		return c.args(names...)(cmd, args)
+	}
+}
+
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usage("%s takes no argument, %q is too much", cmd.CommandPath(), args[0])
+	}
+	return nil
+}
+
+const helpTemplate = `{{with or .Long .Short}}{{. | trimTrailingWhitespaces}}
+
+{{end}}{{if or .Runnable .HasSubCommands}}{{.UsageString}}{{end}}`
+
+const usageTemplate = `Usage:
+  {{if .HasAvailableSubCommands}}{{.CommandPath}} COMMAND{{else}}{{.UseLine}}{{end}}
+{{- if .HasExample}}
+
+Examples:
+{{.Example}}
+{{- end}}
+{{- if .HasAvailableSubCommands}}{{$cmds := .Commands}}
+{{- if eq (len .Groups) 0}}
+
+Commands:
+{{- range $cmds}}{{if .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}
+{{- else}}{{range $group := .Groups}}
+
+{{.Title}}:
+{{- range $cmds}}{{if and (eq .GroupID $group.ID) .IsAvailableCommand}}
+  {{rpad .Name .NamePadding}} {{.Short}}{{end}}{{end}}{{end}}{{end}}{{end}}
+{{- if .HasAvailableLocalFlags}}
+
+Flags:
+{{.LocalFlags.FlagUsages | trimTrailingWhitespaces}}
+{{- end}}
+{{- if .HasAvailableInheritedFlags}}
+
+Flags of every command:
+{{.InheritedFlags.FlagUsages | trimTrailingWhitespaces}}
+{{- end}}
+{{- if .HasAvailableSubCommands}}
+
+{{.CommandPath}} COMMAND --help tells more.
+{{- end}}
+{{- if not .HasParent}}
+
+Exit codes: 0 yes or done, 1 no or changes pending, 2 wrong command line or file,
+3 refused by the server, 4 nobody answers or what was begun did not end well.
+{{- end}}
+`

@@ -1,0 +1,209 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/spf13/cobra"
+
+	"github.com/rollcall-id/rollcall/client"
+	"github.com/rollcall-id/rollcall/fault"
+	"github.com/rollcall-id/rollcall/sync/plan"
+)
+
+func syncCommand(c *cli) *cobra.Command {
+	return family(c, "sync", "See, plan, start and approve the reading of directories",
+		`A source is a directory that is read on a schedule. A run reads it, plans what that
+changes, and applies the plan, unless it would remove or change more than the limits of
+the source allow: then it is held until a person approves it.`,
+		syncStatusCommand(c), syncPlanCommand(c), syncRunCommand(c), syncHeldCommand(c), syncApproveCommand(c),
+		syncRunsCommand(c), syncTestCommand(c))
+}
+
+func syncPlanCommand(c *cli) *cobra.Command {
+	steps := false
+	cmd := &cobra.Command{
+		Use:   "plan SOURCE",
+		Short: "Read a source and show what a run would change; nothing is changed",
+		Long: `Read a source and show what a run would change, and whether it would be held. Nothing is
+changed and nothing is stored.
+
+It ends with 0 when there is nothing to change and with 1 when there is.`,
+		Example: `  rollcall sync plan corp
+  rollcall sync plan corp --steps`,
+		Args: c.args("SOURCE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := c.client()
+			if err != nil {
+				return err
+			}
+			defer api.Close()
+			raw, err := api.Plan(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			p, err := readPlan(raw)
+			if err != nil {
+				return err
+			}
+			err = c.show(raw, func(w io.Writer) {
+				c.writePlan(w, p, steps)
+				if p.Held != nil {
+					fmt.Fprintf(w, "A run would be held: to start it, rollcall sync run %s; then look at it and approve its digest.\n", args[0])
+				}
+			})
+			return answer(p.IsEmpty(), err)
+		},
+	}
+	cmd.Flags().BoolVar(&steps, "steps", false, "show every change of every user and group")
+	return cmd
+}
+
+// shownPlan is a plan as the API shows it.
+type shownPlan struct {
+	plan.Plan
+	Held *plan.Held `json:"held"`
+}
+
+func readPlan(raw jsontext.Value) (*shownPlan, error) {
+	p := &shownPlan{}
+	if err := json.Unmarshal(raw, p); err != nil {
+		return nil, fault.New(fault.Unavailable, "not_rollcall", "the plan is not one of a Rollcall of this version: %w", err)
+	}
+	return p, nil
+}
+
+func (c *cli) writePlan(w io.Writer, p *shownPlan, steps bool) {
+	_ = p.Text(w, plan.View{Steps: steps}) // w is memory
+	if p.Held == nil {
+		return
+	}
+	for i, r := range p.Held.Reasons {
+		title := ""
+		if i == 0 {
+			title = "guard"
+		}
+		fmt.Fprintf(w, "  %-12s %s: %s\n", title, printable(r.Text), c.paint(red, "HELD"))
+	}
+}
+
+func syncHeldCommand(c *cli) *cobra.Command {
+	steps := false
+	cmd := &cobra.Command{
+		Use:   "held SOURCE",
+		Short: "Show the plan that waits for approval",
+		Long: `Show the plan of a source that was held, as it was when it was held, and the digest to
+approve. It ends with 1 when there is one and with 3 when there is none.`,
+		Example: `  rollcall sync held corp --steps`,
+		Args:    c.args("SOURCE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := c.client()
+			if err != nil {
+				return err
+			}
+			defer api.Close()
+			k, err := api.Held(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			p, err := readPlan(k.Plan)
+			if err != nil {
+				return err
+			}
+			err = c.show(k, func(w io.Writer) {
+				c.writePlan(w, p, steps)
+				c.writeHeld(w, args[0], &k.HeldPlan)
+			})
+			return answer(false, err)
+		},
+	}
+	cmd.Flags().BoolVar(&steps, "steps", false, "show every change of every user and group")
+	return cmd
+}
+
+// writeHeld says why a plan waits and how to let it go.
+func (c *cli) writeHeld(w io.Writer, source string, h *client.HeldPlan) {
+	fmt.Fprintf(w, "%s since %s by run %s, nothing was changed:\n", c.paint(red, "Held"), c.when(h.Time), printable(h.Run))
+	for _, r := range h.Reasons {
+		fmt.Fprintf(w, "  %s\n", printable(r))
+	}
+	fmt.Fprintf(w, "Compare it with the directory. If it is right:\n  rollcall sync approve %s --digest %s\n", printable(source), printable(h.Digest))
+}
+
+func syncApproveCommand(c *cli) *cobra.Command {
+	digest := ""
+	cmd := &cobra.Command{
+		Use:   "approve SOURCE --digest DIGEST",
+		Short: "Let a held plan be applied",
+		Long: `Let the plan that is held be applied by the next run, which starts at once. The digest
+names what you have looked at: rollcall sync held shows plan and digest. An approval
+counts for 24 hours, and only while the plan says the same. Only USER_ADMIN may.`,
+		Example: `  rollcall sync held corp --steps
+  rollcall sync approve corp --digest 9c1f2a...`,
+		Args: c.args("SOURCE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if digest == "" {
+				return usage("say which plan you have looked at: --digest DIGEST, as rollcall sync held %s shows it", args[0])
+			}
+			api, err := c.client()
+			if err != nil {
+				return err
+			}
+			defer api.Close()
+			a, err := api.Approve(cmd.Context(), args[0], digest)
+			if err != nil {
+				return err
+			}
+			return c.show(a, func(w io.Writer) {
+				fmt.Fprintf(w, "Approved. A run begins at once and applies it; rollcall sync status %s shows how it goes.\n", printable(args[0]))
+			})
+		},
+	}
+	cmd.Flags().StringVar(&digest, "digest", "", "the `DIGEST` of the held plan")
+	return cmd
+}
+
+func syncTestCommand(c *cli) *cobra.Command {
+	return &cobra.Command{
+		Use:   "test SOURCE",
+		Short: "Try the configuration of a source, step by step",
+		Long: `Try the configuration of a source, step by step: find the server, connect, TLS, bind,
+bases, count, one mapped entry. It stops at the first step that fails and says what to
+do. Nothing is stored. It ends with 1 when a step fails.`,
+		Example: `  rollcall sync test corp`,
+		Args:    c.args("SOURCE"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			api, err := c.client()
+			if err != nil {
+				return err
+			}
+			defer api.Close()
+			r, err := api.TestSource(cmd.Context(), args[0])
+			if err != nil {
+				return err
+			}
+			return answer(r.OK, c.show(r, func(w io.Writer) { c.writeTest(w, r) }))
+		},
+	}
+}
+
+func (c *cli) writeTest(w io.Writer, r *client.TestReport) {
+	for _, s := range r.Steps {
+		mark := c.paint(green, "ok    ")
+		if !s.OK {
+			mark = c.paint(red, "FAILED")
+		}
+		fmt.Fprintf(w, "%s  %-8s  %s\n", mark, printable(s.Name), printable(s.Detail))
+		for _, l := range s.Lines {
+			fmt.Fprintf(w, "                  %s\n", printable(l))
+		}
+		if s.Fix != "" {
+			fmt.Fprintf(w, "                  to do: %s\n", printable(s.Fix))
+		}
+	}
+	if r.OK {
+		fmt.Fprintln(w, "All is well.")
+	}
+}
