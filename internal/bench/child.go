@@ -30,6 +30,7 @@ type request struct {
 type reply struct {
 	Err     string  `json:"err,omitzero"`
 	Took    float64 `json:"took,omitzero"`  // seconds
+	CPU     float64 `json:"cpu,omitzero"`   // seconds of all cores during the request
 	Ready   float64 `json:"ready,omitzero"` // seconds, of opening the store
 	Address string  `json:"address,omitzero"`
 	Count   int     `json:"count,omitzero"`
@@ -142,7 +143,9 @@ func serve(in io.Reader, out io.Writer) int {
 		err := json.Unmarshal(line, &r)
 		var a reply
 		if err == nil {
+			before := processor()
 			a, err = w.do(ctx, r)
+			a.CPU = processor() - before
 		}
 		if err != nil {
 			a.Err = err.Error()
@@ -160,4 +163,13 @@ func serve(in io.Reader, out io.Writer) int {
 		return 1
 	}
 	return 0
+}
+
+// processor returns how many seconds this process has used.
+func processor() float64 {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano()).Seconds()
 }

@@ -51,6 +51,7 @@ func parse(args []string) (options, error) {
 	flags.IntVar(&o.scale, "scale", 100_000, "how many users the directory has")
 	quick := flags.Bool("quick", false, "10,000 users")
 	only := flags.String("only", "", "measure the rows whose name matches: read, first, second, growth, check, boot, memory")
+	profiles := flags.String("profiles", "", "write processor profiles of what is timed into this directory")
 	flags.StringVar(&o.out, "out", "", "write the table to this file, too")
 	if err := flags.Parse(args); err != nil {
 		return o, err
@@ -60,6 +61,11 @@ func parse(args []string) (options, error) {
 	}
 	if o.scale < 1000 {
 		return o, fmt.Errorf("-scale %d is too small to measure anything", o.scale)
+	}
+	if *profiles != "" {
+		if err := os.Setenv(profileDir, *profiles); err != nil {
+			return o, err
+		}
 	}
 	var err error
 	if o.only, err = regexp.Compile(*only); err != nil {

@@ -122,6 +122,7 @@ func (b *bench) syncs(ctx context.Context, s *sized) error {
 		return errors.Join(err, c.stop())
 	}
 	stages := ""
+	var cpu pairs
 	for range rounds {
 		if err := c.stop(); err != nil {
 			return err
@@ -140,13 +141,14 @@ func (b *bench) syncs(ctx context.Context, s *sized) error {
 			return errors.Join(err, c.stop())
 		}
 		s.first.add(floor.Took, ours.Took)
+		cpu.add(floor.CPU, ours.CPU)
 		stages = ours.Stages
 	}
 	what := fmt.Sprintf("first sync, %s users, %s groups, %s memberships; the same bytes in the same batches put into etcd",
 		thousands(s.d.Users), thousands(s.d.Groups), thousands(s.d.Groups*membersOf))
 	b.table.ratio(what, s.first, 2)
-	b.table.note("first sync: %d transactions, %d keys, %.0f MB; %s", written.Written.Txns, written.Written.Ops,
-		float64(written.Written.Bytes)/(1<<20), stages)
+	b.table.note("first sync: %d transactions, %d keys, %.0f MB; %s; processor time %.1f s, of the floor %.1f s", written.Written.Txns,
+		written.Written.Ops, float64(written.Written.Bytes)/(1<<20), stages, median(cpu.ours), median(cpu.floor))
 	err = b.second(ctx, s, c)
 	return errors.Join(err, c.stop())
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/pprof"
 	"strings"
 	gosync "sync"
 	"time"
@@ -38,6 +39,13 @@ func (w *worker) do(ctx context.Context, r request) (reply, error) {
 		debug.FreeOSMemory()
 		w.idle = status("VmRSS")
 	}
+	if dir := os.Getenv(profileDir); dir != "" {
+		done, err := profile(dir, r.Do)
+		if err != nil {
+			return reply{}, err
+		}
+		defer done()
+	}
 	switch r.Do {
 	case "scan":
 		return w.scan(ctx, r.Directory)
@@ -57,6 +65,24 @@ func (w *worker) do(ctx context.Context, r request) (reply, error) {
 		return w.listen(ctx, r)
 	}
 	return reply{}, fmt.Errorf("unknown request %q", r.Do)
+}
+
+// profileDir names the variable with the directory for profiles.
+const profileDir = "ROLLCALL_BENCH_PROFILES"
+
+// profile keeps where the processor's time goes until done is called.
+func profile(dir, name string) (done func(), err error) {
+	f, err := os.CreateTemp(dir, name+"-*.pprof")
+	if err != nil {
+		return nil, err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return func() {
+		pprof.StopCPUProfile()
+		_ = f.Close()
+	}, nil
 }
 
 // close ends everything in reverse.
