@@ -26,6 +26,7 @@ func (s *Source) Pull(ctx context.Context, p sync.PullRequest) (*identity.Observ
 		func(ctx context.Context) error { return r.kind(ctx, &r.users) },
 		func(ctx context.Context) error { return r.kind(ctx, &r.groups) },
 		r.ranges,
+		r.strays,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, fmt.Errorf("read from %s: %w", c.url, err)
