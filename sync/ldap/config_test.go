@@ -119,6 +119,7 @@ func TestEveryMistakeIsNamed(t *testing.T) {
 		"bare filter":        {"users: {bases: [dc=x], filter: 'uid=*'}", "users.filter", "no LDAP filter"},
 		"profile field":      {"users: {bases: [dc=x], profile: {nickname: cn}}", "users.profile.nickname", "displayName"},
 		"attribute name":     {"users: {bases: [dc=x], attributes: {a: 'x y'}}", "users.attributes.a", "no attribute name"},
+		"our own key":        {"users: {bases: [dc=x], attributes: {'  ': mail}}", "users.attributes.", "1 to 128"},
 		"everything":         {"users: {bases: [dc=x], attributes: {a: '*'}}", "users.attributes.a", "no attribute name"},
 		"a password":         {"users: {bases: [dc=x], attributes: {a: userPassword}}", "users.attributes.a", "never read"},
 		"a password as name": {"users: {bases: [dc=x], name: UNICODEPWD}", "users.name", "never read"},

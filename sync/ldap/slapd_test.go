@@ -2,6 +2,7 @@ package ldap_test
 
 import (
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/internal/dirtest"
+	"github.com/rollcall-id/rollcall/sync/ldap"
 )
 
 // TestRollEqualsDirectory reads 10,000 users and 1,000 groups and compares all of it
@@ -174,5 +176,37 @@ func TestChanges(t *testing.T) {
 	}
 	if keys := slices.Collect(maps.Keys(seen)); len(keys) != 119 {
 		t.Errorf("%d users, want 119", len(keys))
+	}
+}
+
+// TestReaderIsFrugal reads entries and throws them away: whatever their number, that
+// takes a few allocations an entry and hardly any memory.
+func TestReaderIsFrugal(t *testing.T) {
+	const users = 5_000
+	org := dirtest.Org{Suffix: "dc=example,dc=org", Users: users}
+	s := dirtest.StartSlapd(t, dirtest.SlapdOptions{LDIF: org.WriteLDIF})
+	src := source(t, slapdConfig(s))
+	n, values := 0, 0
+	read := func(e *ldap.Entry) error {
+		n++
+		for i := range e.Attributes {
+			values += len(e.Attributes[i].Values)
+		}
+		return nil
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if err := src.Scan(t.Context(), read); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if n != users || values < 10*users {
+		t.Errorf("%d entries with %d values, want %d with 10 each", n, values, users)
+	}
+	if each := float64(after.Mallocs-before.Mallocs) / users; each > 3 {
+		t.Errorf("%.1f allocations an entry, want at most 3", each)
+	}
+	if grown := after.TotalAlloc - before.TotalAlloc; grown > 16<<20 {
+		t.Errorf("%d bytes were allocated, want less than 16 MiB", grown)
 	}
 }

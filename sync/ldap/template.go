@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/rollcall-id/rollcall/identity"
@@ -45,7 +44,7 @@ func (w *Where) over(t *Where) Where {
 		Key:        cmp.Or(w.Key, t.Key),
 		Name:       cmp.Or(w.Name, t.Name),
 		Profile:    overlay(t.Profile, w.Profile, func(k string) string { return k }),
-		Attributes: overlay(t.Attributes, w.Attributes, strings.ToLower),
+		Attributes: overlay(t.Attributes, w.Attributes, identity.FoldKey),
 	}
 }
 

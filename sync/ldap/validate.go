@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	goldap "github.com/go-ldap/ldap/v3"
 
@@ -205,7 +206,11 @@ func (w *Where) validate(p *config.Problems) {
 		readable(p, "profile."+field, w.Profile[field])
 	}
 	for _, key := range sortedKeys(w.Attributes) {
-		readable(p, "attributes."+key, w.Attributes[key])
+		at := "attributes." + key
+		if key == "" || strings.ContainsFunc(key, unicode.IsControl) || len(key) > 128 {
+			p.Add(at, "name our attribute with 1 to 128 characters")
+		}
+		readable(p, at, w.Attributes[key])
 	}
 }
 
