@@ -185,31 +185,28 @@ func (r *Runner) Live(source identity.SourceID) (state.Run, Progress, bool) {
 	return j.run, j.progress, true
 }
 
-// Wait returns the record of a run once it has ended, wherever it runs, or
-// fault.NotFound for a run that nobody knows.
+// Wait returns the record of a run once it has ended, wherever it runs, and once the
+// view here shows what it did; fault.NotFound for a run that nobody knows.
 func (r *Runner) Wait(ctx context.Context, source identity.SourceID, runID string) (state.Run, error) {
 	for {
 		changed := r.db.View().Changed()
 		// A request goes away with the record that answers it, so it is looked at
 		// before the record.
 		ask := r.db.View().Now().Source(source).Request
-		r.mu.Lock()
-		var j *job
-		if l := r.lanes[source]; l != nil {
-			j = l.find(runID)
-		}
-		r.mu.Unlock()
-		if j != nil {
+		if j := r.find(source, runID); j != nil {
 			return r.await(ctx, j)
 		}
+		asked := ask != nil && ask.Run == runID
 		run, err := r.db.StoredRun(ctx, source, runID)
-		if err == nil && !live(run.State) {
+		ended := err == nil && !live(run.State)
+		switch j := r.find(source, runID); {
+		case ended && j != nil:
+			return r.await(ctx, j) // it was begun here meanwhile, and its lane is not free yet
+		case ended && !asked:
 			return run, nil
-		}
-		if err != nil && !errors.Is(err, fault.NotFound) {
+		case err != nil && !errors.Is(err, fault.NotFound):
 			return state.Run{}, err
-		}
-		if err != nil && (ask == nil || ask.Run != runID) {
+		case err != nil && j == nil && !asked:
 			return state.Run{}, fault.New(fault.NotFound, "run_not_found", "there is no run %q of source %q", runID, source)
 		}
 		select {
@@ -218,6 +215,16 @@ func (r *Runner) Wait(ctx context.Context, source identity.SourceID, runID strin
 			return state.Run{}, fmt.Errorf("wait for run %s: %w", runID, ctx.Err())
 		}
 	}
+}
+
+// find returns the job of a run, if it is known here.
+func (r *Runner) find(source identity.SourceID, runID string) *job {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l := r.lanes[source]; l != nil {
+		return l.find(runID)
+	}
+	return nil
 }
 
 func (r *Runner) await(ctx context.Context, j *job) (state.Run, error) {

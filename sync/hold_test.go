@@ -17,6 +17,7 @@ import (
 	"github.com/rollcall-id/rollcall/store"
 	"github.com/rollcall-id/rollcall/store/mem"
 	"github.com/rollcall-id/rollcall/sync"
+	"github.com/rollcall-id/rollcall/sync/plan"
 )
 
 // crowd names n people, beginning with p<from>.
@@ -372,6 +373,29 @@ func TestAnEntryThatCannotBeStoredStopsNobodyElse(t *testing.T) {
 			"k-staff > user k-ann corp", "k-staff > user k-bob corp", "k-staff > user k-cem corp",
 		}, h.roll()); diff != "" {
 			t.Errorf("the roll (-want +got):\n%s", diff)
+		}
+	})
+}
+
+func TestFirstRunMayAskAndAnyReplicaMayApprove(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := mem.New()
+		ask := func(s *sync.SourceSpec) { s.Limits.FirstRun = plan.FirstRunAsk }
+		leader := build(t, s, ask).start()
+		defer leader.stop()
+		leader.source.sees(people(proven, crowd(0, 5)...))
+		other := build(t, s, ask).start()
+		defer other.stop()
+		run := other.wantRun(state.RunHeld)
+		if len(leader.roll()) != 0 {
+			t.Errorf("a first run that asks wrote %v", leader.roll())
+		}
+		if err := other.Approve(t.Context(), corp, run.Digest, admin); err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if n := len(other.roll()); n != 5 || len(other.source.times()) != 0 {
+			t.Errorf("%d in the roll after the approval, want 5", n)
 		}
 	})
 }

@@ -390,3 +390,32 @@ func TestLeadershipMovesWithoutADoubleRun(t *testing.T) {
 		}
 	})
 }
+
+func TestDifferentSourcesRunAtTheSameTime(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := build(t, mem.New())
+		both := make(chan struct{}, 2)
+		meet := func(id identity.SourceID) sync.SourceSpec {
+			src := &script{}
+			src.set(func(ctx context.Context, _ sync.PullRequest) (*identity.Observation, error) {
+				both <- struct{}{}
+				for len(both) < 2 {
+					time.Sleep(time.Second) // until the other one is there, too
+				}
+				return &identity.Observation{Source: id, Proof: proven}, nil
+			})
+			return sync.SourceSpec{ID: id, Source: src, Schedule: mustParse(t, "0 * * * *", ""), NoJitter: true}
+		}
+		if err := h.Reload([]sync.SourceSpec{meet("north"), meet("south")}); err != nil {
+			t.Fatal(err)
+		}
+		h.start()
+		defer h.stop()
+		sleep(time.Minute)
+		for _, id := range []identity.SourceID{"north", "south"} {
+			if st := h.Status(id); st.LastProven.IsZero() {
+				t.Errorf("source %s has not run: %+v", id, st)
+			}
+		}
+	})
+}
