@@ -60,6 +60,9 @@ func (c ChangeMembers) build(t *txn) error {
 			}
 		}
 	}
+	if t.bytes() > bulkBytes { // full chunks are large: a hundred of them do not fit
+		return errTurn
+	}
 	t.event(c.event(t.snap))
 	return nil
 }
