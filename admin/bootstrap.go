@@ -2,7 +2,6 @@ package admin
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"time"
 
@@ -105,9 +104,6 @@ func (a *API) bootstrap(ctx context.Context, in *bootstrapInput) (*bootstrapOutp
 		}
 		return a.firstAdministrator(id, record, &key, by), nil
 	})
-	if errors.Is(err, fault.Stale) {
-		return nil, wrongToken()
-	}
 	if err != nil {
 		return nil, err
 	}

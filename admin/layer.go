@@ -249,7 +249,9 @@ func (a *API) disableUser(ctx context.Context, in *putDisabledInput) (*putDisabl
 	}
 	snap := a.db.View().Now()
 	layer, _ := snap.Local(identity.UserMember(id))
-	out.Body = disabledOf(layer.Disabled)
+	if out.Body = disabledOf(layer.Disabled); out.Body == nil { // somebody has lifted it since
+		out.Body = &Disabled{By: actorOf(ctx).String(), Time: a.now(), Reason: in.Body.Reason}
+	}
 	out.ETag, err = a.tagOf(snap, identity.UserMember(id))
 	return out, err
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"slices"
@@ -129,15 +130,15 @@ func (n *need) extensions() map[string]any {
 // admit lets a request in when its caller may make it, gives it the time it may take,
 // and counts it. A body is not even read for a caller who may not.
 func (a *API) admit(ctx huma.Context, o operation, next func(huma.Context)) {
-	start := a.now()
-	defer func() { a.metrics.request(o.id, strconv.Itoa(ctx.Status()), a.now().Sub(start)) }()
-	limit := o.timeout
-	if limit == 0 {
-		limit = quick
-	}
-	bounded, cancel := context.WithTimeout(ctx.Context(), limit)
+	q, start := questionOf(ctx.Context()), time.Now()
+	defer func() {
+		took := time.Since(start)
+		a.metrics.request(o.id, strconv.Itoa(ctx.Status()), took)
+		a.log.DebugContext(ctx.Context(), "request answered",
+			"operation", o.id, "status", ctx.Status(), "user", q.caller.Name, "request", q.request, "took", took)
+	}()
+	bounded, cancel := context.WithTimeout(ctx.Context(), cmp.Or(o.timeout, quick))
 	defer cancel()
-	q := questionOf(bounded)
 	q.conditional = ctx.Header("If-Match") != ""
 	if !o.need.open {
 		caller, err := a.authenticate(ctx)

@@ -64,28 +64,23 @@ func (a *API) problem(ctx context.Context, err error) *Problem {
 	}
 	q := questionOf(ctx)
 	p := &Problem{Code: fault.Code(err), Detail: detailOf(err), Instance: q.instance, RequestID: q.request}
-	switch fault.Kind(err) {
-	case fault.NotFound:
+	switch {
+	case errors.Is(err, fault.NotFound):
 		p.Status = http.StatusNotFound
-	case fault.Exists, fault.Conflict:
+	case errors.Is(err, fault.Stale) && q.conditional:
+		p.Status = http.StatusPreconditionFailed
+	case errors.Is(err, fault.Exists), errors.Is(err, fault.Conflict), errors.Is(err, fault.Stale):
 		p.Status = http.StatusConflict
-	case fault.Stale:
-		p.Status = http.StatusConflict
-		if q.conditional {
-			p.Status = http.StatusPreconditionFailed
-		}
-	case fault.Invalid:
-		// What can never be read is 400; what was read and breaks a rule is 422.
-		p.Status = http.StatusUnprocessableEntity
-		if strings.HasPrefix(p.Code, "bad_") {
-			p.Status = http.StatusBadRequest
-		}
-	case fault.Unauthenticated:
+	case errors.Is(err, fault.Invalid) && strings.HasPrefix(p.Code, "bad_"):
+		p.Status = http.StatusBadRequest // it can never be read
+	case errors.Is(err, fault.Invalid):
+		p.Status = http.StatusUnprocessableEntity // it was read and breaks a rule
+	case errors.Is(err, fault.Unauthenticated):
 		p.Status = http.StatusUnauthorized
 		p.header = http.Header{"WWW-Authenticate": {`Bearer realm="rollcall"`}}
-	case fault.Denied:
+	case errors.Is(err, fault.Denied):
 		p.Status = http.StatusForbidden
-	case fault.Unavailable:
+	case errors.Is(err, fault.Unavailable):
 		p.Status = http.StatusServiceUnavailable
 		p.header = http.Header{"Retry-After": {retryAfter}}
 		a.log.WarnContext(ctx, "request not answered", "request", q.request, "path", q.instance, "err", err)

@@ -145,7 +145,7 @@ func (a *API) getRun(ctx context.Context, in *getRunInput) (*getRunOutput, error
 	if err != nil {
 		return nil, err
 	}
-	if live, ok := a.sync.Live(s.ID); ok && live.Run.ID == in.Run {
+	if live, ok := a.sync.Find(s.ID, in.Run); ok {
 		return &getRunOutput{Body: liveOf(&live)}, nil
 	}
 	r, err := a.db.StoredRun(ctx, s.ID, in.Run)

@@ -28,6 +28,9 @@ type Syncer interface {
 	Approve(ctx context.Context, source identity.SourceID, digest string, by audit.Actor) error
 	// Live returns the run of a source that is going on, if this process knows of one.
 	Live(source identity.SourceID) (Live, bool)
+	// Find returns a run of a source by its id: one that is going on, or one of the last
+	// few that ended in this process, whether or not a record of it is kept.
+	Find(source identity.SourceID, run string) (Live, bool)
 	// Test tries a source's configuration step by step. It stops after the first step
 	// that fails, and writes nothing.
 	Test(ctx context.Context, source identity.SourceID) iter.Seq[TestStep]

@@ -134,7 +134,7 @@ func TestPageTokens(t *testing.T) {
 	} {
 		wantProblem(t, w.call(http.MethodGet, path, key, nil), http.StatusBadRequest, "bad_page_token")
 	}
-	for _, path := range []string{"/v1/users?pageSize=-1", "/v1/users?pageSize=many", "/v1/users?colour=red", "/v1/users?status=asleep"} {
+	for _, path := range []string{"/v1/users?pageSize=-1", "/v1/users?pageSize=many", "/v1/users?smell=sweet", "/v1/users?status=asleep"} {
 		wantProblem(t, w.call(http.MethodGet, path, key, nil), http.StatusUnprocessableEntity, "invalid_request")
 	}
 	wantProblem(t, w.call(http.MethodGet, "/v1/users?group=nope", key, nil), http.StatusNotFound, "group_not_found")
@@ -332,5 +332,37 @@ func TestCreateLocalUser(t *testing.T) {
 		{map[string]string{"userName": "x", "displayName": "a\nb"}, "not_plain_text"},
 	} {
 		wantProblem(t, w.call(http.MethodPost, "/v1/users", key, tt.body), http.StatusUnprocessableEntity, tt.code)
+	}
+}
+
+// Who was there before the walk and stays is met once, whoever comes meanwhile.
+func TestPagesWhileUsersCome(t *testing.T) {
+	w := newWorld(t)
+	w.known("corp")
+	_, key := w.caller("root", permissions.UserAdmin)
+	before := []string{"root"}
+	for i := range 60 {
+		name := fmt.Sprintf("old%02d", i)
+		before = append(before, name)
+		w.person("corp", name)
+	}
+	done, ended := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(ended)
+		for i := range 300 {
+			select {
+			case <-done:
+				return
+			default:
+				w.person("corp", fmt.Sprintf("new%05d", i))
+			}
+		}
+	}()
+	old := slices.DeleteFunc(slices.Concat(w.walk(key, "", 7)...), func(u admin.UserSummary) bool { return strings.HasPrefix(u.UserName, "new") })
+	close(done)
+	<-ended
+	slices.Sort(before)
+	if d := cmp.Diff(before, names(old)); d != "" {
+		t.Errorf("users met on the walk (-want +got):\n%s", d)
 	}
 }

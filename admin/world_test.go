@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rollcall-id/rollcall/access"
 	"github.com/rollcall-id/rollcall/admin"
@@ -22,18 +23,21 @@ import (
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/permissions"
 	"github.com/rollcall-id/rollcall/state"
+	"github.com/rollcall-id/rollcall/store"
 	"github.com/rollcall-id/rollcall/store/mem"
 	"github.com/rollcall-id/rollcall/sync/plan"
 )
 
 // world is a daemon's inside, with the real handler behind a real server.
 type world struct {
-	t      *testing.T
-	db     *state.DB
-	api    *admin.API
-	server *httptest.Server
-	sync   *fakeSync
-	log    *lockedBuffer
+	t       *testing.T
+	db      *state.DB
+	api     *admin.API
+	server  *httptest.Server
+	sync    *fakeSync
+	log     *lockedBuffer
+	store   store.Store
+	metrics *prometheus.Registry
 
 	mu  sync.Mutex
 	now time.Time // guarded by mu
@@ -44,9 +48,10 @@ var start = time.Date(2026, 11, 25, 9, 0, 0, 0, time.UTC)
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, now: start, log: &lockedBuffer{}, sync: newFakeSync()}
-	store := mem.New()
-	db, err := state.Open(t.Context(), state.Options{Store: store, Now: w.clock})
+	w := &world{t: t, now: start, log: &lockedBuffer{}, metrics: prometheus.NewRegistry(), sync: newFakeSync()}
+	kept := mem.New()
+	w.store = kept
+	db, err := state.Open(t.Context(), state.Options{Store: kept, Now: w.clock})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +60,7 @@ func newWorld(t *testing.T) *world {
 	go func() { ended <- db.Run(ctx) }()
 	log := slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	w.db = db
-	w.api, err = admin.New(admin.Options{DB: db, Sync: w.sync, Log: log, Now: w.clock, Version: "test", Backup: func(_ context.Context, to io.Writer) error {
+	w.api, err = admin.New(admin.Options{DB: db, Sync: w.sync, Log: log, Now: w.clock, Version: "test", Metrics: w.metrics, Backup: func(_ context.Context, to io.Writer) error {
 		_, err := io.WriteString(to, "a copy of everything")
 		return err
 	}})
@@ -69,7 +74,7 @@ func newWorld(t *testing.T) *world {
 		if err := <-ended; err != nil {
 			t.Error(err)
 		}
-		_ = store.Close()
+		_ = kept.Close()
 	})
 	return w
 }
@@ -192,8 +197,8 @@ func (w *world) call(method, path, key string, body any, header ...string) reply
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	defer resp.Body.Close()
 	b, err := io.ReadAll(resp.Body)
+	_ = resp.Body.Close()
 	if err != nil {
 		w.t.Fatal(err)
 	}
@@ -315,6 +320,11 @@ func (f *fakeSync) Live(source identity.SourceID) (admin.Live, bool) {
 	return l, ok
 }
 
+func (f *fakeSync) Find(source identity.SourceID, run string) (admin.Live, bool) {
+	l, ok := f.Live(source)
+	return l, ok && l.Run.ID == run
+}
+
 func (f *fakeSync) Test(context.Context, identity.SourceID) iter.Seq[admin.TestStep] {
 	return func(yield func(admin.TestStep) bool) {
 		_ = yield(admin.TestStep{Name: "resolve", OK: true, Detail: "127.0.0.1"}) &&
@@ -323,3 +333,20 @@ func (f *fakeSync) Test(context.Context, identity.SourceID) iter.Seq[admin.TestS
 }
 
 var errBusy = fault.New(fault.Conflict, "run_in_progress", "a run of this source is going on")
+
+// keep holds a plan for the source corp, as a run would.
+func (w *world) keep(p *plan.Plan, digest string) {
+	w.t.Helper()
+	const mark = "leader/test"
+	rev, err := w.store.Apply(w.t.Context(), store.Txn{Then: []store.Op{store.Put(mark, nil)}})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	parts, err := w.db.KeepPlan(w.t.Context(), store.At(mark, rev), p, digest)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	st := w.db.View().Now().Source(p.Source)
+	st.Held = &state.HeldPlan{Digest: digest, Run: "run-2", At: start, Reasons: []string{"too many"}, Parts: parts}
+	w.commit(state.PutSource{Source: p.Source, State: st})
+}
