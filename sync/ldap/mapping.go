@@ -2,13 +2,11 @@ package ldap
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"math/bits"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/cespare/xxhash/v2"
 
@@ -339,76 +337,4 @@ func (m *mapper) text(slot int, v []byte, size *int) (string, error) {
 		}
 	}
 	return s, nil
-}
-
-// reason says why the directory does not let the person in.
-func (m *mapper) reason() (identity.Reason, error) {
-	for _, t := range m.disabled {
-		if hit, err := t.holds(m.values[t.slot]); err != nil || hit {
-			return identity.ReasonDisabled, err
-		}
-	}
-	for _, t := range m.locked {
-		if hit, err := t.holds(m.values[t.slot]); err != nil || hit {
-			return identity.ReasonLocked, err
-		}
-	}
-	return identity.Active, nil
-}
-
-// holds reports whether the attribute is as the rule says. A value that cannot be
-// read is an error: nobody is let in because his lock could not be read.
-func (t *test) holds(values [][]byte) (bool, error) {
-	for _, v := range values {
-		if t.Bits != 0 {
-			n, err := strconv.ParseInt(string(v), 10, 64)
-			if err != nil {
-				return false, fmt.Errorf("has a value of %s that is no number", t.Attribute)
-			}
-			if n&t.Bits != 0 {
-				return true, nil
-			}
-			continue
-		}
-		list := slices.Concat(t.Is, t.IsNot)
-		in := slices.ContainsFunc(list, func(s string) bool { return equalFoldASCII(v, s) })
-		if in == (len(t.Is) > 0) {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
-// expiry returns the earliest end that the entry states.
-func (m *mapper) expiry() (time.Time, error) {
-	var first time.Time
-	for _, x := range m.expires {
-		for _, v := range m.values[x.slot] {
-			t, err := instant(x.format, v)
-			if err != nil {
-				return t, fmt.Errorf("has a value of %s that is no %s", m.request[x.slot], strings.ReplaceAll(x.format, "_", " "))
-			}
-			if !t.IsZero() && (first.IsZero() || t.Before(first)) {
-				first = t
-			}
-		}
-	}
-	return first, nil
-}
-
-var errSID = errors.New("has no security identifier")
-
-// primaryGroupSID returns the identifier of the person's primary group: that of his
-// own domain with the relative id replaced.
-func (m *mapper) primaryGroupSID() (string, error) {
-	own, rid := m.values[m.sid], m.values[m.primary]
-	if len(own) != 1 || len(rid) != 1 || len(own[0]) < 12 {
-		return "", errSID
-	}
-	n, err := strconv.ParseUint(string(rid[0]), 10, 32)
-	if err != nil {
-		return "", errSID
-	}
-	b := append([]byte(nil), own[0][:len(own[0])-4]...)
-	return string(append(b, byte(n), byte(n>>8), byte(n>>16), byte(n>>24))), nil
 }
