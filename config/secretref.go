@@ -19,9 +19,9 @@ const maxSecret = 64 << 10
 //	password: {env: LDAP_PASSWORD}
 //	password: {credential: ldap-password}           # systemd's LoadCredential=
 type SecretRef struct {
-	File       string `yaml:"file"`
-	Env        string `yaml:"env"`
-	Credential string `yaml:"credential"`
+	File       string `yaml:"file,omitempty"`
+	Env        string `yaml:"env,omitempty"`
+	Credential string `yaml:"credential,omitempty"`
 }
 
 // byReference is said to those who write a secret itself into the file. It does not

@@ -185,6 +185,20 @@ func (r *Runner) Live(source identity.SourceID) (state.Run, Progress, bool) {
 	return j.run, j.progress, true
 }
 
+// Find returns a run of a source by its id, with how far it is: one that goes on or
+// waits on this replica, or one of the last few that ended here. That is the only
+// place to find one that changed nothing, of which no record is kept.
+func (r *Runner) Find(source identity.SourceID, runID string) (state.Run, Progress, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if l := r.lanes[source]; l != nil {
+		if j := l.find(runID); j != nil {
+			return j.run, j.progress, true
+		}
+	}
+	return state.Run{}, Progress{}, false
+}
+
 // Wait returns the record of a run once it has ended, wherever it runs, and once the
 // view here shows what it did; fault.NotFound for a run that nobody knows.
 func (r *Runner) Wait(ctx context.Context, source identity.SourceID, runID string) (state.Run, error) {

@@ -8,7 +8,9 @@ import (
 
 	"github.com/rollcall-id/rollcall/admin"
 	"github.com/rollcall-id/rollcall/audit"
+	"github.com/rollcall-id/rollcall/config"
 	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/state"
 	rollsync "github.com/rollcall-id/rollcall/sync"
 	"github.com/rollcall-id/rollcall/sync/plan"
 )
@@ -26,9 +28,13 @@ func (s *syncer) Sources() []admin.Source {
 	for i := range s.app.config.Sources {
 		c := &s.app.config.Sources[i]
 		st := s.app.runner.Status(c.ID())
+		shown, err := config.Plain(s.app.made[c.ID()].source.Config())
+		if err != nil {
+			s.app.log.Error("a source's configuration cannot be shown", "source", c.Name, "err", err)
+		}
 		list = append(list, admin.Source{
 			ID: c.ID(), Kind: typeLDAP, Schedule: st.Schedule, TimeZone: c.Sync.Timezone, Next: st.Next,
-			Config: s.app.made[c.ID()].source.Config(),
+			Config: shown,
 		})
 	}
 	slices.SortFunc(list, func(a, b admin.Source) int { return strings.Compare(string(a.ID), string(b.ID)) })
@@ -64,7 +70,15 @@ func (s *syncer) Approve(ctx context.Context, source identity.SourceID, digest s
 
 // Live implements admin.Syncer.
 func (s *syncer) Live(source identity.SourceID) (admin.Live, bool) {
-	run, p, ok := s.app.runner.Live(source)
+	return live(s.app.runner.Live(source))
+}
+
+// Find implements admin.Syncer.
+func (s *syncer) Find(source identity.SourceID, run string) (admin.Live, bool) {
+	return live(s.app.runner.Find(source, run))
+}
+
+func live(run state.Run, p rollsync.Progress, ok bool) (admin.Live, bool) {
 	return admin.Live{Run: run, Progress: admin.Progress{
 		Stage: p.Stage, Server: p.Server, Users: p.Users, Groups: p.Groups, Pages: p.Pages, Applied: p.Applied, Steps: p.Steps,
 	}}, ok
