@@ -38,10 +38,11 @@ type reply struct {
 	Yes     float64 `json:"yes,omitzero"`    // share
 	Written tally   `json:"written,omitzero"`
 	Stages  string  `json:"stages,omitzero"`
-	Idle    int     `json:"idle,omitzero"` // kB resident before
-	RSS     int     `json:"rss,omitzero"`  // kB resident now
-	Peak    int     `json:"peak,omitzero"` // kB
-	Heap    int     `json:"heap,omitzero"` // bytes live
+	Idle    int     `json:"idle,omitzero"`    // kB resident before
+	RSS     int     `json:"rss,omitzero"`     // kB resident now
+	Settled int     `json:"settled,omitzero"` // kB, garbage given back
+	Peak    int     `json:"peak,omitzero"`    // kB
+	Heap    int     `json:"heap,omitzero"`    // bytes live
 }
 
 // child is a process that measures something. It ends when its standard input does.

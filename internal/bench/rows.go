@@ -319,6 +319,6 @@ func (b *bench) resident(s *sized, a reply, gogc string, first bool) {
 			"", fmt.Sprintf("%.2f KB", kb), "", "at most 1.5 KB", kb <= 1.5,
 		})
 	}
-	b.table.note("memory with GOGC=%s: %.0f MB resident after boot (%.0f MB at most, %.0f MB before opening the store), %.0f bytes a user live",
-		gogc, float64(a.RSS)/1024, float64(a.Peak)/1024, float64(a.Idle)/1024, each(a.Heap))
+	b.table.note("memory with GOGC=%s: %.0f MB resident after boot (%.0f MB at most, %.0f MB before opening the store), %.0f MB when garbage is collected and given back; %.0f bytes a user live",
+		gogc, float64(a.RSS)/1024, float64(a.Peak)/1024, float64(a.Idle)/1024, float64(a.Settled)/1024, each(a.Heap))
 }

@@ -63,7 +63,7 @@ func (t *tap) Apply(ctx context.Context, x store.Txn) (store.Revision, error) {
 	}
 	var err error
 	if t.to != nil {
-		err = t.to.Encode(x.Then)
+		err = t.to.Encode(x)
 	}
 	t.mu.Unlock()
 	if err != nil {
@@ -97,14 +97,38 @@ func recorded(name string) ([]store.Txn, error) {
 	d := gob.NewDecoder(bufio.NewReaderSize(f, 1<<20))
 	var out []store.Txn
 	for {
-		var ops []store.Op
-		if err := d.Decode(&ops); errors.Is(err, io.EOF) {
+		var t store.Txn
+		if err := d.Decode(&t); errors.Is(err, io.EOF) {
 			return out, nil
 		} else if err != nil {
 			return nil, fmt.Errorf("read the recording: %w", err)
 		}
-		out = append(out, store.Txn{Then: ops})
+		out = append(out, t)
 	}
+}
+
+// stand lets the conditions of a recording hold in another store: that a key is absent
+// holds as it did, that the term of the leader lasts becomes that a key of ours lives,
+// and revisions, of which there are few, mean nothing there.
+func stand(ctx context.Context, s store.Store, txns []store.Txn) error {
+	const key = "bench/term"
+	rev, err := s.Apply(ctx, store.Txn{Then: []store.Op{store.Put(key, []byte("{}"))}})
+	if err != nil {
+		return err
+	}
+	for i := range txns {
+		var conds []store.Cond
+		for _, c := range txns[i].If {
+			switch {
+			case c.Kind == store.CondCreated:
+				conds = append(conds, store.CreatedAt(key, rev))
+			case c.Kind == store.CondRev && c.Rev == 0:
+				conds = append(conds, c)
+			}
+		}
+		txns[i].If = conds
+	}
+	return nil
 }
 
 // replay writes transactions straight into a store, four in flight.

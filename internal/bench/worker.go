@@ -220,6 +220,9 @@ func (w *worker) replay(ctx context.Context, r request) (reply, error) {
 		return reply{}, err
 	}
 	w.undo = append(w.undo, s.Close)
+	if err := stand(ctx, s, txns); err != nil {
+		return reply{}, err
+	}
 	runtime.GC()
 	took, err := replay(ctx, s, txns)
 	return reply{Took: took.Seconds(), Count: len(txns)}, err
@@ -250,6 +253,8 @@ func (w *worker) settled() reply {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	a.Heap = int(m.HeapAlloc)
+	debug.FreeOSMemory()
+	a.Settled = status("VmRSS")
 	return a
 }
 
