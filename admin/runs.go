@@ -160,8 +160,10 @@ func (a *API) getRun(ctx context.Context, in *getRunInput) (*getRunOutput, error
 
 func liveOf(l *Live) Run {
 	r := runOf(&l.Run)
-	p := l.Progress
-	r.Progress = &p
+	if r.EndTime.IsZero() {
+		p := l.Progress
+		r.Progress = &p
+	}
 	return r
 }
 
