@@ -38,8 +38,8 @@ func (d *dumped) profile(names map[string]string) map[string]string {
 	return out
 }
 
-func (d *dumped) attributes(names map[string]string) identity.Attributes {
-	out := identity.Attributes{}
+func (d *dumped) attributes(names map[string]string) map[string][]string {
+	out := map[string][]string{}
 	for key, attribute := range names {
 		if v := d.values[attribute]; len(v) > 0 {
 			out[key] = v
@@ -192,7 +192,7 @@ func adPicture(t *testing.T, s *server, suffix string) picture {
 			Profile: d.profile(map[string]string{
 				identity.DisplayName: "displayname", identity.Description: "description", identity.Email: "mail",
 			}),
-			Attributes: identity.Attributes{"sid": {sid}}, Users: primary[sid],
+			Attributes: map[string][]string{"sid": {sid}}, Users: primary[sid],
 		}
 		c.join(people, clans, d.values["member"])
 		p.clans[guidText(d.first("objectguid"))] = c

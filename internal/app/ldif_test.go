@@ -110,12 +110,18 @@ func parseDump(text string) ([]dumped, error) {
 }
 
 // plainDN spells a DN in one way (RFC 4514): its types and values in lower case, its
-// values without escapes, those of one RDN sorted.
+// values without escapes and without the spaces between them, those of one RDN
+// sorted.
 func plainDN(dn string) string {
 	var rdns []string
 	var rdn []string
 	var ava []byte
-	end := func() { rdn = append(rdn, strings.ToLower(string(ava))); ava = nil }
+	escaped := 0 // how much of ava must stay, spaces included
+	end := func() {
+		kept := ava[:escaped]
+		rdn = append(rdn, strings.ToLower(string(kept)+strings.TrimRight(string(ava[escaped:]), " ")))
+		ava, escaped = nil, 0
+	}
 	for i := 0; i < len(dn); i++ {
 		switch c := dn[i]; c {
 		case '\\':
@@ -127,6 +133,7 @@ func plainDN(dn string) string {
 				ava = append(ava, dn[i+1])
 				i++
 			}
+			escaped = len(ava)
 		case '+':
 			end()
 		case ',':
@@ -134,6 +141,10 @@ func plainDN(dn string) string {
 			slices.Sort(rdn)
 			rdns = append(rdns, strings.Join(rdn, "\x01"))
 			rdn = nil
+		case ' ':
+			if len(ava) > 0 {
+				ava = append(ava, c)
+			}
 		default:
 			ava = append(ava, c)
 		}
@@ -162,4 +173,3 @@ func configOf(t *testing.T, dir, source string) string {
 	}
 	return dirtest.WriteFile(t, "rollcall.yaml", text)
 }
-

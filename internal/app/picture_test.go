@@ -22,7 +22,7 @@ type picture struct {
 type person struct {
 	Name, DN   string
 	Profile    map[string]string
-	Attributes identity.Attributes
+	Attributes map[string][]string
 	Disabled   identity.Reason
 	Expires    time.Time
 }
@@ -30,7 +30,7 @@ type person struct {
 type clan struct {
 	Name, DN      string
 	Profile       map[string]string
-	Attributes    identity.Attributes
+	Attributes    map[string][]string
 	Users, Groups []identity.Key
 	Unresolved    []string
 }

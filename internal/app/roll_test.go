@@ -268,7 +268,6 @@ func TestTheRollEqualsActiveDirectory(t *testing.T) {
 	before := d.db.View().Now().Rev()
 	d.wroteOnly(before, d.good())
 
-	before = d.db.View().Now().Rev()
 	keys := rollOf(t, d.db.View().Now(), "corp")
 	changeAD(s, org, p)
 	run := d.good()
