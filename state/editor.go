@@ -1,12 +1,9 @@
 package state
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
-
-	"github.com/go-json-experiment/json"
 
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/internal/persist"
@@ -176,25 +173,6 @@ func (e *editor) user(key string, v rawValue) error {
 	}
 	e.users.Set(int(h), n)
 	return nil
-}
-
-// head reads what the view looks at, sharing memory with the stored value.
-func (e *editor) head(key, raw string) (objectHead, error) {
-	var head objectHead
-	if err := json.Unmarshal([]byte(raw), &head); err != nil {
-		return head, fmt.Errorf("stored value of %s: %w", key, err)
-	}
-	if head.V > format {
-		return head, fmt.Errorf("stored value of %s has format %d, this version knows up to %d", key, head.V, format)
-	}
-	head.Source = intern(e.names, head.Source)
-	if !slices.Contains(e.owners, head.Source) {
-		e.owners = append(slices.Clip(e.owners), head.Source)
-	}
-	head.Disabled = intern(e.reasons, head.Disabled)
-	head.Key = identity.Key(alias(raw, string(head.Key)))
-	head.Name = alias(raw, head.Name)
-	return head, nil
 }
 
 func (e *editor) group(key string, v rawValue) error {

@@ -3,7 +3,6 @@ package state
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/store"
@@ -175,19 +174,6 @@ func removeHandle(sorted []uint32, h uint32) []uint32 {
 	return append(n, sorted[at+1:]...)
 }
 
-// objectHead is the part of a stored object that the view looks at.
-type objectHead struct {
-	V        int               `json:"v"`
-	Source   identity.SourceID `json:"src"`
-	Key      identity.Key      `json:"key"`
-	Name     string            `json:"name"`
-	Hash     hash64            `json:"hash"`
-	Disabled identity.Reason   `json:"off"`
-	Expires  time.Time         `json:"exp"`
-	Missing  time.Time         `json:"gone"`
-	Members  generation        `json:"mem"`
-}
-
 // alias returns s as a part of raw where raw contains it, so that both share memory.
 func alias(raw, s string) string {
 	if at := strings.Index(raw, s); at >= 0 {
@@ -201,6 +187,7 @@ func intern[S ~string](known map[S]S, s S) S {
 	if k, ok := known[s]; ok {
 		return k
 	}
+	s = S(strings.Clone(string(s))) // and not the large string that it may be a part of
 	known[s] = s
 	return s
 }

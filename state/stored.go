@@ -105,7 +105,7 @@ func (h *hash64) UnmarshalText(b []byte) error {
 // encode writes a stored shape. Maps are written in key order, so that equal values
 // have equal bytes.
 func encode(v any) ([]byte, error) {
-	b, err := json.Marshal(v, json.Deterministic(true))
+	b, err := marshal(v)
 	if err != nil {
 		return nil, fmt.Errorf("encode %T: %w", v, err)
 	}
@@ -113,6 +113,13 @@ func encode(v any) ([]byte, error) {
 		return nil, fault.New(fault.Invalid, "too_large", "an object of %d bytes is over the limit of %d bytes", len(b), maxObject)
 	}
 	return b, nil
+}
+
+func marshal(v any) ([]byte, error) {
+	if o, ok := v.(*storedObject); ok && len(o.Unknown) == 0 {
+		return o.append(make([]byte, 0, 512))
+	}
+	return json.Marshal(v, json.Deterministic(true))
 }
 
 func decode(key string, b []byte, into any) error {
