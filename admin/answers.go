@@ -78,6 +78,8 @@ type CheckAnswer struct {
 	Reason   permissions.Denial `json:"reason,omitzero" doc:"Why not: unknown_user, unknown_permission, inactive, expired, not_granted"`
 	Status   identity.Reason    `json:"status,omitzero" doc:"Why the user is inactive"`
 	Revision store.Revision     `json:"revision"`
+	// StaleSince is set while the store does not answer.
+	StaleSince time.Time `json:"staleSince,omitzero" doc:"Set while the store does not answer: the decision is from memory as of then"`
 }
 
 type checkInput struct{ Body CheckRequest }
@@ -90,19 +92,19 @@ const maxRevisionWait = 5 * time.Second
 func (a *API) answerRoutes() {
 	register(a, operation{
 		id: "explainPermission", method: http.MethodGet, path: "/v1/users/{user}/permissions/{permission}/explanation", tag: "Answers",
-		need: readSelf, summary: "Tell why a user has a permission, or has not", errors: []int{http.StatusNotFound, http.StatusConflict},
+		need: readSelf, summary: "Tell why a user has a permission, or has not", errors: []int{http.StatusNotFound, http.StatusConflict}, decision: true,
 	}, a.explain)
 	register(a, operation{
 		id: "listUserPermissions", method: http.MethodGet, path: "/v1/users/{user}/permissions", tag: "Answers",
-		need: effectiveSelf, summary: "List what a user may do now", errors: []int{http.StatusNotFound, http.StatusConflict},
+		need: effectiveSelf, summary: "List what a user may do now", errors: []int{http.StatusNotFound, http.StatusConflict}, decision: true,
 	}, a.userPermissions)
 	register(a, operation{
 		id: "listHolders", method: http.MethodGet, path: "/v1/permissions/{permission}/holders", tag: "Answers",
-		need: readers, summary: "List who has a permission now, directly or by groups", errors: []int{http.StatusNotFound},
+		need: readers, summary: "List who has a permission now, directly or by groups", errors: []int{http.StatusNotFound}, decision: true,
 	}, a.listHolders)
 	register(a, operation{
 		id: "check", method: http.MethodPost, path: "/v1/check", tag: "Answers",
-		need: checking, summary: "Decide whether a user has a permission now", errors: []int{http.StatusConflict},
+		need: checking, summary: "Decide whether a user has a permission now", errors: []int{http.StatusConflict}, decision: true,
 	}, a.check)
 }
 
@@ -207,7 +209,7 @@ func (a *API) check(ctx context.Context, in *checkInput) (*checkOutput, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &checkOutput{Body: CheckAnswer{Revision: snap.Rev(), Reason: permissions.UnknownUser}}
+	out := &checkOutput{Body: CheckAnswer{Revision: snap.Rev(), Reason: permissions.UnknownUser, StaleSince: a.staleSince()}}
 	c := questionOf(ctx).caller
 	found := snap.FindUsers(in.Body.User)
 	asksAboutHimself := len(found) == 1 && found[0] == c.User

@@ -22,6 +22,7 @@ type Options struct {
 	Version string                // of Rollcall, for the OpenAPI document
 	Metrics prometheus.Registerer // default: not counted
 	Backup  Backup                // default: there is none
+	Fresh   Fresh                 // default: the store always answers
 }
 
 // API is the admin API as an http.Handler.
@@ -34,6 +35,7 @@ type API struct {
 	huma    huma.API
 	metrics *metrics
 	backup  Backup
+	age     Fresh
 }
 
 // New returns the API.
@@ -50,7 +52,7 @@ func New(o Options) (*API, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	a := &API{db: o.DB, sync: o.Sync, log: o.Log, now: o.Now, mux: http.NewServeMux(), metrics: newMetrics(o.Metrics), backup: o.Backup}
+	a := &API{db: o.DB, sync: o.Sync, log: o.Log, now: o.Now, mux: http.NewServeMux(), metrics: newMetrics(o.Metrics), backup: o.Backup, age: o.Fresh}
 	a.huma = humago.New(a.mux, a.config(o.Version))
 	a.routes()
 	return a, a.serveDocument()

@@ -59,6 +59,7 @@ type operation struct {
 	status           int           // on success; default 200, or 204 without a body
 	timeout          time.Duration // default: quick
 	noBody           bool          // the body may be left out
+	decision         bool          // the answer says what somebody may do: not given from memory that is too old
 	errors           []int         // beyond those that every operation may answer
 }
 
@@ -150,6 +151,10 @@ func (a *API) admit(ctx huma.Context, o operation, next func(huma.Context)) {
 			a.refuse(ctx, a.problem(q.in(bounded), err))
 			return
 		}
+	}
+	if err := a.fresh(ctx, &o); err != nil {
+		a.refuse(ctx, a.problem(q.in(bounded), err))
+		return
 	}
 	next(huma.WithContext(ctx, q.in(bounded)))
 }

@@ -39,8 +39,10 @@ type world struct {
 	store   store.Store
 	metrics *prometheus.Registry
 
-	mu  sync.Mutex
-	now time.Time // guarded by mu
+	mu     sync.Mutex
+	now    time.Time // guarded by mu
+	away   time.Time // since when the store does not answer; guarded by mu
+	tooOld bool      // guarded by mu
 }
 
 // start is an instant that no test depends on.
@@ -60,7 +62,7 @@ func newWorld(t *testing.T) *world {
 	go func() { ended <- db.Run(ctx) }()
 	log := slog.New(slog.NewJSONHandler(w.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	w.db = db
-	w.api, err = admin.New(admin.Options{DB: db, Sync: w.sync, Log: log, Now: w.clock, Version: "test", Metrics: w.metrics, Backup: func(_ context.Context, to io.Writer) error {
+	w.api, err = admin.New(admin.Options{DB: db, Sync: w.sync, Log: log, Now: w.clock, Version: "test", Metrics: w.metrics, Fresh: w.fresh, Backup: func(_ context.Context, to io.Writer) error {
 		_, err := io.WriteString(to, "a copy of everything")
 		return err
 	}})
@@ -83,6 +85,19 @@ func (w *world) clock() time.Time {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.now
+}
+
+func (w *world) fresh() (time.Time, bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.away, w.tooOld
+}
+
+// lose makes the store one that has not answered since an instant.
+func (w *world) lose(since time.Time, tooOld bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.away, w.tooOld = since, tooOld
 }
 
 func (w *world) pass(d time.Duration) {

@@ -181,7 +181,7 @@ func (a *App) startAPI(context.Context) error {
 	var err error
 	a.api, err = admin.New(admin.Options{
 		DB: a.db, Sync: &syncer{app: a}, Log: a.log.With("part", "admin"), Now: a.now, Version: a.version, Metrics: a.metrics,
-		Backup: a.backup,
+		Backup: a.backup, Fresh: func() (time.Time, bool) { return a.health.age() },
 	})
 	return err
 }

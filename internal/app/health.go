@@ -64,6 +64,16 @@ func (h *health) staleSince() (since time.Time, ok bool) {
 	return since, h.now().Sub(since) < 2*probeEvery
 }
 
+// age is what the admin API asks: since when its answers are from memory alone, and
+// whether that is longer than decisions may rest on it.
+func (h *health) age() (staleSince time.Time, tooOld bool) {
+	since, fresh := h.staleSince()
+	if fresh {
+		return time.Time{}, false
+	}
+	return since, h.now().Sub(since) >= h.bound
+}
+
 // check is one named condition of readiness.
 type check struct {
 	Name   string `json:"name"`
