@@ -127,6 +127,7 @@ type Conflict struct {
 	Code   string `json:"code"`
 	Key    string `json:"key"`
 	Name   string `json:"name"`
+	DN     string `json:"dn,omitempty"`
 	Holder string `json:"holder,omitempty"`
 	Detail string `json:"detail"`
 }

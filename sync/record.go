@@ -212,7 +212,7 @@ func describe(run *state.Run, p *plan.Plan) {
 		run.Skipped = append(run.Skipped, s)
 	}
 	for _, c := range p.Conflicts[:min(len(p.Conflicts), keptSamples)] {
-		c.Key, c.Holder, c.Name, c.Detail = clean(c.Key), clean(c.Holder), clean(c.Name), clean(c.Detail)
+		c.Key, c.Holder, c.Name, c.DN, c.Detail = clean(c.Key), clean(c.Holder), clean(c.Name), clean(c.DN), clean(c.Detail)
 		run.Conflicts = append(run.Conflicts, c)
 	}
 	for _, w := range p.Withheld[:min(len(p.Withheld), keptSamples)] {

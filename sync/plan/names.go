@@ -124,7 +124,7 @@ func (n *names) lose(i int, code string, holder identity.Key) {
 
 // conflict words the loss for the person who has to act.
 func (c *claim) conflict(code string, holder identity.Key) Conflict {
-	x := Conflict{Code: code, Key: c.record.Key, Name: c.record.Name, Holder: holder}
+	x := Conflict{Code: code, Key: c.record.Key, Name: c.record.Name, DN: c.record.DN, Holder: holder}
 	switch {
 	case code == DuplicateName && c.rank == created:
 		x.Detail = fmt.Sprintf("not created: entry %s has this login name; give one of them another in the directory", holder)

@@ -184,6 +184,7 @@ type Conflict struct {
 	Code   string       `json:"code"`
 	Key    identity.Key `json:"key"`
 	Name   string       `json:"name"`
+	DN     string       `json:"dn,omitempty"`     // where the directory shows the entry
 	Holder identity.Key `json:"holder,omitempty"` // who has the name
 	Detail string       `json:"detail"`
 }
