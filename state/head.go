@@ -52,7 +52,8 @@ func (e *editor) head(key, raw string) (objectHead, error) {
 // scanHead reads the head of an object in the form in which this version writes it,
 // which is nearly every object there is: a tenth of the work of decoding it. It
 // reports false for any other form, that is when a field of the head stands, or may
-// stand, elsewhere.
+// stand, elsewhere. It does not look at whether the rest is JSON, which it was when it
+// was written.
 func scanHead(raw string) (h objectHead, ok bool) {
 	s := scanner{raw: raw, ok: true}
 	s.want(`{"v":`)

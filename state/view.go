@@ -134,16 +134,42 @@ func (v *View) follow(ctx context.Context, e *editor) error {
 	}
 }
 
+// together is how many batches of the store one snapshot may bring when they come
+// faster than they are taken in. Each snapshot costs a copy of all that the next one
+// changes, which during a run is more than the changes themselves.
+const together = 32
+
 func (v *View) watch(ctx context.Context, e *editor, rev *store.Revision) error {
-	for batch, err := range v.store.Watch(ctx, viewPrefix, *rev) {
-		if err != nil {
-			return err
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	batches := make(chan store.Batch, 2*together)
+	var failed error
+	go func() {
+		defer close(batches)
+		for batch, err := range v.store.Watch(ctx, viewPrefix, *rev) {
+			if err != nil {
+				failed = err
+				return
+			}
+			select {
+			case batches <- batch:
+			case <-ctx.Done():
+			}
 		}
+	}()
+	waiting := 0
+	for batch := range batches {
 		for _, ev := range batch.Events {
 			v.take(e, ev)
 		}
 		*rev = batch.Rev
-		v.publish(e.publish(batch.Rev), nil)
+		if waiting++; len(batches) == 0 || waiting == together {
+			v.publish(e.publish(batch.Rev), nil)
+			waiting = 0
+		}
+	}
+	if failed != nil {
+		return failed
 	}
 	return ctx.Err()
 }
