@@ -164,6 +164,8 @@ type Decision struct {
 	Reason   string `json:"reason,omitzero"`
 	Status   string `json:"status,omitzero"`
 	Revision int64  `json:"revision"`
+	// StaleSince is set while the store does not answer: the decision is from memory.
+	StaleSince time.Time `json:"staleSince,omitzero"`
 }
 
 // Check decides whether a user has a permission now. A user or a permission that does

@@ -55,14 +55,17 @@ func (c *Client) problem(resp *http.Response) error {
 // sentence is the detail with what it refers to.
 func (p *Problem) sentence() string {
 	text := cmp.Or(p.Detail, strings.ToLower(p.Title))
-	for i, e := range p.Errors {
-		sep := "; "
-		if i == 0 {
-			sep = ": "
-		}
-		text += sep + e.Location + " " + e.Message
+	if len(p.Errors) == 0 {
+		return text
 	}
-	return text
+	wrong := make([]string, len(p.Errors))
+	for i, e := range p.Errors {
+		wrong[i] = e.Location + " " + e.Message
+	}
+	if p.Code == "invalid_request" { // the detail only points at them
+		text = "the request is wrong"
+	}
+	return text + ": " + strings.Join(wrong, "; ")
 }
 
 // kindOf is the reverse of what the server does with its kinds.

@@ -17,7 +17,7 @@ func whyCommand(c *cli) *cobra.Command {
 		Long: `Tell why a user has a permission, or has not: one line for each way to it, along which
 groups and by whose grant, and one for each that does not count.
 
-It ends with 0 when he has it and with 1 when he has not.`,
+It ends with 0 for yes and with 1 for no.`,
 		Example: `  rollcall why ann GOVERNANCE`,
 		Args:    c.args("USER", "PERMISSION"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -63,7 +63,7 @@ func canCommand(c *cli) *cobra.Command {
 		Short: "Say whether a user has a permission: yes or no",
 		Long: `Say whether a user has a permission, as an application is told.
 
-It ends with 0 when he has it and with 1 when he has not. Who does not exist has none.`,
+It ends with 0 for yes and with 1 for no. Who does not exist has no permission.`,
 		Example: `  rollcall can ann GOVERNANCE
   if rollcall can "$USER" CREATE_PROJECT >/dev/null; then ...; fi`,
 		Args: c.args("USER", "PERMISSION"),
@@ -76,6 +76,9 @@ It ends with 0 when he has it and with 1 when he has not. Who does not exist has
 			d, err := api.Check(cmd.Context(), args[0], args[1])
 			if err != nil {
 				return err
+			}
+			if !d.StaleSince.IsZero() {
+				c.note("The store of Rollcall does not answer: this is from memory, as of %s.", c.when(d.StaleSince))
 			}
 			return answer(d.Allowed, c.show(d, func(w io.Writer) { c.writeSentence(w, decision(d)) }))
 		},
@@ -249,7 +252,7 @@ func personasCommand(c *cli) *cobra.Command {
 func whoamiCommand(c *cli) *cobra.Command {
 	return &cobra.Command{
 		Use:   "whoami",
-		Short: "Say whom your API key belongs to, and what he may do",
+		Short: "Say whom your API key belongs to, and what that user may do",
 		Args:  noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			api, err := c.client()

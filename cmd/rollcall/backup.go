@@ -68,7 +68,7 @@ func takeBackup(ctx context.Context, api *client.Client, file string) (m app.Man
 		_, err = io.Copy(io.Discard, snapshot)
 	}
 	if err != nil {
-		return m, fault.New(fault.Unavailable, "backup_damaged", "what arrived is not a whole backup, take it again: %w", err)
+		return m, fault.New(fault.Unavailable, "backup_damaged", "what arrived is not a whole backup, take it again: %v", err)
 	}
 	if err := errors.Join(f.Sync(), f.Close()); err != nil {
 		return m, fmt.Errorf("write the backup: %w", err)

@@ -18,7 +18,7 @@ func bootstrapCommand(c *cli) *cobra.Command {
 		Long: `Make the first administrator: a local user with APPLICATION_ADMIN and USER_ADMIN. The
 token was written by the first start of the daemon, whose log says where; it works once.
 
-His API key is saved, in a file that only you can read, and used from now on.`,
+The API key is saved, in a file that only you can read, and used from now on.`,
 		Example: `  rollcall bootstrap --token-file /var/lib/rollcall/bootstrap-token --user root`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -49,8 +49,8 @@ His API key is saved, in a file that only you can read, and used from now on.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&a.UserName, "user", "", "the login `NAME`")
-	f.StringVar(&a.DisplayName, "display-name", "", "what people call him, `TEXT`")
-	f.StringVar(&a.Email, "email", "", "his e-mail `ADDRESS`")
+	f.StringVar(&a.DisplayName, "display-name", "", "what people call the administrator, `TEXT`")
+	f.StringVar(&a.Email, "email", "", "the e-mail `ADDRESS`")
 	f.BoolVar(&printKey, "print-key", false, "write the API key to stdout instead of saving it")
 	return cmd
 }
@@ -63,7 +63,7 @@ func (c *cli) bootstrapped(api *client.Client, b *client.Bootstrapped, printKey 
 		if err == nil {
 			return nil
 		}
-		c.note("The administrator is made, but his API key could not be saved (%v). Here it is: keep it, it cannot be shown again.", err)
+		c.note("The administrator is made, but the API key could not be saved (%v). Here it is: keep it, it cannot be shown again.", err)
 	}
 	return c.show(b, func(w io.Writer) { fmt.Fprintln(w, b.APIKey) })
 }

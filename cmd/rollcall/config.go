@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"time"
@@ -9,9 +10,9 @@ import (
 	"github.com/spf13/cobra"
 	"go.yaml.in/yaml/v3"
 
+	"github.com/rollcall-id/rollcall/config"
 	"github.com/rollcall-id/rollcall/internal/app"
 	"github.com/rollcall-id/rollcall/store/etcd"
-	"github.com/rollcall-id/rollcall/sync/ldap"
 )
 
 // defaultConfig is the file that is read where none is named.
@@ -29,6 +30,16 @@ func (c *cli) configFlag(cmd *cobra.Command) *string {
 	return cmd.Flags().StringP("config", "c", cmp.Or(c.env("ROLLCALL_CONFIG"), defaultConfig), "the configuration `FILE` (ROLLCALL_CONFIG)")
 }
 
+// loadConfig reads a configuration. A file that cannot be read is a mistake of the
+// command line.
+func (c *cli) loadConfig(file string) (*app.Config, error) {
+	cfg, err := app.LoadConfig(file, c.environ)
+	if _, ok := errors.AsType[*config.Error](err); err != nil && !ok {
+		return nil, usage("%v", err)
+	}
+	return cfg, err
+}
+
 func configValidateCommand(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "validate",
@@ -42,7 +53,7 @@ It ends with 0 when there is none and with 2 when there is one.`,
 	}
 	file := c.configFlag(cmd)
 	cmd.RunE = func(*cobra.Command, []string) error {
-		cfg, err := app.LoadConfig(*file, c.environ)
+		cfg, err := c.loadConfig(*file)
 		if err != nil {
 			return err
 		}
@@ -70,7 +81,7 @@ that says the same. It names where secrets are and holds none.`,
 	}
 	file := c.configFlag(cmd)
 	cmd.RunE = func(*cobra.Command, []string) error {
-		cfg, err := app.LoadConfig(*file, c.environ)
+		cfg, err := c.loadConfig(*file)
 		if err != nil {
 			return err
 		}
@@ -85,32 +96,22 @@ that says the same. It names where secrets are and holds none.`,
 			}
 			return c.show(plain, nil)
 		}
-		_, err = c.stdout.Write(nil)
-		if err == nil {
-			err = encodeYAML(c.stdout, doc)
-		}
-		return err
+		return encodeYAML(c.stdout, doc)
 	}
 	return cmd
 }
 
 // filledIn is a configuration as its file spells it.
 type filledIn struct {
-	Listen         string         `yaml:"listen"`
-	TLS            app.ServerTLS  `yaml:"tls"`
-	AllowPlaintext bool           `yaml:"allow_plaintext"`
-	Health         string         `yaml:"health"`
-	Store          etcd.Options   `yaml:"store"`
-	Log            app.Log        `yaml:"log"`
-	MaxStaleness   time.Duration  `yaml:"max_staleness"`
-	BootstrapToken string         `yaml:"bootstrap_token_file"`
-	Sources        []filledSource `yaml:"sources"`
-}
-
-// filledSource is a source with its template filled in. The two sections of the same
-// name and place are one in the file.
-type filledSource struct {
-	app.Source `yaml:",inline"`
+	Listen         string        `yaml:"listen"`
+	TLS            app.ServerTLS `yaml:"tls"`
+	AllowPlaintext bool          `yaml:"allow_plaintext"`
+	Health         string        `yaml:"health"`
+	Store          etcd.Options  `yaml:"store"`
+	Log            app.Log       `yaml:"log"`
+	MaxStaleness   time.Duration `yaml:"max_staleness"`
+	BootstrapToken string        `yaml:"bootstrap_token_file"`
+	Sources        []app.Source  `yaml:"sources"`
 }
 
 func printedConfig(cfg *app.Config) (*yaml.Node, error) {
@@ -124,8 +125,8 @@ func printedConfig(cfg *app.Config) (*yaml.Node, error) {
 		out.Store.Compaction = cmp.Or(out.Store.Compaction, etcd.DefaultCompaction)
 	}
 	for _, s := range cfg.Sources {
-		s.LDAP = expanded(s.LDAP)
-		out.Sources = append(out.Sources, filledSource{s})
+		s.LDAP = *s.LDAP.Expanded()
+		out.Sources = append(out.Sources, s)
 	}
 	var node yaml.Node
 	if err := node.Encode(out); err != nil {
@@ -134,8 +135,6 @@ func printedConfig(cfg *app.Config) (*yaml.Node, error) {
 	prune(&node)
 	return &node, nil
 }
-
-func expanded(c ldap.Config) ldap.Config { return *c.Expanded() }
 
 // prune takes out what has no value: it says nothing.
 func prune(n *yaml.Node) {

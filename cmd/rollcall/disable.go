@@ -11,9 +11,9 @@ func disableCommand(c *cli) *cobra.Command {
 	reason := ""
 	cmd := &cobra.Command{
 		Use:   "disable USER",
-		Short: "Keep a user out at once, whatever his source says",
-		Long: `Keep a user out at once. His source cannot let him in again: only rollcall enable does.
-His grants stay and do not count until then.`,
+		Short: "Keep a user out at once, whatever the source says",
+		Long: `Keep a user out at once. The source cannot undo it, only rollcall enable does. The user's
+grants stay, and do not count until then.`,
 		Example: `  rollcall disable ann --reason "phone stolen"`,
 		Args:    c.args("USER"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -27,7 +27,7 @@ His grants stay and do not count until then.`,
 				return err
 			}
 			return c.show(d, func(w io.Writer) {
-				fmt.Fprintf(w, "%s is kept out%s. To let him in again: rollcall enable %s\n", printable(args[0]), printable(because(d.Reason)), printable(args[0]))
+				fmt.Fprintf(w, "%s is kept out%s. To lift that: rollcall enable %s\n", printable(args[0]), printable(because(d.Reason)), printable(args[0]))
 			})
 		},
 	}
@@ -55,7 +55,7 @@ func enableCommand(c *cli) *cobra.Command {
 				return err
 			}
 			if u.Reason != "" {
-				c.note("The local disable of %s is lifted, but he stays inactive: %s.", args[0], reasonWords(u.Status))
+				c.note("The local disable of %s is lifted, but not what else keeps them out: %s.", args[0], reasonWords(u.Status))
 				return nil
 			}
 			c.note("%s is let in again.", args[0])

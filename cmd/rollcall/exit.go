@@ -82,14 +82,11 @@ func (c *cli) exitCode(ctx context.Context, err error) int {
 	case isUsage, isConfig, !c.started:
 		return exitUsage
 	}
-	switch fault.Kind(err) {
-	case nil, fault.Unavailable:
+	switch kind := fault.Kind(err); {
+	case kind == nil, errors.Is(kind, fault.Unavailable):
 		return exitUnavailable
-	case fault.Invalid:
-		// What is wrong was found here, or by the server.
-		if !answered {
-			return exitUsage
-		}
+	case errors.Is(kind, fault.Invalid) && !answered: // it was found here
+		return exitUsage
 	}
 	return exitRefused
 }
@@ -97,7 +94,10 @@ func (c *cli) exitCode(ctx context.Context, err error) int {
 // sentence is one line: what happened and what to do, and the code that a search or a
 // bug report can quote.
 func (c *cli) sentence(root *cobra.Command, err error) string {
-	text := strings.Join(strings.Fields(printable(err.Error())), " ")
+	text := printable(strings.Join(strings.Fields(err.Error()), " "))
+	if hint, ok := c.hint(err); ok {
+		text = hint
+	}
 	if !c.started {
 		at := root
 		if c.command != nil {
@@ -116,4 +116,17 @@ func (c *cli) sentence(root *cobra.Command, err error) string {
 		text += " (" + strings.Join(facts, ", ") + ")"
 	}
 	return text
+}
+
+// hint says in terms of this command line what the server says in terms of its API.
+func (c *cli) hint(err error) (string, bool) {
+	switch fault.Code(err) {
+	case "no_credential":
+		return "you are not logged in there: rollcall login --url URL --token-file FILE saves an API key, ROLLCALL_TOKEN holds one", true
+	case "source_not_found":
+		return "there is no such source: rollcall sync status lists them", true
+	case "permission_not_found":
+		return "there is no such permission: rollcall permissions lists them", true
+	}
+	return "", false
 }

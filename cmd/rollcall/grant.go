@@ -72,7 +72,7 @@ func revokeCommand(c *cli) *cobra.Command {
 		Use:   "revoke USER|group:GROUP PERMISSION",
 		Short: "Take a permission away again",
 		Long: `Take away a permission that was given to this very user or group. What a user has
-through his groups stays: rollcall why tells what that is.`,
+through groups stays: rollcall why tells what that is.`,
 		Example: `  rollcall revoke ann GOVERNANCE --reason "left the team"
   rollcall revoke group:contractors CREATE_FILTER`,
 		Args: c.args("USER or group:GROUP", "PERMISSION"),

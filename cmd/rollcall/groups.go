@@ -140,7 +140,7 @@ func (c *cli) writeGroup(w io.Writer, g *groupWithMembers) {
 	b.orNothing(w)
 	fmt.Fprintln(w, "\nWhat it passes on")
 	b = block{}
-	b.effective(g.Effective.Attributes)
+	b.effective(g.ID, g.Effective.Attributes)
 	b.belongings(g.Effective.Groups)
 	b.orNothing(w)
 	c.writeGrants(w, g.Effective.Grants)

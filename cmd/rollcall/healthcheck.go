@@ -73,7 +73,7 @@ func askHealth(ctx context.Context, address string) (*health, error) {
 	if err != nil {
 		return nil, fault.New(fault.Invalid, "bad_url", "%w", err)
 	}
-	resp, err := (&http.Client{}).Do(req)
+	resp, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(req)
 	if err != nil {
 		return nil, fault.New(fault.Unavailable, "unreachable", "%s does not answer: is the daemon running, and is health set to this address? %w", address, unwrapURL(err))
 	}

@@ -27,9 +27,11 @@ func main() {
 // run runs one command line and returns the exit code. It is what main does, without
 // the process.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer, environ []string) int {
-	c := newCLI(stdin, stdout, stderr, environ)
+	return newCLI(stdin, stdout, stderr, environ).run(ctx, args)
+}
+
+func (c *cli) run(ctx context.Context, args []string) int {
 	root := rootCommand(c)
 	root.SetArgs(args)
-	err := root.ExecuteContext(ctx)
-	return c.conclude(ctx, root, err)
+	return c.conclude(ctx, root, root.ExecuteContext(ctx))
 }

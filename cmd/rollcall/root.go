@@ -17,28 +17,23 @@ const (
 
 // rootCommand returns the whole tree.
 func rootCommand(c *cli) *cobra.Command {
-	root := &cobra.Command{
-		Use:   "rollcall",
-		Short: "One true roll of people and groups, and what they may do",
-		Long: `Rollcall keeps one true roll of people and groups. It reads directories on a schedule,
-keeps the permissions that you grant on top, and answers: may this user do that, and why?`,
-		Example: `  rollcall demo                                          try it: a company in one command
+	root := family(c, "rollcall", "One true roll of people and groups, and what they may do",
+		`Rollcall keeps one true roll of people and groups. It reads directories on a schedule,
+keeps the permissions that you grant on top, and answers: may this user do that, and why?`)
+	root.Example = `  rollcall demo                                          try it: a company in one command
   rollcall users --text ann                              who is on the roll
   rollcall grant ann GOVERNANCE --reason "steward" --expires 90d
   rollcall why ann GOVERNANCE                            yes or no, and along which groups
   rollcall who-can GOVERNANCE
-  rollcall sync plan corp                                what the next run would change`,
-		SilenceErrors: true, // conclude says them
-		SilenceUsage:  true,
-		// A command that cobra knows is understood once its flags and arguments are.
-		PersistentPreRunE: func(*cobra.Command, []string) error {
-			if err := c.chooseFormat(); err != nil {
-				return err
-			}
-			c.started = true
-			return nil
-		},
-		CompletionOptions: cobra.CompletionOptions{HiddenDefaultCmd: false},
+  rollcall sync plan corp                                what the next run would change`
+	root.SilenceErrors, root.SilenceUsage = true, true // conclude says what is wrong
+	// A command line is understood once cobra has accepted flags and arguments.
+	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if err := c.chooseFormat(); err != nil {
+			return err
+		}
+		c.started = true
+		return nil
 	}
 	root.SetIn(c.stdin)
 	root.SetOut(c.stdout)
@@ -53,7 +48,7 @@ keeps the permissions that you grant on top, and answers: may this user do that,
 	flags.StringVar(&c.url, "url", "", "the Rollcall to call, as `URL` (ROLLCALL_URL; default: the one logged in to, else "+defaultURL+")")
 	flags.StringVar(&c.token, "token-file", "", "the `FILE` with the API key, - for stdin (ROLLCALL_TOKEN_FILE, ROLLCALL_TOKEN)")
 	flags.StringVar(&c.caFile, "ca", "", "the `FILE` with the certificate authorities to trust (ROLLCALL_CA_FILE)")
-	flags.StringVarP((*string)(&c.output), "output", "o", "", "table, json or yaml (ROLLCALL_OUTPUT)")
+	flags.StringVarP((*string)(&c.output), "output", "o", "", "write as `FORMAT`: table, json or yaml (ROLLCALL_OUTPUT)")
 	root.AddGroup(
 		&cobra.Group{ID: groupAsk, Title: "Ask"},
 		&cobra.Group{ID: groupChange, Title: "Change"},

@@ -165,30 +165,6 @@ counts for 24 hours, and only while the plan says the same. Only USER_ADMIN may.
 	return cmd
 }
 
-func syncTestCommand(c *cli) *cobra.Command {
-	return &cobra.Command{
-		Use:   "test SOURCE",
-		Short: "Try the configuration of a source, step by step",
-		Long: `Try the configuration of a source, step by step: find the server, connect, TLS, bind,
-bases, count, one mapped entry. It stops at the first step that fails and says what to
-do. Nothing is stored. It ends with 1 when a step fails.`,
-		Example: `  rollcall sync test corp`,
-		Args:    c.args("SOURCE"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			defer api.Close()
-			r, err := api.TestSource(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			return answer(r.OK, c.show(r, func(w io.Writer) { c.writeTest(w, r) }))
-		},
-	}
-}
-
 func (c *cli) writeTest(w io.Writer, r *client.TestReport) {
 	for _, s := range r.Steps {
 		mark := c.paint(green, "ok    ")

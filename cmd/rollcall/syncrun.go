@@ -22,8 +22,8 @@ func syncRunCommand(c *cli) *cobra.Command {
 		Long: `Start a run of a source now and follow it to its end.
 
 It ends with 0 when all is applied or there was nothing to change, with 1 when the plan
-is held and waits for approval, and with 4 when the run failed or was interrupted: then
-nothing was removed, and the next run goes on. Ctrl-C ends the following, not the run.`,
+is held and waits for approval, and with 4 when the run failed or was interrupted: the
+next run begins with what is there. Ctrl-C ends the following, not the run.`,
 		Example: `  rollcall sync run corp
   rollcall sync run corp --detach`,
 		Args: c.args("SOURCE"),
@@ -207,8 +207,8 @@ func (f *follower) write(w io.Writer, r *client.Run) {
 	b.add("why", "%s", r.Error)
 	b.add("proof", "%s", proof(&r.Proof))
 	b.lines("withheld", r.Withheld, len(r.Withheld))
-	b.add("conflicts", "%s", count(r.ConflictCount, "a person has to settle"))
-	b.add("skipped", "%s", count(r.SkippedCount, "entries left as they were"))
+	b.add("conflicts", "%s", count(r.ConflictCount, "for a person to settle"))
+	b.add("skipped", "%s", count(r.SkippedCount, "left as before, because of what they say"))
 	b.write(w)
 	switch {
 	case r.State == client.RunHeld:

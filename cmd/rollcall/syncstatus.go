@@ -47,7 +47,7 @@ func (c *cli) writeSources(w io.Writer, sources []client.Source) {
 	if len(sources) == 0 {
 		return
 	}
-	t := newTable("SOURCE", "STATE", "USERS", "GROUPS", "LAST PROVEN", "LAST CHANGE", "NEXT RUN", "HELD")
+	t := newTable("SOURCE", "STATE", "USERS", "GROUPS", "LAST PROVEN", "LAST RUN", "NEXT RUN", "HELD")
 	for i := range sources {
 		s := &sources[i]
 		held := ""

@@ -19,12 +19,11 @@ func usersCommand(c *cli) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "users [USER]",
 		Aliases: []string{"user"},
-		Short:   "List users, or show one: what his source says, what was put on top, what holds",
-		Long: `List users, or show one of them in three views: what his source says, what was put on
+		Short:   "List users, or show one with all that is known",
+		Long: `List users, or show one of them in three views: what the source says, what was put on
 top here, and what holds in the end.
 
-A user is named by his login name, by SOURCE/LOGIN where several sources have it, or by
-his id.`,
+A user is named by login name, by SOURCE/LOGIN where several sources have it, or by id.`,
 		Example: `  rollcall users --text ann
   rollcall users --group "Data Stewards" --status inactive
   rollcall users --permission GOVERNANCE -o json
@@ -139,7 +138,7 @@ func (c *cli) writeUser(w io.Writer, u *client.User) {
 	b = block{}
 	b.add("permissions", "%s", strings.Join(u.Effective.Permissions, ", "))
 	b.add("personas", "%s", strings.Join(u.Effective.Personas, ", "))
-	b.effective(u.Effective.Attributes)
+	b.effective(u.ID, u.Effective.Attributes)
 	b.belongings(u.Effective.Groups)
 	b.orNothing(w)
 	c.writeGrants(w, u.Effective.Grants)
@@ -180,11 +179,11 @@ func (b *block) attributes(a map[string][]string) {
 }
 
 // effective lists the values of attributes that come from elsewhere with where.
-func (b *block) effective(a map[string][]client.Value) {
+func (b *block) effective(self string, a map[string][]client.Value) {
 	for _, k := range slices.Sorted(maps.Keys(a)) {
 		values := make([]string, len(a[k]))
 		for i, v := range a[k] {
-			values[i] = v.Value + provenance(v.From)
+			values[i] = v.Value + provenance(self, v.From)
 		}
 		b.add(printable(k), "%s", strings.Join(values, ", "))
 	}
@@ -192,9 +191,9 @@ func (b *block) effective(a map[string][]client.Value) {
 
 // provenance names the group that a value comes from, unless it is also the object's
 // own.
-func provenance(from []client.Provenance) string {
+func provenance(self string, from []client.Provenance) string {
 	for _, p := range from {
-		if p.Group == nil {
+		if p.Group == nil || p.Group.ID == self {
 			return ""
 		}
 	}

@@ -1,0 +1,409 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+	"pgregory.net/rapid"
+
+	"github.com/rollcall-id/rollcall/admin"
+	"github.com/rollcall-id/rollcall/client"
+	"github.com/rollcall-id/rollcall/config"
+	"github.com/rollcall-id/rollcall/fault"
+)
+
+func TestParseEnd(t *testing.T) {
+	vienna, err := time.LoadLocation("Europe/Vienna")
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Date(2026, 10, 20, 15, 0, 0, 0, vienna)
+	for text, want := range map[string]time.Time{
+		"":     {},
+		"30d":  time.Date(2026, 11, 19, 15, 0, 0, 0, vienna), // over the change to winter time
+		"2w":   time.Date(2026, 11, 3, 15, 0, 0, 0, vienna),
+		"1y":   time.Date(2027, 10, 20, 15, 0, 0, 0, vienna),
+		"12h":  time.Date(2026, 10, 21, 3, 0, 0, 0, vienna),
+		"90m":  time.Date(2026, 10, 20, 16, 30, 0, 0, vienna),
+		"1h1s": time.Date(2026, 10, 20, 16, 0, 1, 0, vienna),
+		// A last day is included.
+		"2026-10-20":                time.Date(2026, 10, 21, 0, 0, 0, 0, vienna),
+		"2026-12-31":                time.Date(2027, 1, 1, 0, 0, 0, 0, vienna),
+		"2026-12-31T18:00:00Z":      time.Date(2026, 12, 31, 18, 0, 0, 0, time.UTC),
+		"2026-12-31T18:00:00+05:30": time.Date(2026, 12, 31, 12, 30, 0, 0, time.UTC),
+	} {
+		if got, err := parseEnd(text, now); err != nil || !got.Equal(want) {
+			t.Errorf("parseEnd(%q) = %v, %v, want %v", text, got, err, want)
+		}
+	}
+	for _, text := range []string{
+		"0d", "-1d", "30", "d", "soon", "1.5d", "99999999999999d", "2026-02-30", "2026-10-19", "2020-01-01T00:00:00Z", "-5m", "30 d",
+	} {
+		if got, err := parseEnd(text, now); err == nil {
+			t.Errorf("parseEnd(%q) = %v, want an error", text, got)
+		}
+	}
+}
+
+func TestSpan(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "0s", 59 * time.Second: "59s", time.Minute: "1m", 119 * time.Minute: "1h", 47 * time.Hour: "47h", 48 * time.Hour: "2d", 80 * 24 * time.Hour: "80d",
+	} {
+		if got := span(d); got != want {
+			t.Errorf("span(%v) = %s, want %s", d, got, want)
+		}
+	}
+}
+
+func TestThousands(t *testing.T) {
+	for n, want := range map[int]string{0: "0", 7: "7", 999: "999", 1000: "1,000", 12345: "12,345", 1234567: "1,234,567", -5: "-5", -123456: "-123,456"} {
+		if got := thousands(n); got != want {
+			t.Errorf("thousands(%d) = %s, want %s", n, got, want)
+		}
+	}
+}
+
+func TestTableAlignsWideAndCombiningNames(t *testing.T) {
+	tab := newTable("NAME", "X")
+	for _, name := range []string{"ann", "渡辺", "Mu\u0308ller", "김철수", "😀", "tab\tand\x1b[2J", ""} {
+		tab.row(name, "x")
+	}
+	var b bytes.Buffer
+	tab.write(&b)
+	for line := range strings.Lines(b.String()) {
+		name, _, _ := strings.Cut(strings.TrimRight(line, "\n"), "x")
+		name, _, _ = strings.Cut(name, "X")
+		if w := width(name); w != 13 {
+			t.Errorf("the second column of %q begins at %d, want 13", line, w)
+		}
+		if strings.ContainsAny(line, "\t\x1b") {
+			t.Errorf("%q holds control characters", line)
+		}
+	}
+}
+
+// TestTableIsAligned says that whatever is in the cells, every column begins at the
+// same place in all rows, and that a row is a line.
+func TestTableIsAligned(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		rows := rapid.SliceOfN(rapid.SliceOfN(rapid.String(), 2, 2), 1, 5).Draw(t, "rows")
+		tab := newTable("A", "B")
+		for _, r := range rows {
+			tab.row(r[0], "|"+r[1])
+		}
+		var b bytes.Buffer
+		tab.write(&b)
+		lines := strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n")
+		if len(lines) != len(rows)+1 {
+			t.Fatalf("%d lines for %d rows", len(lines), len(rows)+1)
+		}
+		for i, r := range rows {
+			first := printable(r[0])
+			if first == "" {
+				first = "-"
+			}
+			rest := strings.TrimPrefix(lines[i+1], first)
+			if at := width(first) + len(rest) - len(strings.TrimLeft(rest, " ")); !strings.HasPrefix(rest[at-width(first):], "|") || at != tab.width[0]+2 {
+				t.Fatalf("line %q: the second column is at %d, want %d", lines[i+1], at, tab.width[0]+2)
+			}
+		}
+	})
+}
+
+func TestExitCodes(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	served := func(kind error, status int) error {
+		return &fault.Error{Kind: kind, Code: "x", Detail: "x", Cause: &client.Problem{Status: status, Code: "x"}}
+	}
+	for name, tc := range map[string]struct {
+		ctx    context.Context
+		early  bool
+		err    error
+		want   int
+		stderr string
+	}{
+		"done":                        {want: exitOK},
+		"no":                          {err: errNo, want: exitNo},
+		"no, wrapped":                 {err: fmt.Errorf("so: %w", errNo), want: exitNo},
+		"usage":                       {err: usage("say which"), want: exitUsage, stderr: "rollcall: say which\n"},
+		"a flag":                      {early: true, err: errors.New("unknown flag: --x"), want: exitUsage, stderr: "rollcall: unknown flag: --x (rollcall --help)\n"},
+		"configuration":               {err: &config.Error{Problems: []config.Problem{{File: "f", Line: 3, Text: "bad"}}}, want: exitUsage, stderr: "f:3: bad\n"},
+		"wrong here":                  {err: fault.New(fault.Invalid, "bad_url", "no address"), want: exitUsage, stderr: "rollcall: no address (bad_url)\n"},
+		"wrong there":                 {err: served(fault.Invalid, 422), want: exitRefused, stderr: "rollcall: x (x)\n"},
+		"not allowed":                 {err: served(fault.Denied, 403), want: exitRefused, stderr: "rollcall: x (x)\n"},
+		"not known":                   {err: served(fault.Unauthenticated, 401), want: exitRefused, stderr: "rollcall: x (x)\n"},
+		"not there":                   {err: served(fault.NotFound, 404), want: exitRefused, stderr: "rollcall: x (x)\n"},
+		"conflict":                    {err: served(fault.Conflict, 409), want: exitRefused, stderr: "rollcall: x (x)\n"},
+		"stale":                       {err: served(fault.Stale, 412), want: exitRefused, stderr: "rollcall: x (x)\n"},
+		"down":                        {err: served(fault.Unavailable, 503), want: exitUnavailable, stderr: "rollcall: x (x)\n"},
+		"unreachable":                 {err: fault.New(fault.Unavailable, "unreachable", "nobody there"), want: exitUnavailable, stderr: "rollcall: nobody there (unreachable)\n"},
+		"no kind":                     {err: errors.New("disk\nfull"), want: exitUnavailable, stderr: "rollcall: disk full\n"},
+		"a run that failed":           {err: &failed{"run_failed"}, want: exitUnavailable},
+		"interrupted":                 {ctx: ended, err: fmt.Errorf("read: %w", context.Canceled), want: exitInterrupted, stderr: "rollcall: interrupted\n"},
+		"canceled by somebody else":   {err: context.Canceled, want: exitUnavailable, stderr: "rollcall: context canceled\n"},
+		"an error that moves cursors": {err: errors.New("a\x1b[2Jb"), want: exitUnavailable, stderr: "rollcall: a\ufffd[2Jb\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var stderr bytes.Buffer
+			c := newCLI(nil, io.Discard, &stderr, nil)
+			c.started = !tc.early
+			ctx := tc.ctx
+			if ctx == nil {
+				ctx = t.Context()
+			}
+			if got := c.conclude(ctx, rootCommand(c), tc.err); got != tc.want || stderr.String() != tc.stderr {
+				t.Errorf("conclude(%v) = %d, %q, want %d, %q", tc.err, got, stderr.String(), tc.want, tc.stderr)
+			}
+		})
+	}
+}
+
+// TestColor shows that color is for terminals, and for those who want it.
+func TestColor(t *testing.T) {
+	for name, tc := range map[string]struct {
+		terminal bool
+		env      []string
+		want     bool
+	}{
+		"a terminal":                {terminal: true, want: true},
+		"a file":                    {},
+		"NO_COLOR":                  {terminal: true, env: []string{"NO_COLOR=1"}},
+		"an empty one says nothing": {terminal: true, env: []string{"NO_COLOR="}, want: true},
+		"a dumb terminal":           {terminal: true, env: []string{"TERM=dumb"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := testWorld(t)
+			c := newCLI(nil, nil, nil, append(tc.env, "ROLLCALL_URL="+w.server.URL, "ROLLCALL_TOKEN="+w.key))
+			c.now = clock
+			out := &sink{}
+			if tc.terminal {
+				out = openTerminal(t)
+			}
+			c.stdout, c.stderr = out.w(), out.w()
+			if code := c.run(t.Context(), []string{"why", "ann", "GOVERNANCE"}); code != exitOK {
+				t.Fatalf("exit code %d", code)
+			}
+			text := out.text(t)
+			if got := strings.Contains(text, "\x1b[32myes\x1b[0m"); got != tc.want || !strings.Contains(text, "yes") {
+				t.Errorf("why = %q, colored %v, want %v", text, got, tc.want)
+			}
+		})
+	}
+}
+
+// TestProgressOnATerminal shows one line that is written over and then gone.
+func TestProgressOnATerminal(t *testing.T) {
+	w := testWorld(t)
+	out := openTerminal(t)
+	var stdout bytes.Buffer
+	c := newCLI(nil, &stdout, out.w(), []string{"ROLLCALL_URL=" + w.server.URL, "ROLLCALL_TOKEN=" + w.key})
+	c.now = clock
+	if code := c.run(t.Context(), []string{"sync", "run", "corp"}); code != exitOK {
+		t.Fatalf("exit code %d", code)
+	}
+	text := out.text(t)
+	if strings.Contains(text, "\n") || strings.Count(text, "\r\x1b[K") != 3 || !strings.HasSuffix(text, "\r\x1b[K") {
+		t.Errorf("progress = %q, want two lines over each other that are cleared", text)
+	}
+	if strings.Contains(stdout.String(), "\x1b") || !strings.HasPrefix(stdout.String(), "Run ") {
+		t.Errorf("stdout = %q, want the outcome without color: it is no terminal", stdout.String())
+	}
+}
+
+// TestInterruptedRunIsNotFollowed shows that Ctrl-C ends the following only.
+func TestInterruptedRunIsNotFollowed(t *testing.T) {
+	w := testWorld(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	var stdout bytes.Buffer
+	stderr := &watcher{until: "1,200 users", then: cancel}
+	c := newCLI(nil, &stdout, stderr, []string{"ROLLCALL_URL=" + w.server.URL, "ROLLCALL_TOKEN=" + w.key})
+	if code := c.run(ctx, []string{"sync", "run", "corp"}); code != exitInterrupted {
+		t.Errorf("exit code %d, want %d", code, exitInterrupted)
+	}
+	if text := stderr.String(); !strings.Contains(text, "The run goes on") || stdout.Len() > 0 {
+		t.Errorf("stderr %q, stdout %q, want it said that the run goes on", text, stdout.String())
+	}
+}
+
+// watcher does something once a text was written.
+type watcher struct {
+	bytes.Buffer
+	until string
+	then  func()
+}
+
+func (w *watcher) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), w.until) {
+		defer w.then()
+	}
+	return w.Buffer.Write(p)
+}
+
+// sink takes output, as a file or as a terminal.
+type sink struct {
+	bytes.Buffer
+	terminal *os.File // the side that programs write to
+	screen   *os.File
+}
+
+func (s *sink) w() io.Writer {
+	if s.terminal != nil {
+		return s.terminal
+	}
+	return s
+}
+
+// openTerminal opens a pseudo-terminal that does not change what is written.
+func openTerminal(t *testing.T) *sink {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatalf("open a pseudo-terminal (mount devpts on /dev/pts): %v", err)
+	}
+	t.Cleanup(func() { _ = master.Close() })
+	if err := unix.IoctlSetPointerInt(int(master.Fd()), unix.TIOCSPTLCK, 0); err != nil {
+		t.Fatal(err)
+	}
+	n, err := unix.IoctlGetInt(int(master.Fd()), unix.TIOCGPTN)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slave, err := os.OpenFile(fmt.Sprintf("/dev/pts/%d", n), os.O_RDWR|unix.O_NOCTTY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = slave.Close() })
+	state, err := unix.IoctlGetTermios(int(slave.Fd()), unix.TCGETS)
+	if err != nil {
+		t.Fatal(err)
+	}
+	state.Oflag &^= unix.OPOST
+	if err := unix.IoctlSetTermios(int(slave.Fd()), unix.TCSETS, state); err != nil {
+		t.Fatal(err)
+	}
+	return &sink{terminal: slave, screen: master}
+}
+
+// text returns what was written.
+func (s *sink) text(t *testing.T) string {
+	t.Helper()
+	if s.terminal == nil {
+		return s.String()
+	}
+	const end = "\x00"
+	if _, err := s.terminal.WriteString(end); err != nil {
+		t.Fatal(err)
+	}
+	var all []byte
+	b := make([]byte, 4096)
+	for !bytes.HasSuffix(all, []byte(end)) {
+		n, err := s.screen.Read(b)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, b[:n]...)
+	}
+	return strings.TrimSuffix(string(all), end)
+}
+
+// TestShapesAreTheAPIs compares the fields of the client with those of the API, by
+// name, order and kind: what the API shows is not to get lost on the way.
+func TestShapesAreTheAPIs(t *testing.T) {
+	for name, pair := range map[string][2]reflect.Type{
+		"user":         {reflect.TypeFor[admin.User](), reflect.TypeFor[client.User]()},
+		"users":        {reflect.TypeFor[admin.UserPage](), reflect.TypeFor[client.UserPage]()},
+		"group":        {reflect.TypeFor[admin.Group](), reflect.TypeFor[client.Group]()},
+		"groups":       {reflect.TypeFor[admin.GroupPage](), reflect.TypeFor[client.GroupPage]()},
+		"members":      {reflect.TypeFor[admin.MemberPage](), reflect.TypeFor[client.MemberPage]()},
+		"me":           {reflect.TypeFor[admin.Me](), reflect.TypeFor[client.Me]()},
+		"attribute":    {reflect.TypeFor[admin.LocalAttribute](), reflect.TypeFor[client.LocalAttribute]()},
+		"disabled":     {reflect.TypeFor[admin.Disabled](), reflect.TypeFor[client.Disabled]()},
+		"terms":        {reflect.TypeFor[admin.GrantRequest](), reflect.TypeFor[client.Terms]()},
+		"grants":       {reflect.TypeFor[admin.GrantPage](), reflect.TypeFor[client.GrantPage]()},
+		"catalogue":    {reflect.TypeFor[admin.Catalogue](), reflect.TypeFor[client.Catalogue]()},
+		"personas":     {reflect.TypeFor[admin.PersonaList](), reflect.TypeFor[client.PersonaList]()},
+		"holders":      {reflect.TypeFor[admin.HolderPage](), reflect.TypeFor[client.HolderPage]()},
+		"explanation":  {reflect.TypeFor[admin.Explanation](), reflect.TypeFor[client.Explanation]()},
+		"permissions":  {reflect.TypeFor[admin.UserPermissions](), reflect.TypeFor[client.UserPermissions]()},
+		"decision":     {reflect.TypeFor[admin.CheckAnswer](), reflect.TypeFor[client.Decision]()},
+		"source":       {reflect.TypeFor[admin.SourceDetail](), reflect.TypeFor[client.Source]()},
+		"run":          {reflect.TypeFor[admin.RunPage](), reflect.TypeFor[client.RunPage]()},
+		"started":      {reflect.TypeFor[admin.StartedRun](), reflect.TypeFor[client.StartedRun]()},
+		"kept plan":    {reflect.TypeFor[admin.KeptPlan](), reflect.TypeFor[client.KeptPlan]()},
+		"approval":     {reflect.TypeFor[admin.Approval](), reflect.TypeFor[client.Approval]()},
+		"test":         {reflect.TypeFor[admin.TestReport](), reflect.TypeFor[client.TestReport]()},
+		"bootstrap":    {reflect.TypeFor[admin.Bootstrap](), reflect.TypeFor[client.FirstAdministrator]()},
+		"bootstrapped": {reflect.TypeFor[admin.Bootstrapped](), reflect.TypeFor[client.Bootstrapped]()},
+		"problem":      {reflect.TypeFor[admin.Problem](), reflect.TypeFor[client.Problem]()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			want, got := fields(pair[0], "", pair[1]), fields(pair[1], "", pair[1])
+			if d := cmp.Diff(want, got); d != "" {
+				t.Errorf("fields (-admin +client):\n%s", d)
+			}
+		})
+	}
+}
+
+// fields lists the JSON fields of a type. Where like has raw JSON it looks no deeper.
+func fields(t reflect.Type, at string, like reflect.Type) []string {
+	t, like = element(t), element(like)
+	if like == reflect.TypeFor[any]() || like.Name() == "Value" && strings.HasSuffix(like.PkgPath(), "jsontext") {
+		return []string{at + " raw"}
+	}
+	if t.Kind() != reflect.Struct || t == reflect.TypeFor[time.Time]() || hasText(t) {
+		return []string{at}
+	}
+	var out []string
+	for i := range t.NumField() {
+		f := t.Field(i)
+		tag := f.Tag.Get("json")
+		name, _, _ := strings.Cut(tag, ",")
+		switch {
+		case f.Anonymous && name == "":
+			inner := f.Type
+			if g, ok := like.FieldByName(f.Name); ok {
+				inner = g.Type
+			} else {
+				inner = like
+			}
+			out = append(out, fields(f.Type, at, inner)...)
+		case !f.IsExported() || name == "-" || strings.Contains(tag, "embed"):
+		default:
+			inner := f.Type
+			for j := range like.NumField() {
+				if n, _, _ := strings.Cut(like.Field(j).Tag.Get("json"), ","); n == name {
+					inner = like.Field(j).Type
+				}
+			}
+			out = append(out, fields(f.Type, at+"."+name, inner)...)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func element(t reflect.Type) reflect.Type {
+	for t.Kind() == reflect.Pointer || t.Kind() == reflect.Slice && t.Elem().Kind() != reflect.Uint8 || t.Kind() == reflect.Map {
+		t = t.Elem()
+	}
+	return t
+}
+
+// hasText reports whether a type writes itself as a text.
+func hasText(t reflect.Type) bool {
+	_, ok := t.MethodByName("MarshalText")
+	return ok
+}
