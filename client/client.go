@@ -192,6 +192,10 @@ func (c *Client) send(ctx context.Context, r *call) (*http.Response, error) {
 func (c *Client) request(ctx context.Context, r *call) (*http.Request, error) {
 	escaped := make([]string, len(r.path))
 	for i, s := range r.path {
+		if s == "" || s == "." || s == ".." {
+			// Something on the way would make another path of it.
+			return nil, fault.New(fault.Invalid, "bad_name", "%q is not a name", s)
+		}
 		escaped[i] = url.PathEscape(s)
 	}
 	u := *c.base

@@ -92,8 +92,9 @@ func freeAddress() string {
 	if err != nil {
 		panic(err)
 	}
-	defer l.Close()
-	return l.Addr().String()
+	address := l.Addr().String()
+	_ = l.Close()
+	return address
 }
 
 func loginAsRoot(ts *testscript.TestScript) { ts.Setenv("ROLLCALL_TOKEN", of(ts).key) }

@@ -128,7 +128,7 @@ func (f *follower) look(ctx context.Context) (*client.Run, error) {
 		// It may have ended between the two questions, with a record.
 		r, err := f.api.Run(ctx, f.source, f.run)
 		if errors.Is(err, fault.NotFound) {
-			return &client.Run{ID: f.run, Source: f.source, State: client.RunSucceeded, Summary: "nothing to change"}, nil
+			return &client.Run{ID: f.run, Source: f.source, State: client.RunSucceeded, Summary: "nothing changed"}, nil
 		}
 		return r, err
 	}

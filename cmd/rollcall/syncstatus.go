@@ -280,7 +280,7 @@ func firstOf(texts ...string) string {
 
 func proof(p *client.Proof) string {
 	if p.Users && p.Groups {
-		return fmt.Sprintf("complete: %s (%s entries in %s pages)", firstOf(p.Why, "every entry was seen"), thousands(p.Entries), thousands(p.Pages))
+		return "complete: " + firstOf(p.Why, fmt.Sprintf("every one of %s entries was seen", thousands(p.Entries)))
 	}
 	if p.Why == "" && p.Entries == 0 {
 		return ""

@@ -258,7 +258,7 @@ func (f *fakeSource) end() {
 	r.State = state.RunSucceeded
 	switch f.outcome {
 	case "unchanged", "elsewhere":
-		r.Summary = "nothing to change"
+		r.Summary = "nothing changed"
 		if f.outcome == "unchanged" {
 			f.last.Run = r
 		}
@@ -271,7 +271,7 @@ func (f *fakeSource) end() {
 		r.State, r.Proof = state.RunFailed, identity.Proof{}
 		r.Error = "bind as \"cn=rollcall\": invalid credentials: check bind.password"
 	default:
-		r.Summary = "users +12  ~31  -4, memberships +57"
+		r.Summary = "users: 12 created, 31 updated, 4 deactivated; memberships: 57 added, 0 ended"
 		r.Skipped, r.SkippedAll = []identity.Skipped{{DN: "uid=x,dc=example,dc=com", Reason: "it has no login name"}}, 1
 		r.Conflicts = []plan.Conflict{{Code: plan.Recreated, Key: "key-2", Name: "dora", Holder: "key-1", Detail: "the name belonged to somebody else"}}
 		r.ConflictsAll = 1
