@@ -31,6 +31,7 @@ const inFlight = 4
 const (
 	bulkOps   = store.MaxOps - 2
 	bulkBytes = store.MaxBytes * 3 / 4
+	bulkTold  = maxObject * 3 / 4 // of the audit entry, which is one stored object
 )
 
 // Bulk returns a Bulk that writes for an actor while a term lasts. done, when not
@@ -89,7 +90,9 @@ func (p *pipeline) work(ctx context.Context) {
 		p.mu.Lock()
 		switch {
 		case err == nil:
-			p.rev = max(p.rev, rev)
+			if w.t.visible() {
+				p.rev = max(p.rev, rev)
+			}
 			p.bulk.done(w.n)
 		case p.err == nil:
 			p.err = err
@@ -143,12 +146,19 @@ func (b *Bulk) begin(snap *Snapshot) *txn {
 	return t
 }
 
-// fits reports whether the writes of o can join those of t.
+// fits reports whether the writes of o can join those of t. They cannot when both
+// write the same key: each was decided without the other, so the second is to fail.
 func (t *txn) fits(o *txn) bool {
-	if len(t.ops) == 0 {
+	if len(t.ops) == 0 && len(t.log) == 0 {
 		return true
 	}
-	return len(t.ops)+len(o.ops) <= bulkOps && len(t.conds)+len(o.conds) <= bulkOps && t.bytes()+o.bytes() <= bulkBytes
+	for key := range o.at {
+		if _, ok := t.at[key]; ok {
+			return false
+		}
+	}
+	return len(t.ops)+len(o.ops) <= bulkOps && len(t.conds)+len(o.conds) <= bulkOps &&
+		t.bytes()+o.bytes() <= bulkBytes && t.told+o.told <= bulkTold
 }
 
 func (t *txn) bytes() int { return store.Txn{Then: t.ops}.Bytes() }
@@ -159,6 +169,7 @@ func (t *txn) merge(o *txn) {
 		t.write(op)
 	}
 	t.log = append(t.log, o.log...)
+	t.told += o.told
 }
 
 // turn replaces the members of one group by a new generation: its chunks are written

@@ -240,7 +240,8 @@ func (c SetLocalAttribute) build(t *txn) error {
 }
 
 // PutGrant gives a permission to a user or a group, or changes the reason and the
-// expiry of a grant that is already there.
+// expiry of a grant that is already there. Like RemoveGrant it rests on no grant having
+// been written since the snapshot.
 type PutGrant struct{ Grant permissions.Grant }
 
 func (c PutGrant) build(t *txn) error {
@@ -257,6 +258,9 @@ func (c PutGrant) build(t *txn) error {
 		e.Changes = append(e.Changes, audit.Change{Field: "expires", After: []string{g.Expires.UTC().Format(time.RFC3339)}})
 	}
 	t.event(e)
+	if err := (epoch{}).build(t); err != nil {
+		return err
+	}
 	return t.put(key, &storedGrant{
 		V: format, ID: string(g.ID), By: g.By, At: g.At.UTC(), Reason: g.Reason, Expires: g.Expires.UTC(), Origin: g.Origin,
 	})
@@ -275,7 +279,7 @@ func (c RemoveGrant) build(t *txn) error {
 		Action: "PermissionRevoked", Target: c.Subject.String(), Name: t.snap.name(c.Subject), Reason: c.Reason,
 		Changes: []audit.Change{{Field: "permission", Before: []string{string(c.Permission)}}},
 	})
-	return nil
+	return epoch{}.build(t)
 }
 
 // PutToken stores a token by its hash.

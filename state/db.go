@@ -1,11 +1,11 @@
 package state
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
 	"strings"
 	"time"
 
@@ -122,26 +122,68 @@ func (d *DB) Decide(ctx context.Context, by audit.Actor, decide func(*Snapshot) 
 		if err != nil || len(cs) == 0 {
 			return snap.rev, err
 		}
-		rev, err := d.commit(ctx, snap, by, append(cs, epoch{}))
-		if !errors.Is(err, fault.Stale) || try == 5 {
-			return rev, err
-		}
-		if snap, err = d.newer(ctx, snap); err != nil {
+		t, err := d.build(snap, by, append(cs, epoch{}))
+		if err != nil {
 			return 0, err
 		}
+		rev, stale := d.send(ctx, t)
+		if !errors.Is(stale, fault.Stale) || try == tries {
+			return rev, stale
+		}
+		next, err := d.newer(ctx, t)
+		if err != nil || next == nil {
+			return 0, cmp.Or(err, stale)
+		}
+		snap = next
 	}
 }
 
-// newer returns a snapshot that shows what the store holds now.
-func (d *DB) newer(ctx context.Context, old *Snapshot) (*Snapshot, error) {
-	r, err := d.store.Get(ctx, keyEpoch)
-	switch {
-	case errors.Is(err, fault.NotFound):
-		return d.view.AtLeast(ctx, old.rev+1)
-	case err != nil:
-		return nil, err
+// tries is how often a decision is made at most.
+const tries = 5
+
+// newer returns a snapshot that shows what made a transaction stale, or nil when it
+// was nothing that a snapshot ever shows, such as the end of a term.
+func (d *DB) newer(ctx context.Context, t *txn) (*Snapshot, error) {
+	var rev store.Revision
+	for _, c := range t.conds {
+		if !strings.HasPrefix(c.Key, viewPrefix) {
+			continue
+		}
+		now, err := d.written(ctx, t.snap, c)
+		if err != nil {
+			return nil, err
+		}
+		rev = max(rev, now)
 	}
-	return d.view.AtLeast(ctx, max(r.Rev, old.rev+1))
+	if rev <= t.snap.rev {
+		return nil, nil //nolint:nilnil // said above
+	}
+	return d.view.AtLeast(ctx, rev)
+}
+
+// written returns when what a condition of a snapshot is about was last written.
+func (d *DB) written(ctx context.Context, snap *Snapshot, c store.Cond) (rev store.Revision, err error) {
+	if c.Kind == store.CondUnchangedPrefix {
+		records, _, err := d.store.List(ctx, c.Key)
+		if err != nil {
+			return 0, err
+		}
+		for r, err := range records {
+			if err != nil {
+				return 0, err
+			}
+			rev = max(rev, r.Rev)
+		}
+		return rev, nil
+	}
+	r, err := d.store.Get(ctx, c.Key)
+	if errors.Is(err, fault.NotFound) {
+		if c.Rev > 0 { // it was there as of the snapshot: the view will show how it went
+			rev = snap.rev + 1
+		}
+		return rev, nil
+	}
+	return r.Rev, err
 }
 
 // epoch makes a transaction rest on no other decision having been written since its
@@ -155,24 +197,30 @@ func (epoch) build(t *txn) error {
 }
 
 func (d *DB) commit(ctx context.Context, snap *Snapshot, by audit.Actor, cs []Change) (store.Revision, error) {
-	t := newTxn(snap, by, d.now())
-	for _, c := range cs {
-		if err := c.build(t); err != nil {
-			return 0, tooManyMembers(err)
-		}
+	t, err := d.build(snap, by, cs)
+	if err != nil {
+		return 0, err
 	}
 	return d.send(ctx, t)
 }
 
-// send commits a transaction and waits until the view shows it, if any of it is for
-// the view.
+func (d *DB) build(snap *Snapshot, by audit.Actor, cs []Change) (*txn, error) {
+	t := newTxn(snap, by, d.now())
+	t.spread = true
+	for _, c := range cs {
+		if err := c.build(t); err != nil {
+			return nil, tooManyMembers(err)
+		}
+	}
+	return t, nil
+}
+
+// send commits a transaction and waits until the view shows it, if it is for the
+// view at all.
 func (d *DB) send(ctx context.Context, t *txn) (store.Revision, error) {
 	rev, err := d.apply(ctx, t)
-	if err != nil {
-		return 0, err
-	}
-	if !slices.ContainsFunc(t.ops, func(op store.Op) bool { return strings.HasPrefix(op.Key, viewPrefix) }) {
-		return rev, nil
+	if err != nil || !t.visible() {
+		return rev, err
 	}
 	_, err = d.view.AtLeast(ctx, rev)
 	return rev, err

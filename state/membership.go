@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/rollcall-id/rollcall/audit"
 	"github.com/rollcall-id/rollcall/fault"
@@ -39,7 +40,9 @@ func (c ChangeMembers) build(t *txn) error {
 		}
 	}
 	if set.crowded(set.len() + len(c.Add) - len(c.Remove)) {
-		return errTurn
+		if err := t.turn(c); !errors.Is(err, errTurn) || !t.spread {
+			return err
+		}
 	}
 	touched := map[uint32][2][]identity.Member{}
 	for i, list := range [][]identity.Member{c.Add, c.Remove} {
@@ -65,6 +68,31 @@ func (c ChangeMembers) build(t *txn) error {
 	}
 	t.event(c.event(t.snap))
 	return nil
+}
+
+// turn makes a new generation within this one transaction, or returns errTurn when
+// it does not fit in.
+func (t *txn) turn(c ChangeMembers) error {
+	p, err := t.planTurn(c, uint32(t.snap.rev))
+	if err != nil {
+		return err
+	}
+	for key := range t.at {
+		if strings.HasPrefix(key, p.old) {
+			return errTurn // what this transaction has written there is not in the plan
+		}
+	}
+	ops, err := p.chunkOps()
+	if err != nil {
+		return err
+	}
+	if len(ops) > maxChunks || t.bytes()+(store.Txn{Then: ops}).Bytes() > bulkBytes {
+		return errTurn
+	}
+	for _, op := range ops {
+		t.write(op)
+	}
+	return p.build(t)
 }
 
 func (c ChangeMembers) event(s *Snapshot) audit.Event {
@@ -95,20 +123,49 @@ func (t *txn) members(id identity.GroupID, origin identity.SourceID) (identity.M
 	if ok {
 		g = t.snap.groups.At(int(h))
 	}
-	if !g.exists() {
-		o, err := t.object(groupKey(id), m) // made by this very transaction
+	var set memberSet
+	if _, ok := t.pending(groupKey(id)); ok || !g.exists() {
+		o, err := t.object(groupKey(id), m) // written, or made, by this very transaction
 		if err != nil {
-			return m, memberSet{}, err
+			return m, set, err
 		}
-		return m, memberSet{generation: o.Members}, nil
+		g.source = o.Source
+		if g.own.generation != o.Members {
+			g.own = memberSet{generation: o.Members}
+		}
 	}
 	switch origin {
 	case g.source:
-		return m, g.own, nil
+		set = g.own
 	case identity.Local:
-		return m, g.local, nil
+		set = g.local
+	default:
+		return m, set, managedBy(m, g.source)
 	}
-	return m, memberSet{}, managedBy(m, g.source)
+	if _, ok := t.pending(localKey(m)); ok && origin != g.source {
+		l, err := t.layer(m)
+		if err != nil {
+			return m, set, err
+		}
+		if set.generation != l.Members {
+			set = memberSet{generation: l.Members}
+		}
+	}
+	return m, set, nil
+}
+
+// holdGeneration makes the transaction rest on what names the generation of an
+// origin's members. A chunk that is there does that by itself: it goes with its
+// generation. One that never was looks the same in every generation.
+func (t *txn) holdGeneration(id identity.GroupID, origin identity.SourceID) {
+	m := identity.GroupMember(id)
+	if h, ok := t.snap.groupByID.Get(id); ok && t.snap.groups.Ref(int(h)).source != origin {
+		v, _ := t.snap.locals.Get(m)
+		t.base(localKey(m), v.rev)
+		return
+	}
+	_, rev := t.snap.raw(m)
+	t.base(groupKey(id), rev)
 }
 
 // setGeneration rewrites whatever names the generation of an origin's members: the
@@ -149,6 +206,9 @@ func (t *txn) changeChunk(name chunkName, set *memberSet, add, remove []identity
 		}
 	}
 	t.base(key, rev)
+	if rev == 0 {
+		t.holdGeneration(name.group, name.origin)
+	}
 	gone := sortMembers(slices.Clone(remove))
 	members = slices.DeleteFunc(append(members, add...), func(m identity.Member) bool {
 		_, found := slices.BinarySearchFunc(gone, m, identity.Member.Compare)

@@ -11,6 +11,10 @@ import (
 // encoding can be too large: JSON makes six bytes of one at worst.
 const storableBytes = maxObject / 8
 
+// addedBytes is room in an object for what the roll itself puts beside the record:
+// instants and where the members lie.
+const addedBytes = 1 << 10
+
 // Storable returns why a record cannot be stored, in words an administrator
 // understands, or "". A source leaves such an entry out and lists it: one of them
 // must not stop a run.
@@ -27,7 +31,7 @@ func Storable(r *identity.Record) string {
 	}
 	o := storedObject{}
 	o.put(r)
-	if _, err := encode(&o); err != nil {
+	if b, err := encode(&o); err != nil || len(b) > maxObject-addedBytes {
 		return fmt.Sprintf("it is larger than the %d KiB that one entry may take", maxObject>>10)
 	}
 	return ""

@@ -1,7 +1,9 @@
 package state
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -28,6 +30,10 @@ type txn struct {
 	ops   []store.Op
 	at    map[string]int // key to its place in ops
 	log   []audit.Event
+	told  int // bytes that log takes at most
+	// spread lets members stay in chunks that are too few or too many for them, where
+	// a new generation would take more than this transaction.
+	spread bool
 }
 
 func newTxn(s *Snapshot, by audit.Actor, now time.Time) *txn {
@@ -71,7 +77,11 @@ func (t *txn) pending(key string) ([]byte, bool) {
 	return t.ops[i].Value, true
 }
 
-func (t *txn) event(e audit.Event) { t.log = append(t.log, e) }
+func (t *txn) event(e audit.Event) {
+	e, n := shortened(e)
+	t.log = append(t.log, e)
+	t.told += n
+}
 
 // object reads a user or group to be rewritten, and makes the transaction rest on
 // what was read.
@@ -123,6 +133,73 @@ func (s *Snapshot) raw(m identity.Member) (string, store.Revision) {
 	return u.raw, u.rev
 }
 
+// Bounds of one event of an audit entry. Objects may be large, and an update tells of
+// what was before and what is after.
+const (
+	maxAuditedText  = 1 << 10 // of one value
+	maxAuditedEvent = 24 << 10
+)
+
+// shortened returns the event within its bounds, and how many bytes it takes at most.
+// What is left out is said.
+func shortened(e audit.Event) (audit.Event, int) {
+	e.Name, e.Reason = shortText(e.Name), shortText(e.Reason)
+	n := 64 + jsonBytes(e.Action) + jsonBytes(e.Target) + jsonBytes(e.Name) + jsonBytes(e.Reason)
+	changes := make([]audit.Change, 0, len(e.Changes))
+	for i, c := range e.Changes {
+		full := n > maxAuditedEvent
+		if full {
+			c = audit.Change{Field: fmt.Sprintf("... (%d more)", len(e.Changes)-i)}
+		}
+		c.Field = shortText(c.Field)
+		n += 24 + jsonBytes(c.Field)
+		c.Before, n = shortList(c.Before, n)
+		c.After, n = shortList(c.After, n)
+		changes = append(changes, c)
+		if full {
+			break
+		}
+	}
+	e.Changes = changes
+	return e, n
+}
+
+// shortList returns the values for which there is room when n bytes are taken, and how
+// many are taken then.
+func shortList(values []string, n int) ([]string, int) {
+	out := make([]string, 0, len(values))
+	for i, v := range values {
+		v = shortText(v)
+		full := n+jsonBytes(v) > maxAuditedEvent
+		if full {
+			v = fmt.Sprintf("... (%d more)", len(values)-i)
+		}
+		out, n = append(out, v), n+jsonBytes(v)
+		if full {
+			break
+		}
+	}
+	return out, n
+}
+
+func shortText(s string) string {
+	if len(s) <= maxAuditedText {
+		return s
+	}
+	return fmt.Sprintf("%s... (%d bytes)", strings.ToValidUTF8(s[:maxAuditedText], ""), len(s))
+}
+
+// jsonBytes is how many bytes a text takes at most in a list of texts.
+func jsonBytes(s string) int {
+	n := len(s) + 3
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] == '"' || s[i] == '\\' {
+			n += 5
+		}
+	}
+	return n
+}
+
 // storedEntry is an audit entry as it is stored.
 type storedEntry struct {
 	V       int             `json:"v"`
@@ -146,6 +223,16 @@ type storedChange struct {
 	Field  string   `json:"f"`
 	Before []string `json:"b,omitempty"`
 	After  []string `json:"a,omitempty"`
+}
+
+// visible reports whether the view is sure to show the transaction: it follows only
+// what changes under v/, and deleting what is not there changes nothing.
+func (t *txn) visible() bool {
+	return slices.ContainsFunc(t.ops, func(op store.Op) bool {
+		return strings.HasPrefix(op.Key, viewPrefix) && (op.Kind == store.OpPut || slices.ContainsFunc(t.conds, func(c store.Cond) bool {
+			return c.Kind == store.CondRev && c.Key == op.Key && c.Rev > 0
+		}))
+	})
 }
 
 // finish returns the transaction with its audit entry, and the key of the entry: to
