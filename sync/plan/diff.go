@@ -17,7 +17,11 @@ func diff(before, after *identity.Record) []Change {
 	if before.Equal(after) {
 		return nil
 	}
-	d := differ{}
+	d := differ{room: 2, singles: 4}
+	if before == &nothing {
+		d.singles = 2 + len(after.Profile)
+		d.room = d.singles + len(after.Attributes)
+	}
 	d.text("name", before.Name, after.Name)
 	d.text("dn", before.DN, after.DN)
 	d.profile(before.Profile, after.Profile)
@@ -30,11 +34,13 @@ func diff(before, after *identity.Record) []Change {
 	return d.changes
 }
 
-// differ collects changes. The single values share one array, because a first run
-// makes a hundred thousand creations of some six fields each.
+// differ collects changes. The single values share one array, and both arrays have the
+// size that most creations need, because a first run makes a hundred thousand of them
+// and the plan holds them all.
 type differ struct {
-	changes []Change
-	single  []string
+	changes       []Change
+	single        []string
+	room, singles int
 }
 
 func (d *differ) text(field, before, after string) {
@@ -51,7 +57,7 @@ func (d *differ) values(field string, before, after []string) {
 
 func (d *differ) add(c Change) {
 	if d.changes == nil {
-		d.changes = make([]Change, 0, 8)
+		d.changes = make([]Change, 0, d.room)
 	}
 	d.changes = append(d.changes, c)
 }
@@ -62,7 +68,7 @@ func (d *differ) one(value string) []string {
 		return nil
 	}
 	if len(d.single) == cap(d.single) {
-		d.single = make([]string, 0, 8)
+		d.single = make([]string, 0, d.singles)
 	}
 	d.single = append(d.single, value)
 	n := len(d.single)
