@@ -30,14 +30,14 @@ type fataler interface {
 	Fatalf(format string, args ...any)
 }
 
-// opened is a DB on a store in memory, following it.
+// opened is a DB that follows its store.
 type opened struct {
 	*DB
-	store *mem.Store
+	store store.Store
 	stop  func()
 }
 
-func open(t fataler, s *mem.Store) opened {
+func open(t fataler, s store.Store) opened {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	d, err := Open(ctx, Options{Store: s})
@@ -64,7 +64,7 @@ func (o opened) commit(t fataler, by audit.Actor, cs ...Change) store.Revision {
 	return rev
 }
 
-func lead(t fataler, s *mem.Store) store.Term {
+func lead(t fataler, s store.Leader) store.Term {
 	t.Helper()
 	term, err := s.Lead(context.Background(), "test", "me")
 	if err != nil {
@@ -231,7 +231,7 @@ func TestANewerStoreIsRefusedWithTheVersionItNeeds(t *testing.T) {
 func TestFieldsOfANewerVersionSurviveARewrite(t *testing.T) {
 	s := mem.New()
 	u := identity.NewUserID()
-	raw := fmt.Sprintf(`{"v":1,"src":"corp","key":"k1","name":"ann","shoe":{"size":43}}`)
+	raw := `{"v":1,"src":"corp","key":"k1","name":"ann","shoe":{"size":43}}`
 	if _, err := s.Apply(t.Context(), store.Txn{Then: []store.Op{store.Put(userKey(u), []byte(raw))}}); err != nil {
 		t.Fatal(err)
 	}
@@ -254,25 +254,29 @@ func TestFieldsOfANewerVersionSurviveARewrite(t *testing.T) {
 func TestTheViewEqualsAFreshRead(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		s := mem.New()
-		d := open(rt, s)
-		defer d.stop()
-		term := lead(rt, s)
-		h := history{t: rt, d: d, term: term.Fence()}
-		rt.Repeat(map[string]func(*rapid.T){
-			"create user":   h.createUser,
-			"create group":  h.createGroup,
-			"members":       h.members,
-			"many members":  h.manyMembers,
-			"local members": h.localMembers,
-			"update":        h.update,
-			"depart":        h.depart,
-			"layer":         h.layer,
-			"grant":         h.grant,
-			"fall behind":   h.fallBehind,
-			"open midway":   h.check,
-		})
-		h.check(rt)
+		checkHistory(rt, s, s, func() { s.Compact(s.Revision()) })
 	})
+}
+
+// checkHistory draws a history on an empty store.
+func checkHistory(rt *rapid.T, s store.Store, l store.Leader, fallBehind func()) {
+	d := open(rt, s)
+	defer d.stop()
+	h := history{t: rt, d: d, term: lead(rt, l).Fence()}
+	rt.Repeat(map[string]func(*rapid.T){
+		"create user":   h.createUser,
+		"create group":  h.createGroup,
+		"members":       h.members,
+		"many members":  h.manyMembers,
+		"local members": h.localMembers,
+		"update":        h.update,
+		"depart":        h.depart,
+		"layer":         h.layer,
+		"grant":         h.grant,
+		"fall behind":   func(*rapid.T) { fallBehind() },
+		"open midway":   h.check,
+	})
+	h.check(rt)
 }
 
 type history struct {
@@ -411,9 +415,6 @@ func (h *history) grant(t *rapid.T) {
 		t.Fatalf("Decide: %v", err)
 	}
 }
-
-// fallBehind takes the history away that the view would need.
-func (h *history) fallBehind(*rapid.T) { h.d.store.Compact(h.d.store.Revision()) }
 
 func (h *history) check(t *rapid.T) {
 	snap, err := h.d.CatchUp(context.Background(), h.term)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -113,24 +114,50 @@ func (v *View) take(e *editor, ev store.Event) {
 	}
 }
 
-// follow applies what happens after the snapshot until ctx ends. When the history it
-// needs is gone it reads everything again.
+// The pause after a failure to follow the store. It doubles while failures go on.
+const (
+	firstPause = 100 * time.Millisecond
+	mostPause  = 5 * time.Second
+)
+
+// follow applies what happens after the snapshot until ctx ends or the store is
+// closed. When the history it needs is gone it reads everything again. Whatever else
+// fails is tried again without end: readers have the last snapshot meanwhile.
 func (v *View) follow(ctx context.Context, e *editor) error {
 	rev := v.snap.Load().rev
+	pause := firstPause
 	for {
+		began := rev
 		err := v.watch(ctx, e, &rev)
-		if !errors.Is(err, store.ErrCompacted) {
+		if errors.Is(err, store.ErrCompacted) && ctx.Err() == nil {
+			v.log.WarnContext(ctx, "view fell behind the store's history, reading again", "rev", rev)
+			var next *editor
+			var snap *Snapshot
+			if next, snap, err = v.load(ctx); err == nil {
+				e, rev = next, snap.rev
+				v.publish(snap, nil)
+				continue
+			}
+		}
+		if ctx.Err() != nil || fault.Code(err) == "store_closed" {
 			v.publish(nil, err)
 			return err
 		}
-		v.log.WarnContext(ctx, "view fell behind the store's history, reading again", "rev", rev)
-		next, snap, err := v.load(ctx)
-		if err != nil {
-			v.publish(nil, err)
-			return err
+		if rev > began {
+			pause = firstPause
 		}
-		e, rev = next, snap.rev
-		v.publish(snap, nil)
+		v.log.WarnContext(ctx, "view cannot follow the store, trying again", "rev", rev, "pause", pause, "err", err)
+		wait(ctx, pause)
+		pause = min(2*pause, mostPause)
+	}
+}
+
+func wait(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+	case <-ctx.Done():
 	}
 }
 
@@ -163,6 +190,7 @@ func (v *View) watch(ctx context.Context, e *editor, rev *store.Revision) error 
 			v.take(e, ev)
 		}
 		*rev = batch.Rev
+		runtime.Gosched() // so that what has come meanwhile is in the channel
 		if waiting++; len(batches) == 0 || waiting == together {
 			v.publish(e.publish(batch.Rev), nil)
 			waiting = 0
