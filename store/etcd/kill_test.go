@@ -48,6 +48,7 @@ func write() {
 			for {
 				n++
 				v := strconv.AppendInt(nil, int64(n), 10)
+				var err error
 				rev, err = s.Apply(ctx, store.Txn{
 					If:   []store.Cond{term.Fence(), store.At(last, rev)},
 					Then: []store.Op{store.Put(fmt.Sprintf("a/%d/%d", w, n), v), store.Put(last, v), store.Put(fmt.Sprintf("b/%d/%d", w, n), v)},
