@@ -186,6 +186,7 @@ func permissionsCommand(c *cli) *cobra.Command {
 			}
 			return c.show(all, func(w io.Writer) {
 				t := newTable("PERMISSION", "ENFORCED BY", "WHAT IT LETS ONE DO")
+				t.columns = columns(c.stdout)
 				for _, p := range all.Permissions {
 					t.row(p.Name, p.EnforcedBy, p.Description)
 				}
@@ -236,6 +237,7 @@ func personasCommand(c *cli) *cobra.Command {
 			}
 			return c.show(all, func(w io.Writer) {
 				t := newTable("PERSONA", "FOLLOWS FROM", "DUTIES")
+				t.columns = columns(c.stdout)
 				for _, p := range all.Personas {
 					from := strings.Join(p.Permissions, " or ")
 					if from == "" {

@@ -74,10 +74,7 @@ func takeBackup(ctx context.Context, api *client.Client, file string) (m app.Man
 		return m, fmt.Errorf("write the backup: %w", err)
 	}
 	if err := os.Link(f.Name(), file); err != nil { // unlike a rename it overwrites nothing
-		if err := os.Rename(f.Name(), file); err != nil {
-			return m, fmt.Errorf("name the backup: %w", err)
-		}
-		return m, nil
+		return m, usage("name the backup: %v", err)
 	}
 	return m, os.Remove(f.Name())
 }

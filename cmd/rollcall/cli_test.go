@@ -12,7 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"go.yaml.in/yaml/v3"
 	"pgregory.net/rapid"
 
 	"github.com/rollcall-id/rollcall/admin"
@@ -116,6 +119,67 @@ func TestTableIsAligned(t *testing.T) {
 				t.Fatalf("line %q: the second column is at %d, want %d", lines[i+1], at, tab.width[0]+2)
 			}
 		}
+	})
+}
+
+// TestLastColumnIsBroken shows a long text beside narrow columns.
+func TestLastColumnIsBroken(t *testing.T) {
+	tab := newTable("NAME", "WHAT")
+	tab.columns = 6 + leastRoom
+	tab.row("a", "one two three four five six seven eight nine ten")
+	tab.row("b", strings.Repeat("x", 40))
+	tab.row("c", "short")
+	var b bytes.Buffer
+	tab.write(&b)
+	const want = `NAME  WHAT
+a     one two three four five six
+      seven eight nine ten
+b     xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+c     short
+`
+	if b.String() != want {
+		t.Errorf("table:\n%s\nwant:\n%s", &b, want)
+	}
+}
+
+// TestYAMLSaysWhatJSONSays writes texts that YAML would take for something else.
+func TestYAMLSaysWhatJSONSays(t *testing.T) {
+	type data struct {
+		Text string            `json:"text"`
+		More []string          `json:"more"`
+		Map  map[string]string `json:"map"`
+		N    int               `json:"n"`
+	}
+	check := func(t *rapid.T, want data) {
+		var b bytes.Buffer
+		if err := writeYAML(&b, want); err != nil {
+			t.Fatalf("writeYAML(%+v): %v", want, err)
+		}
+		var got map[string]any
+		if err := yaml.Unmarshal(b.Bytes(), &got); err != nil {
+			t.Fatalf("read back %q: %v", &b, err)
+		}
+		back, err := json.Marshal(got, json.Deterministic(true))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var again data
+		if err := json.Unmarshal(back, &again, json.RejectUnknownMembers(true)); err != nil {
+			t.Fatalf("%s: %v", back, err)
+		}
+		if d := cmp.Diff(want, again, cmpopts.EquateEmpty()); d != "" {
+			t.Fatalf("YAML %q (-want +got):\n%s", &b, d)
+		}
+	}
+	texts := rapid.OneOf(rapid.String(), rapid.SampledFrom([]string{
+		"", "yes", "no", "null", "~", "1", "1e3", "0x1f", "2026-11-25", "2026-11-25T09:00:00Z", "12:30", "- a", "a: b", "# no", "'", "\"", "a\nb\n", "\n",
+		" a", "a ", "\t", "%", "@a", "!!int 1", "&a", "*a", "<<", "{", "[", "|", ">", "?", "\x7f", "\u0085", "\ufeff", "\u2028", "\r\n", "\x1b[31m",
+	}))
+	rapid.Check(t, func(t *rapid.T) {
+		check(t, data{
+			Text: texts.Draw(t, "text"), More: rapid.SliceOf(texts).Draw(t, "more"),
+			Map: rapid.MapOf(texts, texts).Draw(t, "map"), N: rapid.Int().Draw(t, "n"),
+		})
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -163,13 +162,4 @@ func isEmpty(n *yaml.Node) bool {
 		return n.Tag == "!!null" || n.Tag == "!!str" && n.Value == ""
 	}
 	return false
-}
-
-func encodeYAML(w io.Writer, n *yaml.Node) error {
-	e := yaml.NewEncoder(w)
-	e.SetIndent(2)
-	if err := e.Encode(n); err != nil {
-		return fmt.Errorf("write YAML: %w", err)
-	}
-	return e.Close()
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
-	"go.yaml.in/yaml/v3"
 )
 
 // format is how data is written.
@@ -55,39 +54,6 @@ func (c *cli) show(data any, table func(io.Writer)) error {
 		return fmt.Errorf("write the answer: %w", err)
 	}
 	return nil
-}
-
-// writeYAML writes what writes itself as JSON, in the same order: JSON is YAML, so it
-// is read as such and its style dropped.
-func writeYAML(w io.Writer, data any) error {
-	b, err := json.Marshal(data, json.Deterministic(true))
-	if err != nil {
-		return err
-	}
-	var node yaml.Node
-	if err := yaml.Unmarshal(b, &node); err != nil {
-		return err
-	}
-	plainStyle(&node)
-	e := yaml.NewEncoder(w)
-	e.SetIndent(2)
-	if err := e.Encode(&node); err != nil {
-		return err
-	}
-	return e.Close()
-}
-
-// plainStyle leaves the encoder to choose how to write each node. A text that would
-// be read as something else keeps its tag, and so gets quotes.
-func plainStyle(n *yaml.Node) {
-	if n.Kind == yaml.ScalarNode && n.Tag == "!!str" && strings.ContainsRune(n.Value, '\n') {
-		n.Style = yaml.LiteralStyle
-	} else {
-		n.Style = 0
-	}
-	for _, child := range n.Content {
-		plainStyle(child)
-	}
 }
 
 // note writes a sentence for people to stderr.

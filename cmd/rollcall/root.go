@@ -55,9 +55,13 @@ keeps the permissions that you grant on top, and answers: may this user do that,
 		&cobra.Group{ID: groupSync, Title: "Read directories"},
 		&cobra.Group{ID: groupRun, Title: "Run it"},
 	)
-	add(root, groupAsk, usersCommand(c), groupsCommand(c), whyCommand(c), whoCanCommand(c), canCommand(c),
-		permissionsCommand(c), personasCommand(c), whoamiCommand(c))
-	add(root, groupChange, grantCommand(c), revokeCommand(c), disableCommand(c), enableCommand(c))
+	add(root, groupAsk, c.completes(usersCommand(c), userNames), c.completes(groupsCommand(c), groupNames),
+		c.completes(whyCommand(c), userNames, permissionNames), c.completes(whoCanCommand(c), permissionNames),
+		c.completes(canCommand(c), userNames, permissionNames), c.completes(permissionsCommand(c), userNames),
+		personasCommand(c), whoamiCommand(c))
+	add(root, groupChange, c.completes(grantCommand(c), targetNames, permissionNames),
+		c.completes(revokeCommand(c), targetNames, permissionNames), c.completes(disableCommand(c), userNames),
+		c.completes(enableCommand(c), userNames))
 	add(root, groupSync, syncCommand(c))
 	add(root, groupRun, serveCommand(), demoCommand(), bootstrapCommand(c), loginCommand(c), logoutCommand(c), configCommand(c),
 		backupCommand(c), restoreCommand(c), healthcheckCommand(c), versionCommand(c))

@@ -14,12 +14,16 @@ import (
 )
 
 func syncCommand(c *cli) *cobra.Command {
-	return family(c, "sync", "See, plan, start and approve the reading of directories",
+	cmd := family(c, "sync", "See, plan, start and approve the reading of directories",
 		`A source is a directory that is read on a schedule. A run reads it, plans what that
 changes, and applies the plan, unless it would remove or change more than the limits of
 the source allow: then it is held until a person approves it.`,
 		syncStatusCommand(c), syncPlanCommand(c), syncRunCommand(c), syncHeldCommand(c), syncApproveCommand(c),
 		syncRunsCommand(c), syncTestCommand(c))
+	for _, below := range cmd.Commands() {
+		c.completes(below, sourceNames)
+	}
+	return cmd
 }
 
 func syncPlanCommand(c *cli) *cobra.Command {

@@ -77,15 +77,19 @@ func (f *follower) follow(ctx context.Context) error {
 			f.clear()
 			return err
 		}
-		if r != nil {
-			if r.Ended() {
+		switch {
+		case r == nil:
+			f.progress("waiting for the replica that runs the sources")
+		case r.Ended():
+			// What comes next, as another run or a plan, is not to find it in its way.
+			free, err := f.released(ctx)
+			if err != nil || free {
 				f.clear()
-				return f.ended(r)
+				return errors.Join(err, f.ended(r))
 			}
+		default:
 			f.seen = true
 			f.progress(progressText(r))
-		} else {
-			f.progress("waiting for the replica that runs the sources")
 		}
 		if err := wait(ctx, pause); err != nil {
 			f.clear()
@@ -94,6 +98,12 @@ func (f *follower) follow(ctx context.Context) error {
 		}
 		pause = min(2*pause, mostLook)
 	}
+}
+
+// released reports whether the source is done with the run.
+func (f *follower) released(ctx context.Context) (bool, error) {
+	s, err := f.api.Source(ctx, f.source)
+	return err == nil && (s.Running == nil || s.Running.ID != f.run), err
 }
 
 func wait(ctx context.Context, d time.Duration) error {

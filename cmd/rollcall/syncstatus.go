@@ -138,7 +138,7 @@ func syncRunsCommand(c *cli) *cobra.Command {
 	run := ""
 	cmd := &cobra.Command{
 		Use:   "runs SOURCE",
-		Short: "List the runs of a source that changed something, or show one",
+		Short: "List the latest runs of a source, or show one",
 		Example: `  rollcall sync runs corp
   rollcall sync runs corp --run 20261125-090000-000-1f2a`,
 		Args: c.args("SOURCE"),
@@ -168,7 +168,7 @@ func syncRunsCommand(c *cli) *cobra.Command {
 				return err
 			}
 			if len(all.Runs) == 0 {
-				c.note("No run of %s has changed anything yet. To start one: rollcall sync run %s", args[0], args[0])
+				c.note("No run of %s is on record yet. To start one: rollcall sync run %s", args[0], args[0])
 			}
 			return c.show(all, func(w io.Writer) { c.writeRuns(w, all.Runs) })
 		},

@@ -12,6 +12,8 @@ import (
 type table struct {
 	rows  [][]cell
 	width []int
+	// columns, when not 0, is where the text of the last column is broken into lines.
+	columns int
 }
 
 // cell is a text and how it is painted, which takes no room.
@@ -51,20 +53,63 @@ func (t *table) cells(cells ...cell) {
 
 // write writes the table, without spaces at the ends of its lines.
 func (t *table) write(w io.Writer) {
+	indent, room := t.lastColumn()
 	for _, r := range t.rows {
 		var b strings.Builder
+		last := len(r) - 1
+		lines := broken(r[last].text, room)
+		r[last].text = lines[0]
 		for i, c := range r {
 			text := c.text
 			if c.paint != nil {
 				text = c.paint(text)
 			}
 			b.WriteString(text)
-			if i < len(r)-1 {
+			if i < last {
 				b.WriteString(strings.Repeat(" ", t.width[i]-width(c.text)+2))
 			}
 		}
 		fmt.Fprintln(w, b.String())
+		for _, l := range lines[1:] {
+			fmt.Fprintf(w, "%*s%s\n", indent, "", l)
+		}
 	}
+}
+
+// leastRoom is a width below which breaking a text makes it no easier to read.
+const leastRoom = 30
+
+// lastColumn returns where the last column begins and how wide it may be; 0: as wide
+// as it is.
+func (t *table) lastColumn() (indent, room int) {
+	for _, n := range t.width[:len(t.width)-1] {
+		indent += n + 2
+	}
+	if room = t.columns - indent; room < leastRoom {
+		room = 0
+	}
+	return indent, room
+}
+
+// broken breaks a text between words into lines that fit.
+func broken(text string, room int) []string {
+	if room == 0 || width(text) <= room {
+		return []string{text}
+	}
+	var lines []string
+	line := ""
+	for word := range strings.FieldsSeq(text) {
+		switch {
+		case line == "":
+			line = word
+		case width(line)+1+width(word) <= room:
+			line += " " + word
+		default:
+			lines = append(lines, line)
+			line = word
+		}
+	}
+	return append(lines, line)
 }
 
 // wide are the characters that take two columns: the blocks of Unicode's
