@@ -22,8 +22,10 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"go.uber.org/goleak"
 
+	"github.com/rollcall-id/rollcall/access"
 	"github.com/rollcall-id/rollcall/fault"
 	"github.com/rollcall-id/rollcall/internal/app"
+	"github.com/rollcall-id/rollcall/state"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output in testdata")
@@ -41,7 +43,7 @@ func TestMain(m *testing.M) {
 //	source WHAT          chooses how the source answers from now on
 //	people               puts the company on the roll
 //	bootstrap FILE       writes a bootstrap token
-//	key FILE             writes the API key of root
+//	key FILE [N]         writes the API key of root, or a new one of the Nth person
 //	health up|down|gone  is what a health listener at $HEALTH answers
 //
 // Output is compared with what changes from run to run masked; see mask.
@@ -58,9 +60,7 @@ func TestScripts(t *testing.T) {
 			"people":    func(ts *testscript.TestScript, _ bool, _ []string) { ts.Check(of(ts).people()); loginAsRoot(ts) },
 			"bootstrap": bootstrapFile,
 			"health":    serveHealth,
-			"key": func(ts *testscript.TestScript, _ bool, args []string) {
-				ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(of(ts).key), 0o600))
-			},
+			"key":       keyFile,
 		},
 	})
 }
@@ -189,6 +189,19 @@ func bootstrapFile(ts *testscript.TestScript, _ bool, args []string) {
 		ts.Fatalf("no bootstrap token was made")
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(token.Reveal()+"\n"), 0o600))
+}
+
+func keyFile(ts *testscript.TestScript, _ bool, args []string) {
+	w := of(ts)
+	text := w.key
+	if len(args) > 1 {
+		n, err := strconv.Atoi(args[1])
+		ts.Check(err)
+		key := access.New(access.KindKey)
+		ts.Check(w.commit(state.PutToken{Token: state.Token{ID: key.ID(), Hash: key.Hash(), User: userID(byte(n)), By: "test", Created: start}}))
+		text = key.Reveal()
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
 }
 
 // serveHealth is the health listener of a daemon.
