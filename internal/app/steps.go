@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -24,20 +25,33 @@ func (s *steps) add(name string, undo func(context.Context) error) {
 	s.list = append(s.list, step{name, undo})
 }
 
+// moment is what a step gets when the time for all is over: enough to end in good
+// order when nothing is wrong with it.
+const moment = 2 * time.Second
+
 // stop undoes every step, also after one has failed or ctx has ended: then each gets
-// only a moment.
+// only a moment. So a client that does not come to an end cannot keep a run from
+// being recorded, or close the store under those who still write.
 func (s *steps) stop(ctx context.Context) error {
 	var errs []error
-	for i := len(s.list) - 1; i >= 0; i-- {
-		st := s.list[i]
+	for _, st := range slices.Backward(s.list) {
 		start := time.Now()
-		if err := st.undo(ctx); err != nil {
+		if err := st.within(ctx); err != nil {
 			errs = append(errs, fmt.Errorf("stop %s: %w", st.name, err))
 		}
 		s.log.DebugContext(ctx, "stopped", "step", st.name, "took", time.Since(start))
 	}
 	s.list = nil
 	return errors.Join(errs...)
+}
+
+func (s *step) within(ctx context.Context) error {
+	if ctx.Err() != nil {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(context.WithoutCancel(ctx), moment)
+		defer cancel()
+	}
+	return s.undo(ctx)
 }
 
 // task runs something long-lived: stopping it ends its context and waits for it.
