@@ -103,12 +103,65 @@ through groups stays: rollcall why tells what that is.`,
 	return cmd
 }
 
+func grantsCommand(c *cli) *cobra.Command {
+	var q client.GrantQuery
+	var limit listLimit
+	cmd := &cobra.Command{
+		Use:   "grants",
+		Short: "List what was granted, by whom and why",
+		Long: `List what was granted, by whom, why and until when, to users and to groups. Who has a
+permission in the end, through whatever group, is what rollcall who-can tells.`,
+		Example: `  rollcall grants --permission USER_ADMIN
+  rollcall grants --group "Data Stewards"`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			api, err := c.client()
+			if err != nil {
+				return err
+			}
+			defer api.Close()
+			all := client.GrantPage{Grants: []client.Grant{}}
+			all.NextPageToken, err = limit.pages(c, func(p client.Page) (int, string, error) {
+				page, err := api.Grants(cmd.Context(), q, p)
+				if err != nil {
+					return 0, "", err
+				}
+				all.Grants, all.Revision = append(all.Grants, page.Grants...), page.Revision
+				return len(page.Grants), page.NextPageToken, nil
+			})
+			if err != nil {
+				return err
+			}
+			if len(all.Grants) == 0 {
+				c.note("Nothing like that was granted. To do so: rollcall grant USER PERMISSION --reason ...")
+			}
+			err = c.show(all, func(w io.Writer) { c.grantTable(w, all.Grants) })
+			if all.NextPageToken != "" {
+				c.note("The first %d are shown. --all shows every one; --user, --group and --permission narrow it down.", len(all.Grants))
+			}
+			return err
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&q.User, "user", "", "only grants to `USER`, not to groups")
+	f.StringVar(&q.Group, "group", "", "only grants to `GROUP` itself")
+	f.StringVar(&q.Permission, "permission", "", "only grants of `PERMISSION`")
+	limit.flag(f)
+	return cmd
+}
+
 // writeGrants writes the grants of a user or a group, under a heading.
 func (c *cli) writeGrants(w io.Writer, grants []client.Grant) {
+	if len(grants) > 0 {
+		fmt.Fprintln(w, "\nGrants")
+		c.grantTable(w, grants)
+	}
+}
+
+func (c *cli) grantTable(w io.Writer, grants []client.Grant) {
 	if len(grants) == 0 {
 		return
 	}
-	fmt.Fprintln(w, "\nGrants")
 	t := newTable("PERMISSION", "TO", "BY", "ON", "UNTIL", "REASON")
 	for _, g := range grants {
 		end := cell{text: date(g.ExpireTime)}

@@ -58,10 +58,10 @@ keeps the permissions that you grant on top, and answers: may this user do that,
 	add(root, groupAsk, c.completes(usersCommand(c), userNames), c.completes(groupsCommand(c), groupNames),
 		c.completes(whyCommand(c), userNames, permissionNames), c.completes(whoCanCommand(c), permissionNames),
 		c.completes(canCommand(c), userNames, permissionNames), c.completes(permissionsCommand(c), userNames),
-		personasCommand(c), whoamiCommand(c))
+		grantsCommand(c), personasCommand(c), whoamiCommand(c))
 	add(root, groupChange, c.completes(grantCommand(c), targetNames, permissionNames),
 		c.completes(revokeCommand(c), targetNames, permissionNames), c.completes(disableCommand(c), userNames),
-		c.completes(enableCommand(c), userNames))
+		c.completes(enableCommand(c), userNames), c.completes(setCommand(c), targetNames), c.completes(unsetCommand(c), targetNames))
 	add(root, groupSync, syncCommand(c))
 	add(root, groupRun, serveCommand(), demoCommand(), bootstrapCommand(c), loginCommand(c), logoutCommand(c), configCommand(c),
 		backupCommand(c), restoreCommand(c), healthcheckCommand(c), versionCommand(c))
