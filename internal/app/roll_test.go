@@ -3,6 +3,8 @@ package app
 import (
 	"fmt"
 	"io"
+	"maps"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -195,8 +197,52 @@ func TestTheRollEqualsSlapd(t *testing.T) {
 		}
 		before := d.db.View().Now().Rev()
 		d.wroteOnly(before, d.good())
-		check()
+		p := check()
+		for _, group := range []string{"everybody", "group00002", "group00008", "late"} {
+			d.closes(p, group)
+		}
 	})
+}
+
+// closes compares who the API says is in a group, directly or by nesting, with a walk
+// through what the directory printed.
+func (d *running) closes(p picture, group string) {
+	d.t.Helper()
+	var todo []identity.Key
+	for key, c := range p.clans {
+		if c.Name == group {
+			todo = append(todo, key)
+		}
+	}
+	want, seen := map[string]bool{}, map[identity.Key]bool{}
+	for len(todo) > 0 {
+		c := p.clans[todo[0]]
+		seen[todo[0]] = true
+		for _, u := range c.Users {
+			want[p.people[u].Name] = true
+		}
+		todo = todo[1:]
+		for _, g := range c.Groups {
+			if !seen[g] {
+				todo = append(todo, g)
+			}
+		}
+	}
+	got, token := map[string]bool{}, ""
+	for {
+		page := d.call("GET", "/v1/users?pageSize=1000&group="+group+"&pageToken="+url.QueryEscape(token), "", 200)
+		for _, x := range page["users"].([]any) {
+			if u := x.(map[string]any); u["reason"] != "missing_from_source" { // they keep their place
+				got[fmt.Sprint(u["userName"])] = true
+			}
+		}
+		if token = fmt.Sprint(page["nextPageToken"]); token == "" {
+			break
+		}
+	}
+	if !maps.Equal(got, want) || len(want) < 10 {
+		d.t.Errorf("%d are in %s by the API, and %d by the directory", len(got), group, len(want))
+	}
 }
 
 // changeSlapd does what happens in a directory in a week.
