@@ -109,7 +109,7 @@ func (d *demonstration) run(ctx context.Context) (err error) {
 	for _, step := range []func(context.Context) error{d.bootstrap, d.firstSync, d.grants, d.holders, d.commands, d.live} {
 		if err := step(ctx); err != nil {
 			if ctx.Err() != nil {
-				return nil //nolint:nilerr // Ctrl-C is how a demo ends.
+				return nil // Ctrl-C is how a demo ends
 			}
 			return err
 		}

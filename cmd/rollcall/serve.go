@@ -60,7 +60,7 @@ func serve(ctx context.Context, cmd *cobra.Command, file string, c *app.Config) 
 		return err
 	}
 	failure := attend(ctx, a, file, log, hangup)
-	log.Info("stopping", "within", stopWithin)
+	log.InfoContext(ctx, "stopping", "within", stopWithin)
 	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopWithin)
 	defer cancel()
 	return errors.Join(failure, a.Stop(stop))
@@ -80,7 +80,7 @@ func attend(ctx context.Context, a *app.App, file string, log *slog.Logger, hang
 				_, err = a.Reload(ctx, next)
 			}
 			if err != nil {
-				log.Error("configuration not reloaded, going on with the old one", "err", err)
+				log.ErrorContext(ctx, "configuration not reloaded, going on with the old one", "err", err)
 			}
 		}
 	}

@@ -115,7 +115,7 @@ func (s *Store) Status(ctx context.Context) (store.Status, error) {
 	st := store.Status{Size: be.Size(), InUse: be.SizeInUse(), Quota: s.o.Quota, FreeDisk: -1, Embedded: true}
 	var fs syscall.Statfs_t
 	if err := syscall.Statfs(s.o.Dir, &fs); err == nil {
-		st.FreeDisk = int64(fs.Bavail) * fs.Bsize
+		st.FreeDisk = int64(fs.Bavail) * int64(fs.Bsize) //nolint:unconvert // its type differs by system
 	}
 	return st, nil
 }
