@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -52,8 +53,16 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}
 	d.first = e
 	d.view.publish(snap, nil)
+	if snap.users.Len() >= manyUsers {
+		debug.FreeOSMemory()
+	}
 	return d, nil
 }
+
+// manyUsers is from how many users on reading everything leaves tens of megabytes of
+// garbage, as much as it leaves data, which the process would keep for long: they are
+// given back to the system at once.
+const manyUsers = 10_000
 
 // View returns the view of the store.
 func (d *DB) View() *View { return d.view }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -190,7 +189,6 @@ func (v *View) watch(ctx context.Context, e *editor, rev *store.Revision) error 
 			v.take(e, ev)
 		}
 		*rev = batch.Rev
-		runtime.Gosched() // so that what has come meanwhile is in the channel
 		if waiting++; len(batches) == 0 || waiting == together {
 			v.publish(e.publish(batch.Rev), nil)
 			waiting = 0
