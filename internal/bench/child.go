@@ -58,7 +58,7 @@ func start(env ...string) (*child, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &child{cmd: exec.Command(self, childArg)} //nolint:noctx // it ends with its input
+	c := &child{cmd: exec.Command(self, childArg)} //nolint:gosec,noctx // it is this program, and ends with its input
 	c.cmd.Env = append(os.Environ(), env...)
 	c.cmd.Stderr = os.Stderr
 	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for us

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"slices"
 	"testing"
 )
 
@@ -24,8 +25,8 @@ type stopped struct{ err error }
 func onServer(ctx context.Context, root string, f func(*server) error) (err error) {
 	s := &server{ctx: ctx, root: root}
 	defer func() {
-		for i := len(s.after) - 1; i >= 0; i-- {
-			s.after[i]()
+		for _, f := range slices.Backward(s.after) {
+			f()
 		}
 	}()
 	defer func() {

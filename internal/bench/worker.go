@@ -8,6 +8,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/pprof"
+	"slices"
 	"strings"
 	gosync "sync"
 	"time"
@@ -92,8 +93,8 @@ func (w *worker) close() error {
 	}
 	w.parts.Wait()
 	var errs []error
-	for i := len(w.undo) - 1; i >= 0; i-- {
-		errs = append(errs, w.undo[i]())
+	for _, f := range slices.Backward(w.undo) {
+		errs = append(errs, f())
 	}
 	return errors.Join(errs...)
 }
@@ -245,7 +246,7 @@ func (w *worker) list(ctx context.Context) (a reply, err error) {
 	return a, nil
 }
 
-// settled collects garbage, gives back what is free, and says what remains.
+// settled says what is resident, then collects garbage and gives back what is free.
 func (w *worker) settled() reply {
 	a := reply{Idle: w.idle, RSS: status("VmRSS"), Peak: status("VmHWM")}
 	runtime.GC()
