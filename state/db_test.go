@@ -45,6 +45,7 @@ func open(t fataler, s store.Store) opened {
 		cancel()
 		t.Fatalf("Open: %v", err)
 	}
+	d.view.pause = time.Millisecond
 	done := make(chan error, 1)
 	go func() { done <- d.Run(ctx) }()
 	return opened{d, s, func() {

@@ -20,6 +20,7 @@ type View struct {
 	store store.Store
 	log   *slog.Logger
 	now   func() time.Time
+	pause time.Duration // after a first failure to follow
 
 	snap atomic.Pointer[Snapshot]
 
@@ -29,7 +30,7 @@ type View struct {
 }
 
 func newView(s store.Store, log *slog.Logger, now func() time.Time) *View {
-	return &View{store: s, log: log, now: now, changed: make(chan struct{})}
+	return &View{store: s, log: log, now: now, pause: firstPause, changed: make(chan struct{})}
 }
 
 // Now returns the newest snapshot. It never waits.
@@ -124,7 +125,7 @@ const (
 // fails is tried again without end: readers have the last snapshot meanwhile.
 func (v *View) follow(ctx context.Context, e *editor) error {
 	rev := v.snap.Load().rev
-	pause := firstPause
+	pause := v.pause
 	for {
 		began := rev
 		err := v.watch(ctx, e, &rev)
@@ -143,7 +144,7 @@ func (v *View) follow(ctx context.Context, e *editor) error {
 			return err
 		}
 		if rev > began {
-			pause = firstPause
+			pause = v.pause
 		}
 		v.log.WarnContext(ctx, "view cannot follow the store, trying again", "rev", rev, "pause", pause, "err", err)
 		wait(ctx, pause)
