@@ -32,6 +32,7 @@ type editor struct {
 	epoch     store.Revision
 	nesting   *nesting
 	renest    bool
+	aside     bool // makes a snapshot that is not of the store
 	userOrder *ordering
 	grpOrder  *ordering
 	owners    []identity.SourceID // of objects; extended, never changed
@@ -264,11 +265,20 @@ func (e *editor) link(group uint32, r ref) {
 	if r.isGroup() {
 		e.renest = true
 		g := e.groups.Ref(int(r.handle()))
-		g.parents = insertHandle(g.parents, group)
+		g.parents = insertHandle(e.own(g.parents), group)
 		return
 	}
 	u := e.users.Ref(int(r.handle()))
-	u.groups = insertHandle(u.groups, group)
+	u.groups = insertHandle(e.own(u.groups), group)
+}
+
+// own keeps an editor that makes a snapshot aside from extending lists in place: the
+// space behind them belongs to the follower's line of snapshots.
+func (e *editor) own(list []uint32) []uint32 {
+	if e.aside {
+		return slices.Clip(list)
+	}
+	return list
 }
 
 func (e *editor) unlink(group uint32, r ref) {

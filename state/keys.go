@@ -25,6 +25,7 @@ import (
 //	                                 writers could race: local users
 //	v/p/epoch                        rewritten by every local write that can change
 //	                                 what anyone may do
+//	v/p/settings                     the settings that bear on permissions
 //	v/p/g/<member>/<permission>      a grant
 //	v/p/c/<permission>               a custom permission
 //	v/s/<source>                     where a source stands: cursor, last proof, the
@@ -52,6 +53,7 @@ const (
 	keyMembers   = "v/m/"
 	keyName      = "v/n/"
 	keyEpoch     = "v/p/epoch"
+	keySettings  = "v/p/settings"
 	keyGrant     = "v/p/g/"
 	keyCustom    = "v/p/c/"
 	keySource    = "v/s/"
