@@ -1,6 +1,7 @@
 package state
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -40,6 +41,7 @@ type editor struct {
 	strays  map[chunkName]rawValue
 	names   map[identity.SourceID]identity.SourceID
 	reasons map[identity.Reason]identity.Reason
+	unread  error // of chunks that this version cannot read, since apply began
 }
 
 func newEditor() *editor {
@@ -94,6 +96,12 @@ func (e *editor) publish(rev store.Revision) *Snapshot {
 
 // apply takes one event in. An error names the key; the value stays as it was.
 func (e *editor) apply(ev store.Event) error {
+	err := e.take(ev)
+	err, e.unread = errors.Join(err, e.unread), nil
+	return err
+}
+
+func (e *editor) take(ev store.Event) error {
 	key, v := ev.Record.Key, rawValue{string(ev.Record.Value), ev.Record.Rev}
 	if ev.Deleted {
 		v.raw = ""
@@ -201,6 +209,9 @@ func (e *editor) group(key string, v rawValue) error {
 		e.grpNames.add(nameHash(n.source, identity.FoldName(n.name)), h)
 	}
 	n.own = e.turn(h, n.source, n.own, head.Members)
+	if n.exists() && n.source != identity.Local {
+		n.local = e.turn(h, identity.Local, n.local, n.local.generation)
+	}
 	e.replaceGroup(h, &old, n)
 	return nil
 }
@@ -208,17 +219,25 @@ func (e *editor) group(key string, v rawValue) error {
 // turn gives a set of members the generation that its group now names, and what was
 // kept aside for it.
 func (e *editor) turn(h uint32, origin identity.SourceID, set memberSet, to generation) memberSet {
-	if set.Gen == to.Gen && set.Buckets == to.Buckets {
-		return set
-	}
-	id := e.groups.At(int(h)).id
 	n := memberSet{generation: to, chunks: make([]chunk, to.Buckets)}
+	if set.generation == to {
+		if len(e.strays) == 0 {
+			return set
+		}
+		copy(n.chunks, set.chunks)
+	}
+	found := set.generation != to
+	id := e.groups.At(int(h)).id
 	for b := range to.Buckets {
 		name := chunkName{id, origin, to.Gen, b}
 		if v, ok := e.strays[name]; ok {
 			delete(e.strays, name)
 			n.chunks[b] = e.chunk(name, v)
+			found = true
 		}
+	}
+	if !found {
+		return set
 	}
 	return n
 }
@@ -226,7 +245,8 @@ func (e *editor) turn(h uint32, origin identity.SourceID, set memberSet, to gene
 func (e *editor) chunk(name chunkName, v rawValue) chunk {
 	members, err := decodeChunk(chunkKey(name.group, name.origin, name.gen, name.bucket), []byte(v.raw))
 	if err != nil {
-		return chunk{rev: v.rev}
+		e.unread = errors.Join(e.unread, err)
+		return chunk{rev: v.rev, unread: true}
 	}
 	refs := make([]ref, len(members))
 	for i, m := range members {
@@ -304,7 +324,8 @@ func (e *editor) members(key string, v rawValue) error {
 	if name.origin == identity.Local && old.source != identity.Local {
 		set = &old.local
 	}
-	if !old.exists() || set.Gen != name.gen || name.bucket >= set.Buckets {
+	known := old.exists() && (set == &old.local || name.origin == old.source)
+	if !known || set.Gen != name.gen || name.bucket >= set.Buckets {
 		if v.raw == "" {
 			delete(e.strays, name)
 		} else {

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"slices"
 	"time"
 
 	"github.com/rollcall-id/rollcall/identity"
@@ -30,8 +31,11 @@ func subject(h uint32, u *userSlot) permissions.Subject {
 	return sub
 }
 
-// DirectGroups implements permissions.Members.
-func (s *Snapshot) DirectGroups(user uint32) []uint32 { return s.users.Ref(int(user)).groups }
+// DirectGroups implements permissions.Members. The space behind the list belongs to
+// later snapshots.
+func (s *Snapshot) DirectGroups(user uint32) []uint32 {
+	return slices.Clip(s.users.Ref(int(user)).groups)
+}
 
 // Above implements permissions.Members.
 func (s *Snapshot) Above(group uint32) []uint32 { return s.closure().Above(group) }
@@ -81,7 +85,7 @@ func (s *Snapshot) MembersBelow(group uint32, yield func(identity.UserID) bool) 
 	}
 }
 
-func (s *Snapshot) groupParents(g uint32) []uint32 { return s.groups.Ref(int(g)).parents }
+func (s *Snapshot) groupParents(g uint32) []uint32 { return slices.Clip(s.groups.Ref(int(g)).parents) }
 
 // closure returns what lies above each group, computing it once for all snapshots
 // of the same nesting.

@@ -194,6 +194,9 @@ func (t *txn) changeChunk(name chunkName, set *memberSet, add, remove []identity
 	var rev store.Revision
 	if int(name.bucket) < len(set.chunks) {
 		c := set.chunks[name.bucket]
+		if c.unread {
+			return unreadable(key)
+		}
 		rev = c.rev
 		for _, r := range c.refs {
 			members = append(members, t.snap.refMember(r))
@@ -220,6 +223,11 @@ func (t *txn) changeChunk(name chunkName, set *memberSet, add, remove []identity
 	}
 	t.write(store.Put(key, b)) // an emptied chunk is kept: its revision guards a turn
 	return nil
+}
+
+// unreadable keeps a chunk from being replaced by what this version can say.
+func unreadable(key string) error {
+	return fault.New(fault.Invalid, "bad_stored_value", "the store holds under %s what this version does not understand", key)
 }
 
 // refMember returns the member that a reference stands for, existing or not.
@@ -249,7 +257,10 @@ func (t *txn) planTurn(c ChangeMembers, gen uint32) (*turnPlan, error) {
 		gen = set.Gen + 1
 	}
 	var members []identity.Member
-	for _, ch := range set.chunks {
+	for b, ch := range set.chunks {
+		if ch.unread {
+			return nil, unreadable(chunkKey(c.Group, c.Origin, set.Gen, uint32(b)))
+		}
 		for _, r := range ch.refs {
 			members = append(members, t.snap.refMember(r))
 		}

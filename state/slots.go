@@ -111,8 +111,9 @@ type memberSet struct {
 
 // chunk is one stored chunk. It is replaced, never changed.
 type chunk struct {
-	refs []ref // sorted
-	rev  store.Revision
+	refs   []ref // sorted
+	rev    store.Revision
+	unread bool // written by a version that this one does not understand
 }
 
 func (s *memberSet) has(r ref) bool {
