@@ -29,6 +29,15 @@ type Options struct {
 	Log       *slog.Logger          // default: discards
 	Now       func() time.Time      // default: time.Now
 	Metrics   prometheus.Registerer // default: none
+	Duties    []Duty                // what else the leader does
+}
+
+// Duty is something that only the leader does, as long as it leads.
+type Duty struct {
+	Name string
+	// Run works until ctx ends. Everything it writes carries the fence. When it fails
+	// it is begun again after a pause.
+	Run func(ctx context.Context, fence store.Cond) error
 }
 
 // SourceSpec is one source and how it is to be run.
@@ -55,6 +64,7 @@ type Runner struct {
 	log     *slog.Logger
 	now     func() time.Time
 	metrics *metrics
+	duties  []Duty
 	wake    chan struct{} // something may be due
 
 	mu    gosync.Mutex // guards all below, and the jobs of the lanes
@@ -79,7 +89,7 @@ func New(o Options) (*Runner, error) {
 	}
 	r := &Runner{
 		db: o.DB, leader: o.Leader, replica: cmp.Or(o.ReplicaID, "rollcall"), log: o.Log, now: o.Now,
-		wake: make(chan struct{}, 1), lanes: map[identity.SourceID]*lane{},
+		duties: o.Duties, wake: make(chan struct{}, 1), lanes: map[identity.SourceID]*lane{},
 	}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
@@ -207,6 +217,9 @@ func (r *Runner) lead(parent context.Context, st store.Term) error {
 	err := r.begin(ctx, t)
 	if err == nil {
 		r.log.InfoContext(ctx, "leading", "replica", r.replica, "rev", st.Rev())
+		for _, d := range r.duties {
+			t.jobs.Go(func() { r.perform(ctx, t, d) })
+		}
 		r.attend(ctx, t)
 	}
 	r.end(parent, t)
@@ -218,6 +231,19 @@ func (r *Runner) lead(parent context.Context, st store.Term) error {
 		err = errors.Join(err, fmt.Errorf("resign: %w", rerr))
 	}
 	return err
+}
+
+// dutyPause is how long a duty that failed is left alone.
+const dutyPause = 30 * time.Second
+
+// perform does a duty until ctx ends.
+func (r *Runner) perform(ctx context.Context, t *term, d Duty) {
+	for ctx.Err() == nil {
+		if err := d.Run(ctx, t.fence); err != nil && ctx.Err() == nil {
+			r.log.WarnContext(ctx, "a duty of the leader failed, trying again", "duty", d.Name, "err", err, "pause", dutyPause)
+			wait(ctx, dutyPause)
+		}
+	}
 }
 
 // begin puts in order what the leader before may have left, and reads nothing older

@@ -1,0 +1,49 @@
+package sync_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/rollcall-id/rollcall/state"
+	"github.com/rollcall-id/rollcall/store"
+	"github.com/rollcall-id/rollcall/store/mem"
+	"github.com/rollcall-id/rollcall/sync"
+)
+
+func TestADutyIsDoneWhileLeadingAndBegunAgainWhenItFails(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		s := mem.New()
+		db, err := state.Open(t.Context(), state.Options{Store: s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun := make(chan store.Cond, 2)
+		duty := sync.Duty{Name: "clean", Run: func(ctx context.Context, fence store.Cond) error {
+			begun <- fence
+			if len(begun) == 1 {
+				return errors.New("not today")
+			}
+			<-ctx.Done()
+			return ctx.Err()
+		}}
+		r, err := sync.New(sync.Options{DB: db, Leader: s, Duties: []sync.Duty{duty}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := &house{Runner: r, t: t, db: db, store: s}
+		h.start()
+		time.Sleep(time.Minute) // of the bubble: past the pause after a failure
+		if len(begun) != 2 {
+			t.Fatalf("begun %d times, want twice", len(begun))
+		}
+		if first, again := <-begun, <-begun; first == (store.Cond{}) || again != first {
+			t.Errorf("begun under %v and %v, want one fence", first, again)
+		}
+		if !r.Leading() {
+			t.Error("a duty that failed ended the term")
+		}
+		h.stop()
+	})
+}
