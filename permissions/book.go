@@ -10,14 +10,15 @@ import (
 	"github.com/rollcall-id/rollcall/internal/persist"
 )
 
-// Book holds every grant and every custom permission of one revision. It never
-// changes: [Book.Edit] makes the next one, which shares nearly all of its memory.
+// Book holds every grant, every custom permission and the settings of one revision.
+// It never changes: [Book.Edit] makes the next one, which shares nearly all of its memory.
 // The grants it returns are its own and are read only.
 type Book struct {
 	custom    persist.Map[Permission, Entry]
 	byID      persist.Map[GrantID, *Grant]
 	bySubject persist.Map[identity.Member, []*Grant] // each sorted by permission and id
 	holders   persist.Map[Permission, holders]
+	settings  Settings
 }
 
 // holders are those who were given one permission. Users and groups are apart so
@@ -27,10 +28,14 @@ type holders struct {
 	users, groups persist.Map[[16]byte, []*Grant] // each sorted by id
 }
 
-// NewBook returns a book without grants and without custom permissions.
+// NewBook returns a book without grants and without custom permissions, with the
+// settings of a fresh store.
 func NewBook() *Book {
-	return &Book{bySubject: persist.NewMap[identity.Member, []*Grant](hashMember)}
+	return &Book{bySubject: persist.NewMap[identity.Member, []*Grant](hashMember), settings: DefaultSettings()}
 }
+
+// Settings returns the settings that the book's answers follow.
+func (b *Book) Settings() Settings { return b.settings }
 
 func newHolders() holders {
 	m := persist.NewMap[[16]byte, []*Grant](hashID)

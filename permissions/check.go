@@ -21,6 +21,8 @@ const (
 	UnknownUser       Denial = "unknown_user"
 	UnknownPermission Denial = "unknown_permission" // no entry of the catalogue has this name
 	InactiveUser      Denial = "inactive"
+	Suppressed        Denial = "suppressed"  // granted, but admin_governor_exclusive withholds it
+	Masked            Denial = "masked"      // granted, but a setting about subscribing withholds it
 	ExpiredGrant      Denial = "expired"     // there was a grant, and there is no other
 	NotGranted        Denial = "not_granted" // nothing leads from the user to this permission
 )
@@ -32,8 +34,11 @@ type Decision struct {
 	Why Denial
 	// Status is why the user is inactive, when that is the denial.
 	Status identity.Reason
-	// Grant is the one that allows it, or that has expired; else nil. Of several, a
-	// grant to the user himself comes first. It is read only.
+	// Setting is the one that withholds the permission, when that is the denial.
+	Setting Setting
+	// Grant is the one that allows it, would allow it were it not for the setting, or
+	// has expired; else nil. Of several, a grant to the user himself comes first. It is
+	// read only.
 	Grant *Grant
 	// Through is the group that the user is a direct member of and that leads to the
 	// grant: its subject, or nested in it. Zero when the grant is to the user himself.
@@ -47,18 +52,61 @@ func (b *Book) Check(m Members, r Request) Decision {
 	if !ok {
 		return Decision{Why: UnknownUser}
 	}
-	h, held := b.holders.Get(r.Permission)
 	if !b.known(r.Permission) {
 		return Decision{Why: UnknownPermission}
 	}
 	if status := who.Inactive(r.Now); status != identity.Active {
 		return Decision{Why: InactiveUser, Status: status}
 	}
+	d := b.granted(m, who.Handle, r)
+	if d.Allowed && b.settings.concern(r.Permission) {
+		b.withhold(&d, m, who.Handle, r)
+	}
+	return d
+}
+
+// CheckSubscribe decides whether a user may subscribe to data sources: every active
+// user may, unless a setting says otherwise of administrators or of governors.
+func (b *Book) CheckSubscribe(m Members, user identity.UserID, now time.Time) Decision {
+	who, ok := m.Subject(user)
+	if !ok {
+		return Decision{Why: UnknownUser}
+	}
+	if status := who.Inactive(now); status != identity.Active {
+		return Decision{Why: InactiveUser, Status: status}
+	}
+	d := Decision{Allowed: true}
+	if b.settings.concern(Subscribe) {
+		b.withhold(&d, m, who.Handle, Request{User: user, Permission: Subscribe, Now: now})
+	}
+	return d
+}
+
+// withhold turns a yes into a no when a setting wants it so.
+func (b *Book) withhold(d *Decision, m Members, user uint32, r Request) {
+	var room [2]Withholding
+	if ws := b.withholdings(room[:0], m, user, r); len(ws) > 0 {
+		d.Allowed, d.Why, d.Setting = false, ws[0].why(), ws[0].Setting
+	}
+}
+
+// withholdings appends every setting that keeps a permission from an active user.
+func (b *Book) withholdings(to []Withholding, m Members, user uint32, r Request) []Withholding {
+	has := func(p Permission) bool {
+		return b.granted(m, user, Request{User: r.User, Permission: p, Now: r.Now}).Allowed
+	}
+	return b.settings.withhold(to, r.Permission, b.settings.roles(has))
+}
+
+// granted answers for an active user and a permission of the catalogue, leaving the
+// settings out.
+func (b *Book) granted(m Members, user uint32, r Request) Decision {
 	d := Decision{Why: NotGranted}
+	h, held := b.holders.Get(r.Permission)
 	if !held || h.direct(&d, &r) || h.groups.Len() == 0 {
 		return d
 	}
-	for _, group := range m.DirectGroups(who.Handle) {
+	for _, group := range m.DirectGroups(user) {
 		if h.through(&d, m, group, group, r.Now) {
 			return d
 		}

@@ -16,6 +16,7 @@ type Edit struct {
 	bySubject *persist.Edit[identity.Member, []*Grant]
 	holders   *persist.Edit[Permission, holders]
 	open      map[Permission]*openHolders // those touched since the last Book
+	settings  Settings
 }
 
 type openHolders struct {
@@ -26,7 +27,7 @@ type openHolders struct {
 func (b *Book) Edit() *Edit {
 	return &Edit{
 		custom: b.custom.Edit(), byID: b.byID.Edit(), bySubject: b.bySubject.Edit(), holders: b.holders.Edit(),
-		open: map[Permission]*openHolders{},
+		open: map[Permission]*openHolders{}, settings: b.settings,
 	}
 }
 
@@ -38,6 +39,7 @@ func (e *Edit) Book() *Book {
 	clear(e.open)
 	return &Book{
 		custom: e.custom.Map(), byID: e.byID.Map(), bySubject: e.bySubject.Map(), holders: e.holders.Map(),
+		settings: e.settings,
 	}
 }
 
@@ -83,6 +85,11 @@ func (e *Edit) PutCustom(c Entry) {
 // RemoveCustom takes a custom permission out of the catalogue and reports whether
 // it was there. Grants of it stay and are no longer effective.
 func (e *Edit) RemoveCustom(p Permission) bool { return e.custom.Delete(p) }
+
+// SetSettings replaces all settings. It takes them as they are: what a newer version
+// may have stored is no reason to stop, and a rule that is not known is read as the
+// stricter one.
+func (e *Edit) SetSettings(s Settings) { e.settings = s }
 
 func (e *Edit) unlink(g *Grant) {
 	drop(e.bySubject, g.Subject, g)

@@ -17,6 +17,20 @@ type Effective struct {
 	Status identity.Reason // why he is inactive
 	// Held lists the permissions by name. Each has at least one grant.
 	Held []Held
+	// Suppressed is GOVERNANCE where admin_governor_exclusive withholds it; Masked are
+	// the permissions that a setting about subscribing withholds, by name. Neither is
+	// among Held.
+	Suppressed, Masked []Withheld
+	// MaySubscribe is as [Book.CheckSubscribe] says; Unsubscribed are the settings
+	// that withhold it.
+	MaySubscribe bool
+	Unsubscribed []Withholding
+}
+
+// Withheld is a permission that was granted and that settings withhold.
+type Withheld struct {
+	Held
+	By []Withholding // at least one
 }
 
 // Held is one effective permission and the grants that give it, the user's own
@@ -68,7 +82,27 @@ func (b *Book) Effective(m Members, user identity.UserID, now time.Time) Effecti
 		e.Held = append(e.Held, Held{Permission: gs[0].Permission, Grants: gs[:n:n]})
 		gs = gs[n:]
 	}
+	e.apply(&b.settings)
 	return e
+}
+
+// apply takes out what the settings withhold.
+func (e *Effective) apply(s *Settings) {
+	r := s.roles(e.Has)
+	e.Unsubscribed = s.withhold(nil, Subscribe, r)
+	e.MaySubscribe = len(e.Unsubscribed) == 0
+	e.Held = slices.DeleteFunc(e.Held, func(h Held) bool {
+		by := s.withhold(nil, h.Permission, r)
+		switch {
+		case len(by) == 0:
+			return false
+		case by[0].why() == Suppressed:
+			e.Suppressed = append(e.Suppressed, Withheld{h, by})
+		default:
+			e.Masked = append(e.Masked, Withheld{h, by})
+		}
+		return true
+	})
 }
 
 // counting appends the grants to a subject that are effective.
@@ -104,7 +138,8 @@ func (b *Book) WhoCan(m Members, p Permission, now time.Time) iter.Seq[identity.
 		more := true
 		offer := func(user identity.UserID) bool {
 			who, ok := m.Subject(user)
-			if ok && seen.add(who.Handle) && who.Inactive(now) == identity.Active {
+			if ok && seen.add(who.Handle) && who.Inactive(now) == identity.Active &&
+				!b.withheld(m, who.Handle, Request{User: user, Permission: p, Now: now}) {
 				more = yield(user)
 			}
 			return more
@@ -125,6 +160,12 @@ func (b *Book) WhoCan(m Members, p Permission, now time.Time) iter.Seq[identity.
 			}
 		}
 	}
+}
+
+// withheld reports whether a setting keeps a permission from an active user.
+func (b *Book) withheld(m Members, user uint32, r Request) bool {
+	var room [2]Withholding
+	return b.settings.concern(r.Permission) && len(b.withholdings(room[:0], m, user, r)) > 0
 }
 
 func anyEffective(gs []*Grant, now time.Time) bool {

@@ -1,11 +1,14 @@
 // Package permissions says what each user may do, and why. It owns the catalogue
 // (eleven permissions, closed, and custom ones that carry no built-in power),
-// grants, personas, and the check with its explanation.
+// grants, settings, personas, the check with its explanation, and the judge of
+// local writes ([Judge]), who keeps everybody from raising anybody above what the
+// rules let him confer.
 //
 // It promises to be pure: who belongs to which group and what the time is are
 // arguments, so a decision can be repeated, tested and explained. It has no notion
 // of directories: nothing that a source says can become a grant. Grants are stored
-// by package state; who may confer them is decided where they are asked for.
+// by package state, which computes what a write would make of them and asks the
+// judge before it writes.
 package permissions
 
 import (
@@ -75,11 +78,13 @@ type Members interface {
 }
 
 // Subject is a user as the check sees him. Status is why he is inactive, leaving
-// the clock out; Expires is when the clock makes him so.
+// the clock out; Expires is when the clock makes him so. Local says that his own
+// record is of source local, where no directory can reach it.
 type Subject struct {
 	Handle  uint32
 	Status  identity.Reason
 	Expires time.Time
+	Local   bool
 }
 
 // Inactive returns why the subject is not active at the given instant, or
