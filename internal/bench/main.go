@@ -77,7 +77,7 @@ func parse(args []string) (options, error) {
 // run measures everything that was asked for and writes the table.
 func run(ctx context.Context, o options) (err error) {
 	t := newTable(o.scale)
-	b := &bench{options: o, table: t}
+	b := &bench{options: o, table: t, rounds: rounds}
 	if b.dir, err = os.MkdirTemp("", "rollcall-bench"); err != nil {
 		return err
 	}
