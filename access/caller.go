@@ -24,28 +24,53 @@ func (c Caller) Actor(request string) audit.Actor {
 	return audit.Actor{Kind: audit.ActorUser, ID: c.User.String(), Name: c.Name, Request: request}
 }
 
-// maxHeader is far more than a credential has: longer headers are not looked at.
-const maxHeader = 512
+// maxCredential is far more than one of our credentials has, and maxBearer more than
+// any token of an identity provider: what is longer is not looked at.
+const (
+	maxCredential = 512
+	maxBearer     = 8 << 10
+)
 
 // FromHeader returns the credential of a request. It is fault.Unauthenticated when
 // there is none, when there is more than one, and when it is not one of ours: an
 // empty bearer is refused here, before anything could be compared with it.
 func FromHeader(h http.Header) (Credential, error) {
+	text, err := Bearer(h)
+	if err != nil {
+		return Credential{}, err
+	}
+	if len(text) > maxCredential {
+		return Credential{}, badHeader()
+	}
+	return Parse(text)
+}
+
+// Bearer returns what a request presents to show who makes it: one of our credentials
+// or, where [Signed] says so, a token that an identity provider signed. It is
+// fault.Unauthenticated when there is nothing, or not exactly one thing.
+func Bearer(h http.Header) (string, error) {
 	values := h.Values("Authorization")
 	switch {
 	case len(values) == 0:
-		return Credential{}, fault.New(fault.Unauthenticated, "no_credential",
+		return "", fault.New(fault.Unauthenticated, "no_credential",
 			"send an API key in the header Authorization: Bearer <key>")
-	case len(values) > 1 || len(values[0]) > maxHeader:
-		return Credential{}, fault.New(fault.Unauthenticated, "bad_credential",
-			"send exactly one header Authorization: Bearer <key>")
+	case len(values) > 1 || len(values[0]) > maxBearer:
+		return "", badHeader()
 	}
 	// RFC 9110 §11.1: the scheme is compared without regard to case.
 	scheme, text, ok := strings.Cut(values[0], " ")
 	text = strings.TrimSpace(text)
 	if !ok || !strings.EqualFold(scheme, "Bearer") || text == "" {
-		return Credential{}, fault.New(fault.Unauthenticated, "bad_credential",
-			"send an API key in the header Authorization: Bearer <key>")
+		return "", badHeader()
 	}
-	return Parse(text)
+	return text, nil
 }
+
+func badHeader() error {
+	return fault.New(fault.Unauthenticated, "bad_credential",
+		"send exactly one header Authorization: Bearer <key>")
+}
+
+// Signed reports whether text has the form of a signed token: three parts with dots
+// between them (RFC 7515 §3.1). No credential of ours has a dot.
+func Signed(text string) bool { return strings.Count(text, ".") == 2 }

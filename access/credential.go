@@ -20,8 +20,17 @@ type Kind string
 // The kinds of credential.
 const (
 	KindKey       Kind = "rcl_pat"  // the API key of a person
+	KindService   Kind = "rcl_app"  // the system key of a service: an application behind us
 	KindBootstrap Kind = "rcl_boot" // of the first start: works once
+	KindSigned    Kind = "oidc"     // a token that an identity provider signed; never issued here
 )
+
+// issued are the kinds that this package makes and reads.
+var issued = [...]Kind{KindKey, KindService, KindBootstrap}
+
+// ScanningPattern is what a scanner for leaked secrets looks for (RE2 syntax). It is
+// published in docs/keys.md, with how the checksum at the end is computed.
+const ScanningPattern = `\brcl_(?:pat|app|boot)_[0-9A-Za-z]{10}_[0-9A-Za-z]{36}\b`
 
 // A credential is "<kind>_<public id>_<secret><checksum>", in the manner of GitHub:
 // a scanner recognizes one, checksum included, without a database, and a typing
@@ -79,7 +88,7 @@ func checksum(s string) string {
 // Parse reads the text of a credential. It is fault.Unauthenticated for everything
 // that New cannot have made; the error does not repeat what was given.
 func Parse(text string) (Credential, error) {
-	for _, k := range []Kind{KindKey, KindBootstrap} {
+	for _, k := range issued {
 		rest, ok := strings.CutPrefix(text, string(k)+"_")
 		if !ok || len(rest) != idLen+1+secretLen+checksumLen || rest[idLen] != '_' {
 			continue

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -21,6 +22,7 @@ func TestNewHasItsForm(t *testing.T) {
 		form string
 	}{
 		{KindKey, `^rcl_pat_[0-9A-Za-z]{10}_[0-9A-Za-z]{36}$`},
+		{KindService, `^rcl_app_[0-9A-Za-z]{10}_[0-9A-Za-z]{36}$`},
 		{KindBootstrap, `^rcl_boot_[0-9A-Za-z]{10}_[0-9A-Za-z]{36}$`},
 	} {
 		c := New(tt.kind)
@@ -139,6 +141,55 @@ func TestFromHeader(t *testing.T) {
 				t.Errorf("FromHeader = %v, %v, want fault.Unauthenticated", c, err)
 			}
 		})
+	}
+}
+
+// What docs/keys.md publishes finds every key, also within other text, and nothing
+// that only resembles one.
+func TestScanningPattern(t *testing.T) {
+	doc, err := os.ReadFile("../docs/keys.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !strings.Contains(string(doc), "\n"+ScanningPattern+"\n") {
+		t.Errorf("docs/keys.md does not publish the pattern %s", ScanningPattern)
+	}
+	pattern := regexp.MustCompile(ScanningPattern)
+	for _, k := range issued {
+		if !strings.Contains(string(doc), "`"+string(k)+"_`") {
+			t.Errorf("docs/keys.md says nothing of %s", k)
+		}
+		text := New(k).Reveal()
+		if got := pattern.FindString(`{"key":"` + text + `"}`); got != text {
+			t.Errorf("the pattern finds %q in a text with a key of kind %s", got, k)
+		}
+		if pattern.MatchString(text[:len(text)-1]) || pattern.MatchString(text+"0") {
+			t.Errorf("the pattern finds a key of kind %s that is too short or too long", k)
+		}
+	}
+	// The example is one whose checksum is right, and that nobody was ever given.
+	example := pattern.FindString(string(doc))
+	if c, err := Parse(example); err != nil || c.ID() != "0000000000" {
+		t.Errorf("Parse(%q), the example of docs/keys.md = %v, %v", example, c, err)
+	}
+}
+
+func TestBearer(t *testing.T) {
+	token := "a." + strings.Repeat("b", 4000) + ".c"
+	got, err := Bearer(http.Header{"Authorization": {"Bearer " + token}})
+	if err != nil || got != token || !Signed(got) {
+		t.Errorf("Bearer of a long signed token = %.20q, %v", got, err)
+	}
+	if _, err := Bearer(http.Header{"Authorization": {"Bearer " + strings.Repeat("b", 2*maxBearer)}}); !errors.Is(err, fault.Unauthenticated) {
+		t.Errorf("Bearer of an endless one = %v, want fault.Unauthenticated", err)
+	}
+	for _, k := range issued {
+		if Signed(New(k).Reveal()) {
+			t.Errorf("a credential of kind %s looks like a signed token", k)
+		}
+	}
+	if _, err := Parse("oidc_0000000000_" + strings.Repeat("0", 36)); !errors.Is(err, fault.Unauthenticated) {
+		t.Errorf("Parse of a kind that is never issued = %v, want fault.Unauthenticated", err)
 	}
 }
 

@@ -20,6 +20,7 @@ var floors = map[string]int{
 
 	"permissions": 2, // catalogue, grants, the check
 	"audit":       2, // what an audit entry is
+	"usage":       2, // what is done and touched, never by whom
 	"sync/plan":   2, // what a sync would change
 
 	"state":  3, // keys, commit, view
@@ -71,6 +72,8 @@ var homes = map[string][]string{
 	"github.com/RoaringBitmap/roaring": {"state"},
 	"github.com/coreos/go-systemd/v22": {"internal/app"},
 	"github.com/google/uuid":           {"identity", "state", "sync/plan"},
+	"github.com/coreos/go-oidc/v3":     {"access"},
+	"github.com/go-jose/go-jose/v4":    {"access"},
 	"github.com/cespare/xxhash/v2":     {"identity", "state", "sync/plan", "sync/ldap"},
 	"github.com/go-json-experiment":    {anywhere},
 	"github.com/prometheus":            {anywhere},
@@ -88,7 +91,7 @@ var homes = map[string][]string{
 
 // pure are the packages that decide. They take values and return values, so they
 // know no file, network, process, log or clock.
-var pure = []string{"identity", "permissions", "audit", "sync/plan"}
+var pure = []string{"identity", "permissions", "audit", "usage", "sync/plan"}
 
 // impure is what they do without, below these paths.
 var impure = []string{"os", "net", "io/fs", "log", "database", "path/filepath", "runtime", "syscall", "testing"}
