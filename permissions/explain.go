@@ -21,8 +21,10 @@ type Explanation struct {
 	Allowed    bool            `json:"allowed"`
 	Why        Denial          `json:"why,omitzero"`    // as in Decision
 	Status     identity.Reason `json:"status,omitzero"` // why the user is inactive
-	Paths      []Path          `json:"paths"`
-	Blocked    []Path          `json:"blockedPaths"`
+	// Withheld are the settings that keep the permission from a user who was granted it.
+	Withheld []Withholding `json:"withheld,omitempty"`
+	Paths    []Path        `json:"paths"`
+	Blocked  []Path        `json:"blockedPaths"`
 }
 
 // Path is one way from the user to a grant of the permission: through one group
@@ -79,6 +81,11 @@ func (b *Book) Explain(m Members, r Request) Explanation {
 	if e.Status = who.Inactive(r.Now); ok && e.Status != identity.Active {
 		blocks = append(blocks, InactiveUser)
 	}
+	if len(blocks) == 0 && b.settings.concern(r.Permission) {
+		if e.Withheld = b.withholdings(nil, m, who.Handle, r); len(e.Withheld) > 0 {
+			blocks = append(blocks, e.Withheld[0].why())
+		}
+	}
 	e.add(b.given(e.User, r.Permission), nil, blocks)
 	if ok {
 		for _, direct := range m.DirectGroups(who.Handle) {
@@ -97,16 +104,22 @@ func (b *Book) Explain(m Members, r Request) Explanation {
 	return e
 }
 
+// conclude says what the paths amount to. A setting is the reason only where
+// nothing else stands in the way: of an expired grant it is told that it expired.
 func (e *Explanation) conclude(blocks []Denial) {
+	expired := func(p Path) bool { return slices.Contains(p.BlockedBy, ExpiredGrant) }
 	switch {
 	case len(e.Paths) > 0:
 		e.Allowed = true
-	case len(blocks) > 0:
+	case len(blocks) > 0 && e.Withheld == nil, slices.ContainsFunc(e.Blocked, func(p Path) bool { return !expired(p) }):
 		e.Why = blocks[0]
 	case len(e.Blocked) > 0:
 		e.Why = ExpiredGrant
 	default:
 		e.Why = NotGranted
+	}
+	if e.Why == NotGranted {
+		e.Withheld = nil // there is nothing to withhold
 	}
 }
 

@@ -48,6 +48,8 @@ type Grant struct {
 	Reason     string
 	Expires    time.Time // zero: never
 	Origin     identity.Origin
+	// Told is set once the end of an expired grant stands in the audit log.
+	Told bool
 }
 
 // Effective reports whether the grant itself still counts at the given instant.

@@ -71,11 +71,28 @@ func (e *Explanation) denial(user string) string {
 		return "there is no permission " + p
 	case InactiveUser:
 		return fmt.Sprintf("%s is inactive (%s)", user, statusWords(e.Status))
+	case Suppressed, Masked:
+		return fmt.Sprintf("%s was granted %s, but %s", user, p, e.withheld())
 	case ExpiredGrant:
 		return fmt.Sprintf("%s no longer has %s", user, p)
 	case NotGranted:
 	}
 	return fmt.Sprintf("%s -> nothing leads to %s", user, p)
+}
+
+// withheld says which settings withhold the permission, and what they hold against
+// the user.
+func (e *Explanation) withheld() string {
+	out := make([]string, len(e.Withheld))
+	for i, w := range e.Withheld {
+		switch w.Setting {
+		case SettingAdminGovernorExclusive:
+			out[i] = fmt.Sprintf("%s is on, and whoever holds %s may not govern", w.Setting, w.Because)
+		default:
+			out[i] = fmt.Sprintf("%s is off, and he holds %s", w.Setting, w.Because)
+		}
+	}
+	return strings.Join(out, "; ")
 }
 
 // path is everything from the user up to the grant.
@@ -136,6 +153,10 @@ func (e *Explanation) blocked(p *Path) string {
 			out = append(out, "not in the catalogue")
 		case UnknownUser:
 			out = append(out, "no such user")
+		case Suppressed, Masked:
+			for _, w := range e.Withheld {
+				out = append(out, fmt.Sprintf("%s by %s", d, w.Setting))
+			}
 		case NotGranted:
 		}
 	}
