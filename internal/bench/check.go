@@ -19,7 +19,8 @@ const (
 )
 
 // check asks the newest snapshot whether users have permissions, as fast as one core
-// can, for two seconds.
+// can, for two seconds. What it took is time of the processor, so that a neighbor on
+// the same core does not count.
 func (w *worker) check(ctx context.Context) (reply, error) {
 	snap, err := w.grant(ctx)
 	if err != nil {
@@ -50,13 +51,13 @@ func (w *worker) check(ctx context.Context) (reply, error) {
 	runtime.GC()
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	began, n := time.Now(), 0
+	began, used, n := time.Now(), processor(), 0
 	yes = 0
 	for time.Since(began) < 2*time.Second {
 		ask(n, n+batch)
 		n += batch
 	}
-	took := time.Since(began).Seconds()
+	took := processor() - used
 	runtime.ReadMemStats(&after)
 	return reply{
 		Took: took, Count: n, Yes: float64(yes) / float64(n),

@@ -14,6 +14,7 @@ import (
 type table struct {
 	scale int
 	began time.Time
+	load  string
 	rows  []row
 	notes []string
 }
@@ -24,7 +25,7 @@ type row struct {
 	met                           bool
 }
 
-func newTable(scale int) *table { return &table{scale: scale, began: time.Now()} }
+func newTable(scale int) *table { return &table{scale: scale, began: time.Now(), load: load()} }
 
 func (t *table) add(r row) {
 	t.rows = append(t.rows, r)
@@ -56,7 +57,8 @@ func (t *table) write(w io.Writer) {
 		t.began.UTC().Format("2006-01-02"), machine(), strings.TrimPrefix(runtime.Version(), "go"), kernel())
 	fmt.Fprintf(w, "The directory is OpenLDAP's slapd on the same machine, with %s users, %s groups and %s\nmemberships; etcd writes with fsync. ",
 		thousands(t.scale), thousands(t.scale/10), thousands(t.scale/10*membersOf))
-	fmt.Fprint(w, "Times are medians of three, floor and ours in turn, each in a process\nof its own; in brackets the fastest and the slowest.\n\n")
+	fmt.Fprint(w, "Times are medians of three (seven where it is short), floor and ours in turn, each in a process\nof its own; in brackets the fastest and the slowest. ")
+	fmt.Fprintf(w, "The load average was %s before and %s after: the benchmark alone makes about two,\nand times of a machine that others use as well are worth as much as their ratios.\n\n", t.load, load())
 	fmt.Fprint(w, "| what | floor | ours | ratio | bar | met |\n| --- | --- | --- | --- | --- | --- |\n")
 	for _, r := range t.rows {
 		fmt.Fprintf(w, "| %s | %s | %s | %s | %s | %s |\n", r.what, r.floor, r.ours, r.ratio, r.bar, yes(r.met))
@@ -104,6 +106,16 @@ func machine() string {
 		}
 	}
 	return fmt.Sprintf("%s, %d cores%s", model, runtime.NumCPU(), memory)
+}
+
+// load returns the load average of the last minute.
+func load() string {
+	b, err := os.ReadFile("/proc/loadavg")
+	if err != nil {
+		return "unknown"
+	}
+	first, _, _ := strings.Cut(string(b), " ")
+	return first
 }
 
 func kernel() string {
