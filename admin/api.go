@@ -99,4 +99,5 @@ func (a *API) routes() {
 	a.sourceRoutes()
 	a.runRoutes()
 	a.backupRoutes()
+	a.accessRoutes()
 }
