@@ -37,9 +37,13 @@ import (
 //
 // Under w/, what is read on demand and never watched:
 //
-//	w/a/<uuid>                       an audit entry
+//	w/a/<uuid>                       an audit entry, until it is folded
+//	w/s/<number>                     a segment of folded audit entries, in 12 digits
+//	w/s/head                         where the chain of the segments begins and ends
+//	w/k/<sink>                       up to where a sink has the audit log
 //	w/r/<source>/<run>               a run's record
 //	w/q/<source>/<digest>/<part>     a held plan, in parts
+//	w/u/<date>                       how often what was done on a day, see usage.go
 //
 // Beside them leader/..., written by the election, and meta/format.
 //
@@ -61,6 +65,9 @@ const (
 	keyToken     = "v/t/"
 	keyBootstrap = "v/t/bootstrap"
 	keyAudit     = "w/a/"
+	keySegment   = "w/s/"
+	keyAuditHead = "w/s/head"
+	keySink      = "w/k/"
 	keyRun       = "w/r/"
 	keyPlan      = "w/q/"
 	keyFormat    = "meta/format"

@@ -203,6 +203,7 @@ func jsonBytes(s string) int {
 // storedEntry is an audit entry as it is stored.
 type storedEntry struct {
 	V       int             `json:"v"`
+	ID      string          `json:"id,omitzero"` // that of its key, so that no copy passes for another
 	At      time.Time       `json:"at"`
 	Kind    audit.ActorKind `json:"kind"`
 	Actor   string          `json:"actor"`
@@ -241,9 +242,10 @@ func (t *txn) finish() (store.Txn, string, error) {
 	if len(t.log) == 0 {
 		return store.Txn{If: t.conds, Then: t.ops}, "", nil
 	}
-	key := keyAudit + uuid.Must(uuid.NewV7()).String()
+	id := uuid.Must(uuid.NewV7()).String()
+	key := keyAudit + id
 	e := storedEntry{
-		V: format, At: t.now, Kind: t.by.Kind, Actor: t.by.ID, Name: t.by.Name, Request: t.by.Request,
+		V: format, ID: id, At: t.now, Kind: t.by.Kind, Actor: t.by.ID, Name: t.by.Name, Request: t.by.Request,
 		Events: make([]storedEvent, len(t.log)),
 	}
 	for i, ev := range t.log {
