@@ -393,7 +393,10 @@ func (h *history) update(t *rapid.T) {
 	h.d.commit(t, run, Update{Member: m, Record: r})
 }
 
-func (h *history) depart(t *rapid.T) { h.d.commit(t, run, Deactivate{h.member(t), "corp"}) }
+func (h *history) depart(t *rapid.T) {
+	h.d.View().Now().closure() // which the next snapshots go on using, if they may
+	h.d.commit(t, run, Deactivate{h.member(t), "corp"})
+}
 
 func (h *history) layer(t *rapid.T) {
 	m := h.member(t)

@@ -7,17 +7,25 @@ import (
 	"time"
 
 	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/sync/plan"
 )
 
 // dump writes everything that a snapshot says, by id and independent of handles.
 func dump(s *Snapshot) string {
 	var b strings.Builder
+	named := map[string]bool{} // many have one name
 	for row := range s.Users(identity.UserID{}, time.Unix(0, 0)) {
 		id, _ := row.Member.User()
 		u, rev, _ := s.User(id)
 		fmt.Fprintf(&b, "user %s %q %s/%s rev=%d status=%q record=%+v missing=%v local=%v %s\n",
 			id, row.Name, row.Source, row.Key, rev, row.Status, u.Record, u.Missing, u.Local.Attributes, disabled(u.Local))
 		dumpGroupsOf(&b, s, row.Member)
+		byKey, _ := s.Of(row.Source).Ref(plan.MemberKey{Key: row.Key})
+		fmt.Fprintf(&b, "  by key %v\n", byKey)
+		if name := string(row.Source) + "/" + row.Name; !named["u"+name] {
+			named["u"+name] = true
+			fmt.Fprintf(&b, "  by name %v\n", sorted(s.FindUsers(name), identity.UserID.Compare))
+		}
 	}
 	for row := range s.Groups(identity.GroupID{}) {
 		id, _ := row.Member.Group()
@@ -26,6 +34,12 @@ func dump(s *Snapshot) string {
 			id, row.Name, row.Source, row.Key, rev, row.Status, g.Record, g.Missing, g.Local.Attributes, disabled(g.Local))
 		dumpMembers(&b, s, id)
 		dumpGroupsOf(&b, s, row.Member)
+		byKey, _ := s.Of(row.Source).Ref(plan.MemberKey{Group: true, Key: row.Key})
+		fmt.Fprintf(&b, "  by key %v\n", byKey)
+		if name := string(row.Source) + "/" + row.Name; !named["g"+name] {
+			named["g"+name] = true
+			fmt.Fprintf(&b, "  by name %v\n", sorted(s.FindGroups(name), identity.GroupID.Compare))
+		}
 		h, present := s.GroupHandle(id)
 		var above []string
 		for _, a := range s.Above(h) {
@@ -45,6 +59,11 @@ func dump(s *Snapshot) string {
 	}
 	fmt.Fprintf(&b, "\nepoch %d\n", s.epoch)
 	return b.String()
+}
+
+func sorted[T any](ids []T, compare func(T, T) int) []T {
+	slices.SortFunc(ids, compare)
+	return ids
 }
 
 func dumpMembers(b *strings.Builder, s *Snapshot, id identity.GroupID) {
