@@ -59,7 +59,7 @@ func (w *world) allowed(user identity.UserID, p Permission) bool {
 	}
 	has := w.holders(user)
 	admin := w.granted(has, ApplicationAdmin) || w.granted(has, UserAdmin)
-	governs := w.granted(has, Governance) && !(admin && w.settings.AdminGovernorExclusive)
+	governs := w.granted(has, Governance) && (!admin || !w.settings.AdminGovernorExclusive)
 	subscribes := (w.settings.AdminsMaySubscribe || !admin) && (w.settings.GovernorsMaySubscribe || !governs)
 	switch p {
 	case Subscribe:

@@ -107,6 +107,37 @@ func BenchmarkExplain(b *testing.B) {
 	}
 }
 
+// BenchmarkJudge is a grant to a group that everybody is in, under the rules that
+// spare the judge nothing: he looks at 100,000 people twice.
+func BenchmarkJudge(b *testing.B) {
+	r, book := company()
+	for i := range 10 {
+		r.nested[i] = []uint32{benchGroups}
+	}
+	for g := range benchGroups { // closing again would take minutes
+		r.above[g] = append(r.above[g], benchGroups)
+	}
+	all := r.addGroup()
+	r.missing[all] = false
+	r.groupAt[r.groups[all]], r.above = all, append(r.above, nil)
+	e := book.Edit()
+	for i, entry := range builtIn {
+		e.Put(grant(GrantID(fmt.Sprintf("root-%d", i)), entry.Name, user(0)))
+	}
+	e.SetSettings(Settings{GrantRule: GrantRuleHeld, AdminGovernorExclusive: true})
+	before := View{Members: r, Book: e.Book()}
+	e.Put(grant("new", Audit, group(benchGroups)))
+	after := View{Members: r, Book: e.Book()}
+	w, now := Writer{User: r.users[0]}, time.Now()
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := Judge(before, after, r.everybody(), w, now); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(b.Elapsed().Seconds()/float64(b.N), "s/100k")
+}
+
 // BenchmarkGrant is one new grant among 100,000, published at once.
 func BenchmarkGrant(b *testing.B) {
 	e := NewBook().Edit()

@@ -72,7 +72,7 @@ func Judge(before, after View, affected iter.Seq[identity.UserID], w Writer, now
 	if len(j.both.Users) > 0 {
 		return fault.New(fault.Conflict, "exclusive_roles", "%w", &j.both)
 	}
-	if !after.hasAdministrator(now) && before.hasAdministrator(now) {
+	if !after.hasAdministrator() && before.hasAdministrator() {
 		return fault.New(fault.Conflict, "last_administrator",
 			"this would leave nobody who can administer Rollcall: first give %s and %s, without expiry, to another active local user",
 			ApplicationAdmin, UserAdmin)

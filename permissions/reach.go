@@ -2,7 +2,6 @@ package permissions
 
 import (
 	"iter"
-	"time"
 
 	"github.com/rollcall-id/rollcall/identity"
 )
@@ -52,24 +51,24 @@ func (v View) Given(ps ...Permission) iter.Seq[identity.UserID] {
 func (v View) SettingsReach() iter.Seq[identity.UserID] { return v.Given(withholdable[:]...) }
 
 // Administrators yields the floor of administrators: the active users of source
-// local who hold both APPLICATION_ADMIN and USER_ADMIN by a direct grant without
-// expiry. No sync, no push and no clock can reach them, so only a local write could
+// local, themselves without an end, who hold both APPLICATION_ADMIN and USER_ADMIN by
+// a direct grant without expiry. No sync, no push and no clock can reach them, so only a local write could
 // take the last one away, and [Judge] lets none.
-func (v View) Administrators(now time.Time) iter.Seq[identity.UserID] {
+func (v View) Administrators() iter.Seq[identity.UserID] {
 	return func(yield func(identity.UserID) bool) {
 		h, _ := v.Book.holders.Get(ApplicationAdmin)
 		for _, gs := range h.users.All() {
 			user, _ := gs[0].Subject.User()
-			if v.isAdministrator(user, now) && !yield(user) {
+			if v.isAdministrator(user) && !yield(user) {
 				return
 			}
 		}
 	}
 }
 
-func (v View) isAdministrator(user identity.UserID, now time.Time) bool {
+func (v View) isAdministrator(user identity.UserID) bool {
 	who, ok := v.Members.Subject(user)
-	if !ok || !who.Local || who.Inactive(now) != identity.Active {
+	if !ok || !who.Local || who.Status != identity.Active || !who.Expires.IsZero() {
 		return false
 	}
 	var configures, administers bool
@@ -80,8 +79,8 @@ func (v View) isAdministrator(user identity.UserID, now time.Time) bool {
 	return configures && administers
 }
 
-func (v View) hasAdministrator(now time.Time) bool {
-	for range v.Administrators(now) {
+func (v View) hasAdministrator() bool {
+	for range v.Administrators() {
 		return true
 	}
 	return false
