@@ -33,11 +33,14 @@ func TestTheViewSurvivesAnOutage(t *testing.T) {
 	other := open(t, s)
 	defer other.stop()
 	ann, bob := identity.NewUserID(), identity.NewUserID()
-	d.commit(t, run, Create{Member: identity.UserMember(ann), Record: record("k1", "ann")})
+	rev := d.commit(t, run, Create{Member: identity.UserMember(ann), Record: record("k1", "ann")})
+	if _, err := other.View().AtLeast(t.Context(), rev); err != nil {
+		t.Fatal(err)
+	}
 	for round := range 3 {
 		w.cut()
 		name := fmt.Sprintf("ann%d", round)
-		rev := other.commit(t, run, Update{Member: identity.UserMember(ann), Record: record("k1", name)})
+		rev = other.commit(t, run, Update{Member: identity.UserMember(ann), Record: record("k1", name)})
 		if round == 0 {
 			rev = other.commit(t, run, Create{Member: identity.UserMember(bob), Record: record("k2", "bob")})
 		}
