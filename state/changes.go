@@ -87,7 +87,7 @@ func (c Create) build(t *txn) error {
 		e.Name = c.Record.Name
 	}
 	t.event(e)
-	return nil
+	return t.giveDefaults(c)
 }
 
 func (t *txn) claim(c Create) error {

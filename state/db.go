@@ -1,7 +1,6 @@
 package state
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -118,33 +117,6 @@ func (d *DB) checkFormat(ctx context.Context) error {
 // has changed: then nothing was written, and the caller decides again.
 func (d *DB) Commit(ctx context.Context, by audit.Actor, cs ...Change) (store.Revision, error) {
 	return d.commit(ctx, d.view.Now(), by, cs)
-}
-
-// Decide is Commit for writes that can change what anyone may do. decide is called
-// with a snapshot and returns the changes; when another such write came between, it
-// is called again with a newer one, up to five times. So two of them cannot each be
-// right alone and wrong together.
-func (d *DB) Decide(ctx context.Context, by audit.Actor, decide func(*Snapshot) ([]Change, error)) (store.Revision, error) {
-	snap := d.view.Now()
-	for try := 1; ; try++ {
-		cs, err := decide(snap)
-		if err != nil || len(cs) == 0 {
-			return snap.rev, err
-		}
-		t, err := d.build(snap, by, append(cs, epoch{}))
-		if err != nil {
-			return 0, err
-		}
-		rev, stale := d.send(ctx, t)
-		if !errors.Is(stale, fault.Stale) || try == tries {
-			return rev, stale
-		}
-		next, err := d.newer(ctx, t)
-		if err != nil || next == nil {
-			return 0, cmp.Or(err, stale)
-		}
-		snap = next
-	}
 }
 
 // tries is how often a decision is made at most.

@@ -20,7 +20,7 @@ import (
 )
 
 var (
-	admin = audit.Actor{Kind: audit.ActorUser, ID: "admin", Name: "admin"}
+	admin = audit.Actor{Kind: audit.ActorSystem, ID: "admin", Name: "admin"}
 	run   = audit.Actor{Kind: audit.ActorSync, ID: "corp/run1"}
 )
 

@@ -31,6 +31,7 @@ type editor struct {
 	sources   map[identity.SourceID]SourceState
 	copied    bool // sources is not shared with a snapshot
 	epoch     store.Revision
+	config    rawSettings
 	nesting   *nesting
 	renest    bool
 	aside     bool // makes a snapshot that is not of the store
@@ -72,7 +73,7 @@ func (e *editor) begin(s *Snapshot) {
 	e.locals, e.tokens = s.locals.Edit(), s.tokens.Edit()
 	e.book = s.book.Edit()
 	e.sources, e.copied = s.sources, false
-	e.epoch, e.nesting, e.renest = s.epoch, s.nesting, false
+	e.epoch, e.config, e.nesting, e.renest = s.epoch, s.config, s.nesting, false
 	e.userOrder, e.grpOrder, e.owners = s.userOrder, s.grpOrder, s.owners
 }
 
@@ -87,7 +88,7 @@ func (e *editor) publish(rev store.Revision) *Snapshot {
 		userKeys: e.userKeys.index(), groupKeys: e.groupKeys.index(),
 		userNames: e.userNames.index(), grpNames: e.grpNames.index(),
 		locals: e.locals.Map(), tokens: e.tokens.Map(), book: e.book.Book(),
-		sources: e.sources, epoch: e.epoch, nesting: e.nesting,
+		sources: e.sources, epoch: e.epoch, config: e.config, nesting: e.nesting,
 		userOrder: e.userOrder, grpOrder: e.grpOrder, owners: e.owners,
 	}
 	e.begin(s)
@@ -123,6 +124,8 @@ func (e *editor) take(ev store.Event) error {
 		return e.source(key, v)
 	case strings.HasPrefix(key, keyToken):
 		return e.token(key, v)
+	case key == keySettings:
+		return e.settings(key, v)
 	case key == keyEpoch:
 		e.epoch = v.rev
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/permissions"
 	"github.com/rollcall-id/rollcall/store"
 )
 
@@ -74,7 +75,12 @@ type Token struct {
 	By      string          `json:"by"`
 	Created time.Time       `json:"made"`
 	Expires time.Time       `json:"exp,omitzero"`
-	Unknown jsontext.Value  `json:",embed"`
+	// Used is when it was last used, to the hour or so.
+	Used time.Time `json:"used,omitzero"`
+	// Permissions, when there are any, are all that the token may be used for, whatever
+	// its user has.
+	Permissions []permissions.Permission `json:"perm,omitempty"`
+	Unknown     jsontext.Value           `json:",embed"`
 
 	rev store.Revision
 }

@@ -31,6 +31,7 @@ type Snapshot struct {
 	tokens    persist.Map[string, Token]
 	sources   map[identity.SourceID]SourceState // copied when it changes
 	epoch     store.Revision                    // of v/p/epoch
+	config    rawSettings
 	nesting   *nesting
 	userOrder *ordering
 	grpOrder  *ordering

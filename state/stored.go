@@ -77,6 +77,7 @@ type storedGrant struct {
 	Reason  string          `json:"why,omitzero"`
 	Expires time.Time       `json:"exp,omitzero"`
 	Origin  identity.Origin `json:"from"`
+	Told    bool            `json:"told,omitzero"` // its end stands in the audit log
 	Unknown jsontext.Value  `json:",embed"`
 }
 
@@ -154,7 +155,7 @@ func (l *storedLocal) layer() identity.LocalLayer {
 func (g *storedGrant) grant(m identity.Member, p permissions.Permission) permissions.Grant {
 	return permissions.Grant{
 		ID: permissions.GrantID(g.ID), Permission: p, Subject: m, By: g.By, At: g.At,
-		Reason: g.Reason, Expires: g.Expires, Origin: g.Origin,
+		Reason: g.Reason, Expires: g.Expires, Origin: g.Origin, Told: g.Told,
 	}
 }
 

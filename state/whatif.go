@@ -32,15 +32,17 @@ func (s *Snapshot) with(ops []store.Op) (*Snapshot, error) {
 type touched struct {
 	before, after *Snapshot
 	users         map[identity.UserID]struct{}
+	groups        map[identity.GroupID]struct{} // that were given something, or nested
 }
 
-// affected returns the users whom operations may have raised or lowered.
-func affected(before, after *Snapshot, ops []store.Op) map[identity.UserID]struct{} {
-	t := touched{before, after, map[identity.UserID]struct{}{}}
+// affected returns whom operations may have raised or lowered: users, and groups, whose
+// members are yet to come.
+func affected(before, after *Snapshot, ops []store.Op) *touched {
+	t := &touched{before, after, map[identity.UserID]struct{}{}, map[identity.GroupID]struct{}{}}
 	for _, op := range ops {
 		t.key(op.Key)
 	}
-	return t.users
+	return t
 }
 
 func (t *touched) key(key string) {
@@ -135,13 +137,7 @@ func (g *groupSlot) refsIn(name chunkName) []ref {
 // Handles of both snapshots are the same, the newer one has more of them.
 func (t *touched) ref(r ref) {
 	m := t.after.refMember(r)
-	if _, ok := m.Group(); ok {
-		t.below(t.before, m)
-		t.below(t.after, m)
-		return
-	}
-	u, _ := m.User()
-	t.users[u] = struct{}{}
+	t.holder(m)
 }
 
 // holder adds whoever has what a user or a group is granted.
@@ -150,6 +146,8 @@ func (t *touched) holder(m identity.Member) {
 		t.users[u] = struct{}{}
 		return
 	}
+	g, _ := m.Group()
+	t.groups[g] = struct{}{}
 	t.below(t.before, m)
 	t.below(t.after, m)
 }

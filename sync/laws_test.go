@@ -436,7 +436,7 @@ func changed(people, inGroup int) *directory {
 // TestAKilledRunEndsWhereAnUnbrokenOneEnds strikes each transaction of a run in each
 // way, runs again, and compares.
 func TestAKilledRunEndsWhereAnUnbrokenOneEnds(t *testing.T) {
-	from, to := crowded(400, 60), changed(400, 500)
+	from, to := crowded(700, 60), changed(700, 500)
 	begin := func(t tester) *house {
 		h := build(t, mem.New(), patient).open()
 		h.reads(from)

@@ -1,0 +1,149 @@
+package state
+
+import (
+	"time"
+
+	"github.com/rollcall-id/rollcall/audit"
+	"github.com/rollcall-id/rollcall/fault"
+	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/permissions"
+	"github.com/rollcall-id/rollcall/store"
+)
+
+// UpdateLocal replaces the record of a user or group that was made here. A user's new
+// name is claimed, and his old one set free.
+type UpdateLocal struct {
+	Member  identity.Member
+	Record  *identity.Record
+	Changes []audit.Change
+}
+
+func (c UpdateLocal) build(t *txn) error {
+	key := objectKey(c.Member)
+	o, err := t.object(key, c.Member)
+	if err != nil {
+		return err
+	}
+	if o.Source != identity.Local {
+		return managedBy(c.Member, o.Source)
+	}
+	if !c.Member.IsGroup() && identity.FoldName(o.Name) != identity.FoldName(c.Record.Name) {
+		if err := t.claim(Create{Member: c.Member, Record: c.Record}); err != nil {
+			return err
+		}
+		t.write(store.Delete(nameKey(identity.Local, o.Name)))
+	}
+	o.put(c.Record)
+	t.event(audit.Event{Action: noun(c.Member) + "Updated", Target: c.Member.String(), Name: c.Record.Name, Changes: c.Changes})
+	return t.put(key, o)
+}
+
+// Delete removes a user or group for good, with its local layer, its grants, its local
+// memberships and, of a user, his keys. What a source still has is managed there:
+// fault.Conflict. The id is never used again, and the audit log keeps what was.
+type Delete struct{ Member identity.Member }
+
+func (c Delete) build(t *txn) error {
+	key := objectKey(c.Member)
+	o, err := t.object(key, c.Member)
+	if err != nil {
+		return err
+	}
+	if o.Source != identity.Local && o.Missing.IsZero() {
+		return managedBy(c.Member, o.Source)
+	}
+	name := o.Name
+	for g, by := range t.snap.GroupsOf(c.Member) {
+		for _, origin := range by {
+			if origin != identity.Local {
+				continue
+			}
+			if err := (ChangeMembers{Group: g, Origin: identity.Local, Remove: []identity.Member{c.Member}}).build(t); err != nil {
+				return err
+			}
+		}
+	}
+	for _, g := range t.snap.book.Of(c.Member) {
+		if err := (RemoveGrant{Subject: c.Member, Permission: g.Permission, Reason: "its holder was deleted"}).build(t); err != nil {
+			return err
+		}
+	}
+	t.deleteRest(c.Member, o)
+	t.write(store.Delete(key))
+	t.event(audit.Event{Action: noun(c.Member) + "Deleted", Target: c.Member.String(), Name: name})
+	if len(t.ops) > store.MaxOps-2 {
+		return fault.New(fault.Conflict, "too_much_to_delete", "%s has too many grants, memberships and keys to go at once: remove some of them first", name)
+	}
+	return nil
+}
+
+// deleteRest removes what hangs on a user or group besides memberships and grants.
+func (t *txn) deleteRest(m identity.Member, o *storedObject) {
+	if _, ok := t.snap.locals.Get(m); ok {
+		t.write(store.Delete(localKey(m)))
+	}
+	if id, ok := m.Group(); ok {
+		g := t.snap.groupSlot(id)
+		for origin, set := range map[identity.SourceID]*memberSet{g.source: &g.own, identity.Local: &g.local} {
+			if set.Buckets > 0 {
+				t.write(store.DeletePrefix(generationPrefix(id, origin, set.Gen)))
+			}
+		}
+		return
+	}
+	u, _ := m.User()
+	if o.Source == identity.Local {
+		t.write(store.Delete(nameKey(identity.Local, o.Name)))
+	}
+	for id, tok := range t.snap.tokens.All() {
+		if tok.User == u {
+			t.write(store.Delete(keyToken + id))
+			t.event(audit.Event{Action: "ApiKeyRevoked", Target: "token/" + id, Name: tok.Name, Reason: "its holder was deleted"})
+		}
+	}
+}
+
+// Tokens returns the tokens of a user, or all of them for the zero id.
+func (s *Snapshot) Tokens(of identity.UserID) []Token {
+	var out []Token
+	for _, t := range s.tokens.All() {
+		if of.IsZero() || t.User == of {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// TouchToken notes that a token was used. It is not audited, and not worth a try again.
+type TouchToken struct {
+	ID string
+	At time.Time
+}
+
+func (c TouchToken) build(t *txn) error {
+	tok, ok := t.snap.Token(c.ID)
+	if !ok {
+		return fault.New(fault.NotFound, "token_not_found", "there is no such token")
+	}
+	t.base(keyToken+c.ID, tok.rev)
+	tok.Used = c.At.UTC().Truncate(time.Second)
+	return t.put(keyToken+c.ID, &tok)
+}
+
+// MarkExpired notes that a grant has ended by the clock, so that the audit log and
+// those who follow it learn of it once. It has not been effective since its end.
+type MarkExpired struct{ Grant permissions.Grant }
+
+func (c MarkExpired) build(t *txn) error {
+	g := c.Grant
+	t.event(audit.Event{
+		Action: "PermissionExpired", Target: g.Subject.String(), Name: t.snap.name(g.Subject), Reason: g.Reason,
+		Changes: []audit.Change{
+			{Field: "permission", Before: []string{string(g.Permission)}},
+			{Field: "expires", Before: []string{g.Expires.UTC().Format(time.RFC3339)}},
+		},
+	})
+	return t.put(grantKey(g.Subject, g.Permission), &storedGrant{
+		V: format, ID: string(g.ID), By: g.By, At: g.At.UTC(), Reason: g.Reason, Expires: g.Expires.UTC(), Origin: g.Origin, Told: true,
+	})
+}
