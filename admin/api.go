@@ -36,6 +36,7 @@ type API struct {
 	metrics *metrics
 	backup  Backup
 	age     Fresh
+	tally   *tally
 }
 
 // New returns the API.
@@ -52,7 +53,7 @@ func New(o Options) (*API, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	a := &API{db: o.DB, sync: o.Sync, log: o.Log, now: o.Now, mux: http.NewServeMux(), metrics: newMetrics(o.Metrics), backup: o.Backup, age: o.Fresh}
+	a := &API{db: o.DB, sync: o.Sync, log: o.Log, now: o.Now, mux: http.NewServeMux(), metrics: newMetrics(o.Metrics), backup: o.Backup, age: o.Fresh, tally: newTally()}
 	a.huma = humago.New(a.mux, a.config(o.Version))
 	a.routes()
 	return a, a.serveDocument()
@@ -99,5 +100,6 @@ func (a *API) routes() {
 	a.sourceRoutes()
 	a.runRoutes()
 	a.backupRoutes()
+	a.auditRoutes()
 	a.accessRoutes()
 }

@@ -133,6 +133,7 @@ func (n *need) extensions() map[string]any {
 func (a *API) admit(ctx huma.Context, o operation, next func(huma.Context)) {
 	q, start := questionOf(ctx.Context()), time.Now()
 	defer func() {
+		a.noteRefusal(ctx.Context(), &o, &q, ctx.Status())
 		took := time.Since(start)
 		a.metrics.request(o.id, strconv.Itoa(ctx.Status()), took)
 		a.log.DebugContext(ctx.Context(), "request answered",

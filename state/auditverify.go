@@ -36,6 +36,20 @@ type BadRecord struct {
 	Why     string
 }
 
+// Summary says it in one line.
+func (r *AuditReport) Summary() string {
+	b := r.Bad
+	switch {
+	case b == nil:
+		return fmt.Sprintf("%d entries are as they were written, up to number %d", r.Folded+r.Unfolded, r.Head.Seq)
+	case b.Seq == 0:
+		return b.Why
+	case b.ID == "":
+		return fmt.Sprintf("entry %d: %s", b.Seq, b.Why)
+	}
+	return fmt.Sprintf("entry %d (%s): %s", b.Seq, b.ID, b.Why)
+}
+
 // VerifyAudit reads the whole audit log and checks the chain, every entry, and that the
 // log passes through the given heads, which were exported before. Without such a head a
 // log that was cut off at its end cannot be told from one that ended there; nor can an
