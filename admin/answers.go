@@ -123,7 +123,7 @@ func (a *API) explain(_ context.Context, in *explainInput) (*explainOutput, erro
 	return &explainOutput{Body: Explanation{Explanation: e, Sentence: e.Sentence(nil), Revision: snap.Rev()}}, nil
 }
 
-// names is a snapshot as permissions.Names.
+// names is a snapshot as permissions.Rows.
 type names struct{ s *state.Snapshot }
 
 // UserName implements permissions.Names.
@@ -135,6 +135,15 @@ func (n names) UserName(id identity.UserID) string {
 // GroupName implements permissions.Names.
 func (n names) GroupName(id identity.GroupID) (string, identity.SourceID) {
 	return n.s.Name(identity.GroupMember(id))
+}
+
+func (n names) Origins(m identity.Member, in identity.GroupID) []identity.SourceID {
+	for g, by := range n.s.GroupsOf(m) {
+		if g == in {
+			return by
+		}
+	}
+	return nil
 }
 
 func (a *API) userPermissions(ctx context.Context, in *UserPath) (*userPermissionsOutput, error) {

@@ -101,10 +101,18 @@ type Explanation struct {
 	Allowed    bool      `json:"allowed"`
 	Why        string    `json:"why,omitzero"`
 	Status     string    `json:"status,omitzero"`
-	Paths      []Path    `json:"paths"`
-	Blocked    []Path    `json:"blockedPaths"`
-	Sentence   string    `json:"sentence"` // one line for each path, beginning with yes or no
-	Revision   int64     `json:"revision"`
+	// Withheld are the settings that keep the permission from a user who was granted it.
+	Withheld []Withholding `json:"withheld,omitempty"`
+	Paths    []Path        `json:"paths"`
+	Blocked  []Path        `json:"blockedPaths"`
+	Sentence string        `json:"sentence"` // one line for each path, beginning with yes or no
+	Revision int64         `json:"revision"`
+}
+
+// Withholding is a setting that withholds a permission, because of another one.
+type Withholding struct {
+	Setting string `json:"setting"`
+	Because string `json:"because"`
 }
 
 // Path is one way from a user to a grant.
@@ -122,6 +130,8 @@ type Step struct {
 	Group     string `json:"group,omitzero"`
 	GroupName string `json:"groupName,omitzero"`
 	Source    string `json:"source,omitzero"`
+	// Origins are the sources that put the membership there.
+	Origins []string `json:"origins,omitempty"`
 
 	Grant      string    `json:"grant,omitzero"`
 	Subject    string    `json:"subject,omitzero"`

@@ -154,6 +154,13 @@ type Permission struct {
 	BuiltIn     bool      `json:"builtIn"`
 	CreatedBy   string    `json:"createdBy,omitzero"`
 	CreateTime  time.Time `json:"createTime,omitzero"`
+	Actions     []Action  `json:"actions,omitempty"`
+}
+
+// Action is one thing that a permission lets its holder do.
+type Action struct {
+	Does       string `json:"does"`
+	EnforcedBy string `json:"enforcedBy"`
 }
 
 // Persona is a label that follows from permissions.

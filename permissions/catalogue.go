@@ -23,66 +23,22 @@ const (
 // Entry is a permission as the catalogue shows it.
 type Entry struct {
 	Name        Permission `json:"name"`
-	Description string     `json:"description"` // what it lets its holder do, action by action
+	Description string     `json:"description"`
 	EnforcedBy  Enforcer   `json:"enforcedBy"`
 	BuiltIn     bool       `json:"builtIn"`
 	// By and At say who made a custom permission and when.
 	By string    `json:"createdBy,omitzero"`
 	At time.Time `json:"createTime,omitzero"`
+	// Actions are what it lets its holder do, one by one; none for a custom one. They
+	// are read only.
+	Actions []Action `json:"actions,omitempty"`
 }
 
-// builtIn is closed: nothing is added to it, nothing is taken away.
-var builtIn = [...]Entry{
-	{
-		Name: ApplicationAdmin, EnforcedBy: EnforcedByRollcall, BuiltIn: true,
-		Description: "Configure the installation: add, change, test and remove sources, change settings, " +
-			"make and remove custom permissions, issue and revoke the API keys of services, start a sync run.",
-	},
-	{
-		Name: Audit, EnforcedBy: EnforcedByRollcall, BuiltIn: true,
-		Description: "Read the whole audit log, search it and export it, and see why anybody has or lacks a permission. " +
-			"Without it a user sees only the entries that concern himself.",
-	},
-	{
-		Name: CreateDataSource, EnforcedBy: EnforcedByApplications, BuiltIn: true,
-		Description: "Register data sources in the applications, inside and outside of projects, and own them.",
-	},
-	{
-		Name: CreateDataSourceInProject, EnforcedBy: EnforcedByApplications, BuiltIn: true,
-		Description: "Register data sources in the applications within a project that one belongs to, and nowhere else.",
-	},
-	{
-		Name: CreateFilter, EnforcedBy: EnforcedByApplications, BuiltIn: true,
-		Description: "Build search filters in the applications and save them under a name.",
-	},
-	{
-		Name: CreateProject, EnforcedBy: EnforcedByApplications, BuiltIn: true,
-		Description: "Open new projects in the applications and own them.",
-	},
-	{
-		Name: FetchPolicyInfo, EnforcedBy: EnforcedByBoth, BuiltIn: true,
-		Description: "Read, as a machine, what decides the access of others: the effective groups, attributes and permissions " +
-			"of users, decisions and the feed of changes here; visibilities, masking and filters of a data source in the applications.",
-	},
-	{
-		Name: Governance, EnforcedBy: EnforcedByApplications, BuiltIn: true,
-		Description: "Write policies that hold everywhere in the applications, restrict projects to purposes, " +
-			"and create, apply and remove tags.",
-	},
-	{
-		Name: ImpersonateUser, EnforcedBy: EnforcedByBoth, BuiltIn: true,
-		Description: "Act as another user: query as him in the applications, and look at Rollcall as he sees it here, " +
-			"reading only and never with more than he may do himself.",
-	},
-	{
-		Name: ProjectManagement, EnforcedBy: EnforcedByApplications, BuiltIn: true,
-		Description: "Create purposes, approve and deny requests to use a purpose, and add and remove the data sources of a project.",
-	},
-	{
-		Name: UserAdmin, EnforcedBy: EnforcedByRollcall, BuiltIn: true,
-		Description: "Create, change, disable and delete local users and groups, set local attributes and memberships, " +
-			"give and take every permission, disable anybody at once, approve a held sync plan.",
-	},
+// Action is one thing that a permission lets its holder do.
+type Action struct {
+	Does string `json:"does"`
+	// EnforcedBy says who refuses it to others: here or in the applications.
+	EnforcedBy Enforcer `json:"enforcedBy"`
 }
 
 // customDescription stands in for one that nobody wrote.

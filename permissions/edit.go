@@ -75,7 +75,7 @@ func (e *Edit) PutCustom(c Entry) {
 	if IsBuiltIn(c.Name) {
 		return
 	}
-	c.BuiltIn, c.EnforcedBy = false, EnforcedByApplications
+	c.BuiltIn, c.EnforcedBy, c.Actions = false, EnforcedByApplications, nil
 	if c.Description == "" {
 		c.Description = customDescription
 	}

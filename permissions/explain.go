@@ -53,6 +53,8 @@ type Step struct {
 	Group     Ref               `json:"group,omitzero"`
 	GroupName string            `json:"groupName,omitzero"` // filled by Named
 	Source    identity.SourceID `json:"source,omitzero"`    // of the group; filled by Named
+	// Origins are who put the membership there; filled by Named.
+	Origins []identity.SourceID `json:"origins,omitempty"`
 
 	Grant     GrantRef        `json:"grant,omitzero"`
 	Subject   Ref             `json:"subject,omitzero"`
@@ -101,6 +103,21 @@ func (b *Book) Explain(m Members, r Request) Explanation {
 	slices.SortStableFunc(e.Paths, byLength)
 	slices.SortStableFunc(e.Blocked, byLength)
 	e.conclude(blocks)
+	return e
+}
+
+// ExplainSubscribe answers like [Book.CheckSubscribe]. There is no path to it, so the
+// explanation has none; its permission is [Subscribe].
+func (b *Book) ExplainSubscribe(m Members, user identity.UserID, now time.Time) Explanation {
+	r := Request{User: user, Permission: Subscribe, Now: now}
+	d := b.CheckSubscribe(m, user, now)
+	e := Explanation{
+		User: Ref{identity.UserMember(user)}, Permission: Subscribe, At: now,
+		Allowed: d.Allowed, Why: d.Why, Status: d.Status, Paths: []Path{}, Blocked: []Path{},
+	}
+	if who, ok := m.Subject(user); ok && d.Why == Masked {
+		e.Withheld = b.withholdings(nil, m, who.Handle, r)
+	}
 	return e
 }
 

@@ -18,6 +18,13 @@ type Names interface {
 	GroupName(identity.GroupID) (string, identity.SourceID)
 }
 
+// Rows is a [Names] that tells, too, who put memberships there.
+type Rows interface {
+	Names
+	// Origins returns the sources that say that a user or a group is directly in a group.
+	Origins(m identity.Member, in identity.GroupID) []identity.SourceID
+}
+
 // Named returns the explanation with the names of its user and its groups filled in.
 func (e Explanation) Named(n Names) Explanation {
 	if u, ok := e.User.User(); ok {
@@ -29,12 +36,16 @@ func (e Explanation) Named(n Names) Explanation {
 
 func named(paths []Path, n Names) []Path {
 	paths = slices.Clone(paths)
+	rows, tells := n.(Rows)
 	for i := range paths {
 		paths[i].Steps = slices.Clone(paths[i].Steps)
 		for j := range paths[i].Steps {
 			s := &paths[i].Steps[j]
 			if g, ok := s.Group.Group(); ok {
 				s.GroupName, s.Source = n.GroupName(g)
+				if tells {
+					s.Origins = rows.Origins(s.Member.Member, g)
+				}
 			}
 		}
 	}
@@ -52,6 +63,9 @@ func (e Explanation) Sentence(n Names) string {
 	user := nameOr(e.UserName, e.User)
 	if !e.Allowed && (e.Why != ExpiredGrant || len(e.Blocked) == 0) {
 		fmt.Fprintf(&b, "no   %s\n", e.denial(user))
+	}
+	if e.Allowed && e.Permission == Subscribe {
+		fmt.Fprintf(&b, "yes  %s is active -> may subscribe to data sources\n", user)
 	}
 	for _, p := range e.Paths {
 		fmt.Fprintf(&b, "yes  %s -> %s\n", e.path(user, &p), printable(string(e.Permission)))
@@ -72,7 +86,10 @@ func (e *Explanation) denial(user string) string {
 	case InactiveUser:
 		return fmt.Sprintf("%s is inactive (%s)", user, statusWords(e.Status))
 	case Suppressed, Masked:
-		return fmt.Sprintf("%s was granted %s, but %s", user, p, e.withheld())
+		if e.Permission == Subscribe {
+			return fmt.Sprintf("%s may not subscribe to data sources, because %s", user, e.withheld(user))
+		}
+		return fmt.Sprintf("%s was granted %s, but %s", user, p, e.withheld(user))
 	case ExpiredGrant:
 		return fmt.Sprintf("%s no longer has %s", user, p)
 	case NotGranted:
@@ -82,17 +99,19 @@ func (e *Explanation) denial(user string) string {
 
 // withheld says which settings withhold the permission, and what they hold against
 // the user.
-func (e *Explanation) withheld() string {
+func (e *Explanation) withheld(user string) string {
 	out := make([]string, len(e.Withheld))
 	for i, w := range e.Withheld {
+		state, role := "off", "an administrator"
 		switch w.Setting {
 		case SettingAdminGovernorExclusive:
-			out[i] = fmt.Sprintf("%s is on, and whoever holds %s may not govern", w.Setting, w.Because)
-		default:
-			out[i] = fmt.Sprintf("%s is off, and he holds %s", w.Setting, w.Because)
+			state = "on"
+		case SettingGovernorsMaySubscribe:
+			role = "a governor"
 		}
+		out[i] = fmt.Sprintf("%s is %s and %s is %s (%s)", w.Setting, state, user, role, w.Because)
 	}
-	return strings.Join(out, "; ")
+	return strings.Join(out, ", and ")
 }
 
 // path is everything from the user up to the grant.
@@ -105,20 +124,23 @@ func (e *Explanation) path(user string, p *Path) string {
 }
 
 // nesting is the source of the first group and the groups that it is nested in,
-// with their sources where these change.
+// with their sources where these change, and with who put a membership there where
+// that is not the source of the group.
 func nesting(hops []Step) string {
 	var facts []string
 	source := hops[0].Source
 	if source != "" {
 		facts = append(facts, string(source))
 	}
-	for _, h := range hops[1:] {
+	facts = append(facts, put("member", &hops[0])...)
+	for i := range hops[1:] {
+		h := &hops[i+1]
 		fact := "nested in " + nameOr(h.GroupName, h.Group)
 		if h.Source != source {
 			source = h.Source
 			fact += " of " + string(source)
 		}
-		facts = append(facts, fact)
+		facts = append(append(facts, fact), put("nested", h)...)
 	}
 	if len(facts) == 0 {
 		return ""
@@ -126,10 +148,26 @@ func nesting(hops []Step) string {
 	return " (" + strings.Join(facts, ", ") + ")"
 }
 
+// put says who made somebody a member, unless it was the source of the group alone.
+func put(what string, s *Step) []string {
+	if len(s.Origins) == 0 || len(s.Origins) == 1 && s.Origins[0] == s.Source {
+		return nil
+	}
+	by := make([]string, len(s.Origins))
+	for i, o := range s.Origins {
+		by[i] = string(o)
+	}
+	return []string{what + " by " + strings.Join(by, " and ")}
+}
+
 func (e *Explanation) grant(p *Path) string {
 	g := p.grant()
 	facts := []string{"grant by " + printable(strings.TrimPrefix(g.GrantedBy, "user:")), day(g.Time, e.At)}
-	if len(p.Steps) == 1 {
+	source, byDefault := strings.CutPrefix(string(g.Origin), "default:")
+	switch {
+	case byDefault:
+		facts[0] = fmt.Sprintf("default of %s set by %s", source, printable(strings.TrimPrefix(g.GrantedBy, "user:")))
+	case len(p.Steps) == 1:
 		facts[0] = "direct " + facts[0]
 	}
 	if g.Reason != "" {
