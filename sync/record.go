@@ -200,6 +200,9 @@ func (x *execution) history(ctx context.Context, t *term) error {
 const (
 	keptSamples  = 100
 	keptTextSize = 600
+	// keptSamplesSize is of all samples of one kind, as JSON: three times that is less
+	// than one stored object takes.
+	keptSamplesSize = 76 << 10
 )
 
 // describe writes what a plan says into the run's record.
@@ -207,18 +210,45 @@ func describe(run *state.Run, p *plan.Plan) {
 	run.Proof, run.Counts = p.Proof, p.Counts
 	run.SkippedAll, run.ConflictsAll = len(p.Skipped), len(p.Conflicts)
 	run.Skipped, run.Conflicts, run.Withheld = nil, nil, nil
+	room := keptSamplesSize
 	for _, s := range p.Skipped[:min(len(p.Skipped), keptSamples)] {
 		s.Key, s.DN, s.Reason = clean(s.Key), clean(s.DN), clean(s.Reason)
+		if room -= jsonSize(string(s.Key), s.DN, s.Reason); room < 0 {
+			break
+		}
 		run.Skipped = append(run.Skipped, s)
 	}
+	room = keptSamplesSize
 	for _, c := range p.Conflicts[:min(len(p.Conflicts), keptSamples)] {
-		c.Key, c.Holder, c.Name, c.DN, c.Detail = clean(c.Key), clean(c.Holder), clean(c.Name), clean(c.DN), clean(c.Detail)
+		c.Key, c.Holder, c.Name, c.Detail = clean(c.Key), clean(c.Holder), clean(c.Name), clean(c.Detail)
+		if room -= jsonSize(string(c.Key), string(c.Holder), c.Name, c.Detail); room < 0 {
+			break
+		}
 		run.Conflicts = append(run.Conflicts, c)
 	}
+	room = keptSamplesSize
 	for _, w := range p.Withheld[:min(len(p.Withheld), keptSamples)] {
-		run.Withheld = append(run.Withheld, clean(w))
+		w = clean(w)
+		if room -= jsonSize(w); room < 0 {
+			break
+		}
+		run.Withheld = append(run.Withheld, w)
 	}
 	run.Proof.Why = clean(run.Proof.Why)
+}
+
+// jsonSize is how many bytes a sample of these texts takes at most.
+func jsonSize(texts ...string) int {
+	n := 0
+	for _, s := range texts {
+		n += len(s) + 20
+		for i := range len(s) {
+			if s[i] < ' ' || s[i] == '"' || s[i] == '\\' {
+				n += 5
+			}
+		}
+	}
+	return n
 }
 
 // clean makes text storable, whatever a directory put into it.
