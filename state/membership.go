@@ -40,7 +40,10 @@ func (c ChangeMembers) build(t *txn) error {
 		}
 	}
 	if set.crowded(set.len() + len(c.Add) - len(c.Remove)) {
-		if err := t.turn(c); !errors.Is(err, errTurn) || !t.spread {
+		if !t.spread {
+			return errTurn
+		}
+		if err := t.turn(c); !errors.Is(err, errTurn) {
 			return err
 		}
 	}

@@ -132,6 +132,13 @@ func (w *wire) Watch(ctx context.Context, prefix string, after store.Revision) i
 			if err != nil && ctx.Err() == nil && inner.Err() != nil {
 				err = errCut()
 			}
+			select {
+			case <-lost: // nothing that happens after the cut comes through
+				if ctx.Err() == nil {
+					b, err = store.Batch{}, errCut()
+				}
+			default:
+			}
 			events := b.Events
 			b.Events = nil
 			for _, ev := range events {
