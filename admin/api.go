@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/http"
@@ -10,7 +11,9 @@ import (
 	"github.com/danielgtaylor/huma/v2/adapters/humago"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/rollcall-id/rollcall/access"
 	"github.com/rollcall-id/rollcall/state"
+	"github.com/rollcall-id/rollcall/usage"
 )
 
 // Options are what an API needs. DB and Sync are required.
@@ -23,6 +26,15 @@ type Options struct {
 	Metrics prometheus.Registerer // default: not counted
 	Backup  Backup                // default: there is none
 	Fresh   Fresh                 // default: the store always answers
+	Tokens  Verifier              // of an identity provider; default: only keys count
+	Limits  *access.Limiter       // default: nobody asks too often
+	Usage   usage.Config          // default: nothing is counted
+}
+
+// Verifier knows whom a token names that an identity provider signed.
+type Verifier interface {
+	// Verify is fault.Unauthenticated for a token that does not count.
+	Verify(ctx context.Context, raw string) (access.Claims, error)
 }
 
 // API is the admin API as an http.Handler.
@@ -37,6 +49,9 @@ type API struct {
 	backup  Backup
 	age     Fresh
 	tally   *tally
+	tokens  Verifier
+	limits  *access.Limiter
+	counter *counter // nil: nothing is counted
 }
 
 // New returns the API.
@@ -53,9 +68,10 @@ func New(o Options) (*API, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	a := &API{db: o.DB, sync: o.Sync, log: o.Log, now: o.Now, mux: http.NewServeMux(), metrics: newMetrics(o.Metrics), backup: o.Backup, age: o.Fresh, tally: newTally()}
+	a := &API{db: o.DB, sync: o.Sync, log: o.Log, now: o.Now, mux: http.NewServeMux(), metrics: newMetrics(o.Metrics), backup: o.Backup, age: o.Fresh, tally: newTally(), tokens: o.Tokens, limits: o.Limits}
 	a.huma = humago.New(a.mux, a.config(o.Version))
 	a.routes()
+	a.counter = newCounter(a, o.Usage)
 	return a, a.serveDocument()
 }
 
@@ -102,4 +118,5 @@ func (a *API) routes() {
 	a.backupRoutes()
 	a.auditRoutes()
 	a.accessRoutes()
+	a.usageRoutes()
 }

@@ -1,6 +1,9 @@
 package admin
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"time"
@@ -20,7 +23,8 @@ func unknownKey() error {
 	return fault.New(fault.Unauthenticated, "unauthenticated", "the API key is unknown, revoked or expired, or its user is not active")
 }
 
-// authenticate returns who is asking. A key counts only while its person is active.
+// authenticate returns who is asking, and counts the request against the limits. What
+// is presented counts only while the person it stands for is active.
 func (a *API) authenticate(ctx huma.Context) (access.Caller, error) {
 	h := http.Header{}
 	ctx.EachHeader(func(name, value string) {
@@ -28,7 +32,31 @@ func (a *API) authenticate(ctx huma.Context) (access.Caller, error) {
 			h.Add(name, value)
 		}
 	})
-	cred, err := access.FromHeader(h)
+	c, err := a.identify(ctx.Context(), h)
+	switch {
+	case err == nil:
+		err = a.limits.Request(cmp.Or(c.Token, c.User.String()))
+	case errors.Is(err, fault.Unauthenticated) && len(h) > 0:
+		if often := a.limits.Failure(ctx.RemoteAddr()); often != nil {
+			err = often
+		}
+	}
+	if err != nil {
+		return access.Caller{}, err
+	}
+	return c, nil
+}
+
+// identify returns whose credential or signed token a request presents.
+func (a *API) identify(ctx context.Context, h http.Header) (access.Caller, error) {
+	text, err := access.Bearer(h)
+	if err != nil {
+		return access.Caller{}, err
+	}
+	if a.tokens != nil && access.Signed(text) {
+		return a.identifySigned(ctx, text)
+	}
+	cred, err := access.Parse(text)
 	if err != nil {
 		return access.Caller{}, err
 	}
@@ -37,12 +65,34 @@ func (a *API) authenticate(ctx huma.Context) (access.Caller, error) {
 	if !cred.Matches(token.Hash) || !known || cred.Kind() != access.KindKey || expired(token.Expires, now) {
 		return access.Caller{}, unknownKey()
 	}
-	who, ok := snap.Subject(token.User)
+	return a.active(snap, access.Caller{User: token.User, Kind: cred.Kind(), Token: cred.ID()}, now)
+}
+
+// identifySigned returns whom a token of an identity provider names. It says the same
+// of who is unknown and of who is not active: a token shows who somebody is elsewhere.
+func (a *API) identifySigned(ctx context.Context, raw string) (access.Caller, error) {
+	claims, err := a.tokens.Verify(ctx, raw)
+	if err != nil {
+		return access.Caller{}, err
+	}
+	snap := a.db.View().Now()
+	// The text may be a name in another source as well, or an id.
+	for _, id := range snap.FindUsers(string(claims.Source) + "/" + claims.Name) {
+		name, source := snap.Name(identity.UserMember(id))
+		if source == claims.Source && identity.FoldName(name) == identity.FoldName(claims.Name) {
+			return a.active(snap, access.Caller{User: id, Kind: access.KindSigned}, a.now())
+		}
+	}
+	return access.Caller{}, unknownKey()
+}
+
+// active completes a caller who is active.
+func (a *API) active(snap *state.Snapshot, c access.Caller, now time.Time) (access.Caller, error) {
+	who, ok := snap.Subject(c.User)
 	if !ok || who.Inactive(now) != identity.Active {
 		return access.Caller{}, unknownKey()
 	}
-	c := access.Caller{User: token.User, Kind: cred.Kind(), Token: cred.ID()}
-	c.Name, c.Source = snap.Name(identity.UserMember(token.User))
+	c.Name, c.Source = snap.Name(identity.UserMember(c.User))
 	return c, nil
 }
 

@@ -67,6 +67,7 @@ func (a *API) accessRoutes() {
 			began, status := time.Now(), http.StatusOK
 			c, _ := calls.Get().(*accessCall)
 			defer func() {
+				a.count(c.caller, o.id, status, "")
 				c.forget()
 				calls.Put(c)
 				a.metrics.request(o.id, strconv.Itoa(status), time.Since(began))

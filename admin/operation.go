@@ -105,8 +105,11 @@ func (a *API) operation(o operation) *huma.Operation {
 
 func (o *operation) allErrors() []int {
 	all := append([]int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusServiceUnavailable}, o.errors...)
-	if !o.need.open && len(o.need.anyOf) > 0 {
-		all = append(all, http.StatusForbidden)
+	if !o.need.open {
+		all = append(all, http.StatusTooManyRequests)
+		if len(o.need.anyOf) > 0 {
+			all = append(all, http.StatusForbidden)
+		}
 	}
 	if o.method == http.MethodPost || o.method == http.MethodPut {
 		all = append(all, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
@@ -136,6 +139,7 @@ func (a *API) admit(ctx huma.Context, o operation, next func(huma.Context)) {
 		a.noteRefusal(ctx.Context(), &o, &q, ctx.Status())
 		took := time.Since(start)
 		a.metrics.request(o.id, strconv.Itoa(ctx.Status()), took)
+		a.count(q.caller, o.id, ctx.Status(), ctx.Query("dryRun"))
 		a.log.DebugContext(ctx.Context(), "request answered",
 			"operation", o.id, "status", ctx.Status(), "user", q.caller.Name, "request", q.request, "took", took)
 	}()

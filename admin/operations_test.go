@@ -69,6 +69,7 @@ var bodies = map[string]any{
 	"putGroupGrant":     map[string]string{"reason": "test"},
 	"check":             map[string]string{"user": "target", "permission": "GOVERNANCE"},
 	"approvePlan":       map[string]string{"digest": "sha256:1"},
+	"reportTouches":     map[string][]string{"names": {"cli:grant"}},
 }
 
 // at fills the parameters of the path.

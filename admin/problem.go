@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/rollcall-id/rollcall/access"
 	"github.com/rollcall-id/rollcall/fault"
 	"github.com/rollcall-id/rollcall/permissions"
 )
@@ -64,7 +66,11 @@ func (a *API) problem(ctx context.Context, err error) *Problem {
 	}
 	q := questionOf(ctx)
 	p := &Problem{Code: fault.Code(err), Detail: detailOf(err), Instance: q.instance, RequestID: q.request}
+	often, tooOften := errors.AsType[*access.TooMany](err)
 	switch {
+	case tooOften:
+		p.Status = http.StatusTooManyRequests
+		p.header = http.Header{"Retry-After": {strconv.Itoa(often.Seconds())}}
 	case errors.Is(err, fault.NotFound):
 		p.Status = http.StatusNotFound
 	case errors.Is(err, fault.Stale) && q.conditional:

@@ -1,0 +1,191 @@
+package admin
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/rollcall-id/rollcall/access"
+	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/state"
+	"github.com/rollcall-id/rollcall/store"
+	"github.com/rollcall-id/rollcall/usage"
+)
+
+// usageEvery is how often what was counted is kept. A crash loses as much.
+const usageEvery = 5 * time.Minute
+
+// reportTouches is the operation by which clients report touches. It counts what it is
+// told, not itself.
+const reportTouches = "reportTouches"
+
+// workflows says which operations complete one.
+var workflows = map[string]usage.Name{
+	"createUser": usage.UserCreated, "updateUser": usage.UserChanged, "disableUser": usage.UserDisabled,
+	"enableUser": usage.UserEnabled, "deleteUser": usage.UserDeleted,
+	"createGroup": usage.GroupCreated, "updateGroup": usage.GroupChanged, "deleteGroup": usage.GroupDeleted,
+	"putUserAttribute": usage.AttributeSet, "putGroupAttribute": usage.AttributeSet,
+	"deleteUserAttribute": usage.AttributeRemoved, "deleteGroupAttribute": usage.AttributeRemoved,
+	"putUserGrant": usage.PermissionGranted, "putGroupGrant": usage.PermissionGranted,
+	"deleteUserGrant": usage.PermissionRevoked, "deleteGroupGrant": usage.PermissionRevoked,
+	"startRun": usage.RunStarted, "planSource": usage.RunStarted, "approvePlan": usage.RunApproved, "testSource": usage.SourceTested,
+	"explainPermission": usage.PermissionExplained, "backup": usage.BackupMade, "exportAudit": usage.AuditExported,
+}
+
+// previews are the operations that only say what another one would do.
+var previews = []string{"planSource"}
+
+// counter counts what callers do, and keeps it. Who they are it knows in memory only.
+type counter struct {
+	tally *usage.Tally
+	now   func() time.Time
+	log   *slog.Logger
+	db    *state.DB
+	turn  chan struct{} // of one place: who holds it keeps what is due
+
+	mu      sync.Mutex
+	classes map[identity.UserID]classed // guarded by mu
+}
+
+// classed is the class that somebody had in a snapshot. It is looked up again for the
+// next snapshot, and after a while, because grants expire.
+type classed struct {
+	class usage.Class
+	rev   store.Revision
+	until time.Time
+}
+
+// maxClassed bounds how many classes are remembered.
+const maxClassed = 10_000
+
+// newCounter returns a counter that knows the operations of the API, or nil.
+func newCounter(a *API, c usage.Config) *counter {
+	if !c.Collect {
+		return nil
+	}
+	return &counter{
+		tally: usage.NewTally(usage.All(a.operationIDs())), now: a.now, log: a.log, db: a.db,
+		turn: make(chan struct{}, 1), classes: map[identity.UserID]classed{},
+	}
+}
+
+// operationIDs returns the ids of all operations, those of AuthZEN included, in order.
+func (a *API) operationIDs() []string {
+	ids := []string{"accessEvaluation", "accessEvaluations", "accessSearchSubject", "accessSearchResource", "accessSearchAction"}
+	for _, p := range a.huma.OpenAPI().Paths {
+		for _, o := range pathOperations(p) {
+			if o != nil {
+				ids = append(ids, o.OperationID)
+			}
+		}
+	}
+	slices.Sort(ids)
+	return ids
+}
+
+// count counts a request of a known caller by how it was answered. dryRun is the
+// parameter of that name.
+func (a *API) count(c access.Caller, operation string, status int, dryRun string) {
+	if a.counter == nil || c.User.IsZero() || operation == reportTouches {
+		return
+	}
+	e := usage.Event{Who: whoIs(c), Class: a.counter.classOf(a.db.View().Now(), c), Outcome: outcomeOf(status)}
+	if e.Outcome == usage.Done && (dryRun == "true" || slices.Contains(previews, operation)) {
+		e.Outcome = usage.Previewed
+	}
+	a.counter.add(e, usage.APIName(operation))
+	if w, ok := workflows[operation]; ok {
+		a.counter.add(e, w)
+	}
+}
+
+func (k *counter) add(e usage.Event, n usage.Name) {
+	e.Name = n
+	if err := k.tally.Add(usage.DateOf(k.now()), e); err != nil {
+		k.log.Debug("not counted", "name", string(n), "err", err)
+	}
+}
+
+// whoIs tells callers apart, for as long as the day's counters are in memory.
+func whoIs(c access.Caller) string { return c.User.String() }
+
+// classOf returns in which class a caller counts.
+func (k *counter) classOf(snap *state.Snapshot, c access.Caller) usage.Class {
+	if c.Kind == access.KindService {
+		return usage.ClassService
+	}
+	now := k.now()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if known, ok := k.classes[c.User]; ok && known.rev == snap.Rev() && now.Before(known.until) {
+		return known.class
+	}
+	if len(k.classes) >= maxClassed {
+		clear(k.classes)
+	}
+	e := snap.Book().Effective(snap, c.User, now)
+	class := usage.ClassOf(e.Personas())
+	k.classes[c.User] = classed{class, snap.Rev(), now.Add(time.Minute)}
+	return class
+}
+
+// outcomeOf returns what a status means for whoever asked.
+func outcomeOf(status int) usage.Outcome {
+	switch status {
+	case http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusConflict, http.StatusPreconditionFailed, http.StatusTooManyRequests:
+		return usage.Refused
+	}
+	if status >= http.StatusOK && status < http.StatusBadRequest {
+		return usage.Done
+	}
+	return usage.Failed
+}
+
+// CountUsage keeps what was counted, every few minutes and once more when ctx has
+// ended: end it after the last request was answered. It returns when that is done.
+func (a *API) CountUsage(ctx context.Context) error {
+	if a.counter == nil {
+		<-ctx.Done()
+		return nil
+	}
+	tick := time.NewTicker(usageEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			a.counter.keep(ctx)
+		case <-ctx.Done():
+			last, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+			defer cancel()
+			a.counter.keep(last)
+			return nil
+		}
+	}
+}
+
+// keep adds what is due to what is kept. What cannot be kept now is due again.
+func (k *counter) keep(ctx context.Context) {
+	k.turn <- struct{}{}
+	defer func() { <-k.turn }()
+	for _, c := range k.tally.Due() {
+		if err := k.db.AddUsage(ctx, c.Date, c.Table); err != nil {
+			k.log.WarnContext(ctx, "counts of use not kept, tried again later", "err", err)
+			return
+		}
+		k.tally.Given(c)
+	}
+	k.tally.Forget(usage.DateOf(k.now()))
+}
+
+// names returns what the report may speak of.
+func (a *API) usageNames() []usage.Name {
+	all := usage.All(a.operationIDs())
+	done := slices.Collect(maps.Values(workflows))
+	return slices.DeleteFunc(all, func(n usage.Name) bool {
+		return n == usage.APIName(reportTouches) || n.IsWorkflow() && !slices.Contains(done, n)
+	})
+}
