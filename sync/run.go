@@ -50,6 +50,7 @@ func (r *Runner) carryOut(ctx context.Context, t *term, l *lane, j *job) {
 	spec := l.spec
 	j.run.Started = r.now().UTC()
 	r.mu.Unlock()
+	defer r.around()()
 	x := r.execution(l, spec, j)
 	x.fence = t.fence
 	if err := x.history(ctx, t); err != nil {

@@ -30,6 +30,9 @@ type Options struct {
 	Now       func() time.Time      // default: time.Now
 	Metrics   prometheus.Registerer // default: none
 	Duties    []Duty                // what else the leader does
+	// Around, when set, is called when a run begins to work, and what it returns when
+	// it has ended: the process may want to give it room.
+	Around func() (done func())
 }
 
 // Duty is something that only the leader does, as long as it leads.
@@ -65,6 +68,7 @@ type Runner struct {
 	now     func() time.Time
 	metrics *metrics
 	duties  []Duty
+	around  func() (done func())
 	wake    chan struct{} // something may be due
 
 	mu    gosync.Mutex // guards all below, and the jobs of the lanes
@@ -89,13 +93,16 @@ func New(o Options) (*Runner, error) {
 	}
 	r := &Runner{
 		db: o.DB, leader: o.Leader, replica: cmp.Or(o.ReplicaID, "rollcall"), log: o.Log, now: o.Now,
-		duties: o.Duties, wake: make(chan struct{}, 1), lanes: map[identity.SourceID]*lane{},
+		duties: o.Duties, around: o.Around, wake: make(chan struct{}, 1), lanes: map[identity.SourceID]*lane{},
 	}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
 	if r.now == nil {
 		r.now = time.Now
+	}
+	if r.around == nil {
+		r.around = func() func() { return func() {} }
 	}
 	var err error
 	if r.metrics, err = newMetrics(o.Metrics, r); err != nil {
