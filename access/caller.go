@@ -7,6 +7,7 @@ import (
 	"github.com/rollcall-id/rollcall/audit"
 	"github.com/rollcall-id/rollcall/fault"
 	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/permissions"
 )
 
 // Caller is who makes a request: a person, known by an API key of his.
@@ -16,6 +17,9 @@ type Caller struct {
 	Source identity.SourceID
 	Kind   Kind
 	Token  string // public id of the credential
+	// Limit, when there is any, is all that the credential may be used for, whatever its
+	// user may do.
+	Limit []permissions.Permission
 }
 
 // Actor returns the caller as the audit log names him. request ties the entries of

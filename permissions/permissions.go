@@ -48,6 +48,9 @@ type Grant struct {
 	Reason     string
 	Expires    time.Time // zero: never
 	Origin     identity.Origin
+	// Acknowledged says that the one who gave it to a synced group knew that somebody
+	// else's directory decides who is in it.
+	Acknowledged bool
 	// Told is set once the end of an expired grant stands in the audit log.
 	Told bool
 }

@@ -257,12 +257,15 @@ func (c PutGrant) build(t *txn) error {
 	if !g.Expires.IsZero() {
 		e.Changes = append(e.Changes, audit.Change{Field: "expires", After: []string{g.Expires.UTC().Format(time.RFC3339)}})
 	}
+	if g.Acknowledged {
+		e.Changes = append(e.Changes, audit.Change{Field: "acknowledgedDirectory", After: []string{"true"}})
+	}
 	t.event(e)
 	if err := (epoch{}).build(t); err != nil {
 		return err
 	}
 	return t.put(key, &storedGrant{
-		V: format, ID: string(g.ID), By: g.By, At: g.At.UTC(), Reason: g.Reason, Expires: g.Expires.UTC(), Origin: g.Origin,
+		V: format, ID: string(g.ID), By: g.By, At: g.At.UTC(), Reason: g.Reason, Expires: g.Expires.UTC(), Origin: g.Origin, Known: g.Acknowledged,
 	})
 }
 

@@ -78,6 +78,7 @@ func (d *DB) judged(snap *Snapshot, by audit.Actor, decide func(*Snapshot) ([]Ch
 		return nil, err
 	}
 	reach, before, after, w := affected(snap, t.after, t.ops), snap.roll(), t.after.roll(), writerOf(by)
+	w.Limit = t.limit
 	if err := permissions.Judge(before, after, maps.Keys(reach.users), w, t.now); err != nil {
 		return nil, err
 	}
@@ -106,7 +107,9 @@ func (t *decision) take(c Change) error {
 }
 
 // roll is a snapshot as permissions judge it.
-func (s *Snapshot) roll() permissions.View { return permissions.View{Members: s, Book: s.book} }
+func (s *Snapshot) roll() permissions.View {
+	return permissions.View{Members: s, Book: s.book, Names: called{s}}
+}
 
 // writerOf returns on whose word something is written: a person's, or the system's.
 func writerOf(by audit.Actor) permissions.Writer {

@@ -144,6 +144,6 @@ func (c MarkExpired) build(t *txn) error {
 		},
 	})
 	return t.put(grantKey(g.Subject, g.Permission), &storedGrant{
-		V: format, ID: string(g.ID), By: g.By, At: g.At.UTC(), Reason: g.Reason, Expires: g.Expires.UTC(), Origin: g.Origin, Told: true,
+		V: format, ID: string(g.ID), By: g.By, At: g.At.UTC(), Reason: g.Reason, Expires: g.Expires.UTC(), Origin: g.Origin, Known: g.Acknowledged, Told: true,
 	})
 }

@@ -77,6 +77,7 @@ type storedGrant struct {
 	Reason  string          `json:"why,omitzero"`
 	Expires time.Time       `json:"exp,omitzero"`
 	Origin  identity.Origin `json:"from"`
+	Known   bool            `json:"ack,omitzero"`  // that a directory decides who has it
 	Told    bool            `json:"told,omitzero"` // its end stands in the audit log
 	Unknown jsontext.Value  `json:",embed"`
 }
@@ -155,7 +156,7 @@ func (l *storedLocal) layer() identity.LocalLayer {
 func (g *storedGrant) grant(m identity.Member, p permissions.Permission) permissions.Grant {
 	return permissions.Grant{
 		ID: permissions.GrantID(g.ID), Permission: p, Subject: m, By: g.By, At: g.At,
-		Reason: g.Reason, Expires: g.Expires, Origin: g.Origin, Told: g.Told,
+		Reason: g.Reason, Expires: g.Expires, Origin: g.Origin, Acknowledged: g.Known, Told: g.Told,
 	}
 }
 

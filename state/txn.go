@@ -11,6 +11,7 @@ import (
 	"github.com/rollcall-id/rollcall/audit"
 	"github.com/rollcall-id/rollcall/fault"
 	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/permissions"
 	"github.com/rollcall-id/rollcall/store"
 )
 
@@ -30,7 +31,8 @@ type txn struct {
 	ops   []store.Op
 	at    map[string]int // key to its place in ops
 	log   []audit.Event
-	told  int // bytes that log takes at most
+	limit []permissions.Permission // of the key that by acts with, if it has one
+	told  int                      // bytes that log takes at most
 	// spread lets members stay in chunks that are too few or too many for them, where
 	// a new generation would take more than this transaction.
 	spread bool
