@@ -35,6 +35,7 @@ type editor struct {
 	nesting   *nesting
 	renest    bool
 	aside     bool // makes a snapshot that is not of the store
+	feed      *feed
 	userOrder *ordering
 	grpOrder  *ordering
 	owners    []identity.SourceID // of objects; extended, never changed
@@ -97,6 +98,7 @@ func (e *editor) publish(rev store.Revision) *Snapshot {
 
 // apply takes one event in. An error names the key; the value stays as it was.
 func (e *editor) apply(ev store.Event) error {
+	e.feed.note(ev)
 	err := e.take(ev)
 	err, e.unread = errors.Join(err, e.unread), nil
 	return err
@@ -289,9 +291,11 @@ func (e *editor) link(group uint32, r ref) {
 		e.renest = true
 		g := e.groups.Ref(int(r.handle()))
 		g.parents = insertHandle(e.own(g.parents), group)
+		e.feed.moved(identity.GroupMember(g.id))
 		return
 	}
 	u := e.users.Ref(int(r.handle()))
+	e.feed.moved(identity.UserMember(u.id))
 	u.groups = insertHandle(e.own(u.groups), group)
 }
 
@@ -309,9 +313,11 @@ func (e *editor) unlink(group uint32, r ref) {
 		e.renest = true
 		g := e.groups.Ref(int(r.handle()))
 		g.parents = removeHandle(g.parents, group)
+		e.feed.moved(identity.GroupMember(g.id))
 		return
 	}
 	u := e.users.Ref(int(r.handle()))
+	e.feed.moved(identity.UserMember(u.id))
 	u.groups = removeHandle(u.groups, group)
 }
 

@@ -21,6 +21,7 @@ type View struct {
 	log   *slog.Logger
 	now   func() time.Time
 	pause time.Duration // after a first failure to follow
+	feed  *feed
 
 	snap atomic.Pointer[Snapshot]
 
@@ -30,7 +31,7 @@ type View struct {
 }
 
 func newView(s store.Store, log *slog.Logger, now func() time.Time) *View {
-	return &View{store: s, log: log, now: now, pause: firstPause, changed: make(chan struct{})}
+	return &View{store: s, log: log, now: now, pause: firstPause, feed: &feed{now: now}, changed: make(chan struct{})}
 }
 
 // Now returns the newest snapshot. It never waits.
@@ -103,6 +104,7 @@ func (v *View) load(ctx context.Context) (*editor, *Snapshot, error) {
 	for _, ev := range chunks {
 		v.take(e, ev)
 	}
+	e.feed = v.feed.begin(rev)
 	return e, e.publish(rev), nil
 }
 
