@@ -118,5 +118,8 @@ func (a *API) routes() {
 	a.backupRoutes()
 	a.auditRoutes()
 	a.accessRoutes()
+	a.userInfoRoutes()
+	a.effectiveRoutes()
+	a.feedRoutes()
 	a.usageRoutes()
 }

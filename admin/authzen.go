@@ -91,7 +91,7 @@ const largestKept = 64 << 10
 
 // forget gives back what only a large request needed, and everything it was about.
 func (c *accessCall) forget() {
-	c.decider = decider{}
+	c.decider = decider{names: c.names}
 	if c.body.Cap() > largestKept {
 		c.body, c.q.items = bytes.Buffer{}, nil
 	}
@@ -122,7 +122,7 @@ func (a *API) begin(c *accessCall, w http.ResponseWriter, r *http.Request, o *op
 		return err
 	}
 	c.decider = decider{
-		book: snap.Book(), snap: snap, now: a.now(), caller: caller, stale: a.staleSince(),
+		book: snap.Book(), snap: snap, now: a.now(), caller: caller, stale: a.staleSince(), names: c.names,
 	}
 	c.policy = a.holds(snap, caller, deciding.anyOf...)
 	c.detailed = c.policy && a.holds(snap, caller, readers.anyOf...)

@@ -74,6 +74,9 @@ func (c *accessCall) appendVerdict(v *verdict) {
 	if v.Why == permissions.InactiveUser && v.Status != "" {
 		b = append(append(append(b, `"status":"`...), v.Status...), `",`...)
 	}
+	if c.detailed && v.Setting != "" {
+		b = append(append(append(b, `"setting":"`...), v.Setting...), `",`...)
+	}
 	if c.detailed && v.Grant != nil {
 		b = append(append(append(b, `"grant":"`...), v.Grant.ID...), `",`...)
 		if !v.Through.IsZero() {

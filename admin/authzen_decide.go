@@ -39,6 +39,8 @@ type decider struct {
 	text   []byte
 	found  identity.UserID
 	reason permissions.Denial
+	// names holds the actions that were asked about, so that each takes memory once.
+	names map[string]permissions.Permission
 }
 
 // answer is a decision, or what is wrong with the question.
@@ -62,11 +64,40 @@ func (d *decider) decide(q *authzenQuery) verdict {
 	if string(q.resource.kind) != kindApplication {
 		return refusal(reasonResourceType)
 	}
+	action := d.name(q.action)
+	if id, ok := idOf(q.subject.id); ok { // nearly always somebody's, so he is not looked up twice
+		if v := d.check(id, action); v.Why != permissions.UnknownUser {
+			return verdict{Decision: v}
+		}
+	}
 	id, reason := d.user(q.subject.id)
 	if reason != "" {
 		return refusal(reason)
 	}
-	return verdict{Decision: d.check(id, permissions.Permission(q.action))}
+	return verdict{Decision: d.check(id, action)}
+}
+
+// The limits of what is remembered from one request to the next: how many actions,
+// and how long the name of one may be. No permission has a longer one.
+const (
+	mostNames   = 256
+	longestName = 64
+)
+
+// name returns the text as the name of an action.
+func (d *decider) name(text []byte) permissions.Permission {
+	if p, ok := d.names[string(text)]; ok {
+		return p
+	}
+	if len(text) > longestName {
+		return permissions.Permission(text)
+	}
+	if d.names == nil || len(d.names) == mostNames {
+		d.names = map[string]permissions.Permission{}
+	}
+	p := permissions.Permission(text)
+	d.names[string(p)] = p
+	return p
 }
 
 func refusal(why permissions.Denial) verdict {
@@ -76,21 +107,9 @@ func refusal(why permissions.Denial) verdict {
 // check decides about a user that was found.
 func (d *decider) check(id identity.UserID, action permissions.Permission) permissions.Decision {
 	if action == actionSubscribe {
-		return d.subscribes(id)
+		return d.book.CheckSubscribe(d.snap, id, d.now)
 	}
 	return d.book.Check(d.snap, permissions.Request{User: id, Permission: action, Now: d.now})
-}
-
-// subscribes decides about the one action that no permission stands for.
-func (d *decider) subscribes(id identity.UserID) permissions.Decision {
-	who, ok := d.snap.Subject(id)
-	if !ok {
-		return permissions.Decision{Why: permissions.UnknownUser}
-	}
-	if status := who.Inactive(d.now); status != identity.Active {
-		return permissions.Decision{Why: permissions.InactiveUser, Status: status}
-	}
-	return permissions.Decision{Allowed: true}
 }
 
 // user returns the user that a text means, or why there is not exactly one.
@@ -103,18 +122,14 @@ func (d *decider) user(text []byte) (identity.UserID, permissions.Denial) {
 	return d.found, d.reason
 }
 
-// idLength is how long an id is as text.
-const idLength = 36
+// idOf reads the text form of an id.
+func idOf(text []byte) (id identity.UserID, ok bool) {
+	const length = 36 // nothing else is even tried: an error costs more than an answer
+	ok = len(text) == length && id.UnmarshalText(text) == nil
+	return id, ok
+}
 
 func (d *decider) find(text []byte) (identity.UserID, permissions.Denial) {
-	if len(text) == idLength {
-		var id identity.UserID
-		if id.UnmarshalText(text) == nil {
-			if _, ok := d.snap.Subject(id); ok {
-				return id, ""
-			}
-		}
-	}
 	switch found := d.snap.FindUsers(string(text)); len(found) {
 	case 0:
 		return identity.UserID{}, permissions.UnknownUser

@@ -51,7 +51,7 @@ func (d *decider) who(action permissions.Permission) iter.Seq[identity.UserID] {
 	return func(yield func(identity.UserID) bool) {
 		for row := range d.snap.Users(identity.UserID{}, d.now) {
 			id, _ := row.Member.User()
-			if row.Status == identity.Active && d.subscribes(id).Allowed && !yield(id) {
+			if d.check(id, action).Allowed && !yield(id) {
 				return
 			}
 		}
@@ -93,7 +93,7 @@ func (d *decider) actions(id identity.UserID) []string {
 	for _, p := range e.Permissions() {
 		can = append(can, string(p))
 	}
-	if d.subscribes(id).Allowed {
+	if e.MaySubscribe {
 		can = append(can, actionSubscribe)
 	}
 	slices.Sort(can)
