@@ -193,6 +193,21 @@ func TestBearer(t *testing.T) {
 	}
 }
 
+func FuzzBearer(f *testing.F) {
+	f.Add("Bearer " + New(KindKey).Reveal())
+	f.Add("bearer  a.b.c ")
+	f.Add("Basic YTpi")
+	f.Fuzz(func(t *testing.T, value string) {
+		text, err := Bearer(http.Header{"Authorization": {value}})
+		switch {
+		case err != nil && !errors.Is(err, fault.Unauthenticated):
+			t.Errorf("Bearer = %v, want fault.Unauthenticated", err)
+		case err == nil && (text == "" || strings.TrimSpace(text) != text || !strings.HasSuffix(strings.TrimSpace(value), text)):
+			t.Errorf("Bearer(%q) = %q", value, text)
+		}
+	})
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add(New(KindKey).Reveal())
 	f.Add(New(KindBootstrap).Reveal())

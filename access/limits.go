@@ -16,8 +16,10 @@ import (
 
 // LimitsConfig is the section "limits" of the configuration.
 type LimitsConfig struct {
-	// PerKey is how often one key may ask.
+	// PerKey is how often one person may ask, with each of his keys.
 	PerKey Bucket `yaml:"per_key"`
+	// PerService is how often one application may ask, with each of its keys.
+	PerService Bucket `yaml:"per_service"`
 	// Failures is how often one address may present what does not count.
 	Failures Bucket `yaml:"failures"`
 }
@@ -30,7 +32,8 @@ type Bucket struct {
 }
 
 // DefaultLimits returns the limits of an installation that says nothing: far above
-// what people do and what an application asks that remembers answers for a moment.
+// what people and their scripts do. Applications have none: they may have to decide
+// with every request of theirs, and how many those are nobody knows here.
 func DefaultLimits() LimitsConfig {
 	return LimitsConfig{PerKey: Bucket{Rate: 1000, Burst: 5000}, Failures: Bucket{Rate: 0.1, Burst: 20}}
 }
@@ -38,6 +41,7 @@ func DefaultLimits() LimitsConfig {
 // Validate reports everything that is wrong with the section.
 func (c *LimitsConfig) Validate(p *config.Problems) {
 	c.PerKey.validate(p.In("per_key"))
+	c.PerService.validate(p.In("per_service"))
 	c.Failures.validate(p.In("failures"))
 }
 
@@ -65,6 +69,7 @@ func (t *TooMany) Seconds() int { return max(1, int(math.Ceil(t.RetryAfter.Secon
 type Limiter struct {
 	now      func() time.Time
 	keys     *buckets
+	services *buckets
 	failures *buckets
 }
 
@@ -77,20 +82,34 @@ func NewLimiter(c LimitsConfig, now func() time.Time) *Limiter {
 	if now == nil {
 		now = time.Now
 	}
-	return &Limiter{now: now, keys: newBuckets(c.PerKey, maxBuckets), failures: newBuckets(c.Failures, maxBuckets)}
+	return &Limiter{
+		now: now, keys: newBuckets(c.PerKey, maxBuckets), services: newBuckets(c.PerService, maxBuckets),
+		failures: newBuckets(c.Failures, maxBuckets),
+	}
 }
 
-// Request counts a request that a known caller makes; key is what he is known by. Its
-// error has a *[TooMany] as its cause.
-func (l *Limiter) Request(key string) error {
+// Request counts a request of a known caller, by the credential that he is known by.
+// Its error has a *[TooMany] as its cause.
+func (l *Limiter) Request(c Caller) error {
 	if l == nil {
 		return nil
 	}
-	wait := l.keys.take(key, l.now())
+	of, setting := l.keys, "limits.per_key"
+	if c.Kind == KindService {
+		of, setting = l.services, "limits.per_service"
+	}
+	if of.limit.Rate <= 0 {
+		return nil
+	}
+	key := c.Token
+	if key == "" { // a signed token has no id that lasts
+		key = c.User.String()
+	}
+	wait := of.take(key, l.now())
 	if wait == 0 {
 		return nil
 	}
-	return tooMany(wait, "this key asks more often than it may (limits.per_key)")
+	return tooMany(wait, "this key asks more often than it may ("+setting+")")
 }
 
 // Failure counts a credential from remote ("host:port") that does not count. Its error
@@ -98,7 +117,7 @@ func (l *Limiter) Request(key string) error {
 // failures: a secret is too long to be tried, and behind a proxy everybody has one
 // address, from which no stranger may lock the others out.
 func (l *Limiter) Failure(remote string) error {
-	if l == nil {
+	if l == nil || l.failures.limit.Rate <= 0 {
 		return nil
 	}
 	wait := l.failures.take(network(remote), l.now())
@@ -150,9 +169,6 @@ func newBuckets(b Bucket, most int) *buckets {
 // take takes one token of key's bucket, or returns how long it takes until there is
 // one again.
 func (b *buckets) take(key string, now time.Time) time.Duration {
-	if b.limit.Rate <= 0 {
-		return 0
-	}
 	r := b.of(key).ReserveN(now, 1)
 	wait := r.DelayFrom(now)
 	if wait > 0 {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/rollcall-id/rollcall/config"
 	"github.com/rollcall-id/rollcall/fault"
+	"github.com/rollcall-id/rollcall/identity"
 )
 
 type clock struct{ now time.Time }
@@ -31,30 +32,30 @@ func wantWait(t *testing.T, err error, want time.Duration) {
 func TestRequests(t *testing.T) {
 	l, k := newLimiter(LimitsConfig{PerKey: Bucket{Rate: 2, Burst: 3}})
 	for range 3 {
-		if err := l.Request("a"); err != nil {
+		if err := l.Request(Caller{Token: "a"}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	// Refusals cost nothing: the wait stays the same however often one asks.
 	for range 5 {
-		wantWait(t, l.Request("a"), 500*time.Millisecond)
+		wantWait(t, l.Request(Caller{Token: "a"}), 500*time.Millisecond)
 	}
-	if err := l.Request("b"); err != nil {
+	if err := l.Request(Caller{Token: "b"}); err != nil {
 		t.Errorf("another key: %v, want it to have a bucket of its own", err)
 	}
 	k.now = k.now.Add(500*time.Millisecond - time.Nanosecond)
-	wantWait(t, l.Request("a"), time.Nanosecond)
+	wantWait(t, l.Request(Caller{Token: "a"}), time.Nanosecond)
 	k.now = k.now.Add(time.Nanosecond)
-	if err := l.Request("a"); err != nil {
+	if err := l.Request(Caller{Token: "a"}); err != nil {
 		t.Errorf("after the wait: %v", err)
 	}
 	k.now = k.now.Add(time.Hour)
 	for range 3 {
-		if err := l.Request("a"); err != nil {
+		if err := l.Request(Caller{Token: "a"}); err != nil {
 			t.Errorf("after a long pause: %v, want the whole burst again, and no more", err)
 		}
 	}
-	wantWait(t, l.Request("a"), 500*time.Millisecond)
+	wantWait(t, l.Request(Caller{Token: "a"}), 500*time.Millisecond)
 }
 
 func TestFailures(t *testing.T) {
@@ -78,9 +79,27 @@ func TestFailures(t *testing.T) {
 	if err := l.Failure("[2001:db8:0:1::1]:7"); err != nil {
 		t.Errorf("another network: %v", err)
 	}
-	if err := l.Request("a"); err != nil {
+	if err := l.Request(Caller{Token: "a"}); err != nil {
 		t.Errorf("a limit of 0 is none: %v", err)
 	}
+}
+
+// People, applications and who comes with a signed token are counted apart.
+func TestWhoIsLimited(t *testing.T) {
+	l, _ := newLimiter(LimitsConfig{PerKey: Bucket{Rate: 1, Burst: 1}})
+	ann, bob := Caller{User: identity.NewUserID(), Kind: KindSigned}, Caller{User: identity.NewUserID(), Kind: KindSigned}
+	service := Caller{User: ann.User, Kind: KindService, Token: "x"}
+	for _, c := range []Caller{ann, bob, service, service, {Kind: KindKey, Token: "x"}} {
+		if err := l.Request(c); err != nil {
+			t.Errorf("Request(%+v) = %v", c, err)
+		}
+	}
+	wantWait(t, l.Request(ann), time.Second)
+	l, _ = newLimiter(LimitsConfig{PerService: Bucket{Rate: 2, Burst: 1}})
+	if err := errors.Join(l.Request(service), l.Request(ann), l.Request(ann)); err != nil {
+		t.Errorf("a limit of applications alone: %v", err)
+	}
+	wantWait(t, l.Request(service), time.Second/2)
 }
 
 func TestSeconds(t *testing.T) {
@@ -121,7 +140,7 @@ func TestLimiterTogether(t *testing.T) {
 	for range 8 {
 		wg.Go(func() {
 			for range 200 {
-				if l.Request("a") == nil {
+				if l.Request(Caller{Token: "a"}) == nil {
 					mu.Lock()
 					passed++
 					mu.Unlock()
@@ -134,7 +153,7 @@ func TestLimiterTogether(t *testing.T) {
 		t.Errorf("%d of 1600 requests passed at once, want the burst of 500", passed)
 	}
 	var none *Limiter
-	if none.Request("a") != nil || none.Failure("b") != nil {
+	if none.Request(Caller{Token: "a"}) != nil || none.Failure("b") != nil {
 		t.Error("no limiter limits nothing")
 	}
 }

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"net/http"
@@ -35,7 +34,7 @@ func (a *API) authenticate(ctx huma.Context) (access.Caller, error) {
 	c, err := a.identify(ctx.Context(), h)
 	switch {
 	case err == nil:
-		err = a.limits.Request(cmp.Or(c.Token, c.User.String()))
+		err = a.limits.Request(c)
 	case errors.Is(err, fault.Unauthenticated) && len(h) > 0:
 		if often := a.limits.Failure(ctx.RemoteAddr()); often != nil {
 			err = often
