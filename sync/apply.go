@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/rollcall-id/rollcall/audit"
 	"github.com/rollcall-id/rollcall/identity"
@@ -11,19 +12,23 @@ import (
 	"github.com/rollcall-id/rollcall/sync/plan"
 )
 
-// phase is a range of operations that are applied together. All of one phase are
-// acknowledged before the next begins: members are written when everybody whom they
-// name exists, and nobody is deactivated before those who stay are in place.
+// phase is operations that are applied together. All of one phase are acknowledged
+// before the next begins: members are written when everybody whom they name exists;
+// who returns does so only then, so that nobody has for a moment what he had before he
+// left; and nobody is deactivated before those who stay are in place.
 type phase struct {
-	name        string
-	first, last plan.Op
+	name string
+	ops  []plan.Op
 }
 
-var phases = [...]phase{
-	{"apply_users", plan.CreateUser, plan.ReturnUser},
-	{"apply_groups", plan.CreateGroup, plan.ReturnGroup},
-	{"apply_members", plan.ChangeMembers, plan.ChangeMembers},
-	{"apply_deactivations", plan.DeactivateUser, plan.DeactivateGroup},
+func phases() []phase {
+	return []phase{
+		{"apply_users", []plan.Op{plan.CreateUser, plan.UpdateUser}},
+		{"apply_groups", []plan.Op{plan.CreateGroup, plan.UpdateGroup}},
+		{"apply_members", []plan.Op{plan.ChangeMembers}},
+		{"apply_returns", []plan.Op{plan.ReturnUser, plan.ReturnGroup}},
+		{"apply_deactivations", []plan.Op{plan.DeactivateUser, plan.DeactivateGroup}},
+	}
 }
 
 // apply writes the plan. When it returns an error, what was acknowledged stays: the
@@ -41,7 +46,7 @@ func (x *execution) apply(ctx context.Context, snap *state.Snapshot) error {
 		x.note(func(_ *state.Run, p *Progress) { p.Applied += n })
 	})
 	rooms := x.rooms()
-	for _, ph := range phases {
+	for _, ph := range phases() {
 		steps := x.between(ph)
 		if len(steps) == 0 {
 			continue
@@ -61,17 +66,15 @@ func (x *execution) apply(ctx context.Context, snap *state.Snapshot) error {
 	return nil
 }
 
-// between returns the steps of a phase. Steps are sorted by operation.
+// between returns the steps of a phase, in the order of the plan.
 func (x *execution) between(ph phase) []plan.Step {
-	steps := x.plan.Steps
-	from, to := 0, len(steps)
-	for from < to && steps[from].Op < ph.first {
-		from++
+	var steps []plan.Step
+	for i := range x.plan.Steps {
+		if slices.Contains(ph.ops, x.plan.Steps[i].Op) {
+			steps = append(steps, x.plan.Steps[i])
+		}
 	}
-	for to > from && steps[to-1].Op > ph.last {
-		to--
-	}
-	return steps[from:to]
+	return steps
 }
 
 // rooms returns how many members each group that is created will get.

@@ -3,6 +3,7 @@ package sync_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
@@ -45,5 +46,36 @@ func TestADutyIsDoneWhileLeadingAndBegunAgainWhenItFails(t *testing.T) {
 			t.Error("a duty that failed ended the term")
 		}
 		h.stop()
+	})
+}
+
+// TestWhoReturnsHasNotForAMomentWhatHeHadBefore looks at every state that a run goes
+// through when somebody is back who is no longer in his group.
+func TestWhoReturnsHasNotForAMomentWhatHeHadBefore(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := build(t, mem.New()).start()
+		defer h.stop()
+		h.source.sees(people(proven, "ann", "bob", "staff: ann bob"))
+		h.wantRun(state.RunSucceeded)
+		h.source.sees(people(proven, "bob", "staff: bob"))
+		h.wantRun(state.RunSucceeded)
+		h.source.sees(people(proven, "ann", "bob", "staff: bob"))
+		look := func() {
+			snap := h.db.View().Now()
+			ann, err := snap.OneUser("ann")
+			if err != nil {
+				t.Fatal(err)
+			}
+			who, _ := snap.Subject(ann)
+			if who.Status == "" && len(snap.DirectGroups(who.Handle)) > 0 {
+				t.Error("ann is active and in the group that she has left")
+			}
+		}
+		h.store.Fail(func(store.Txn) error { look(); return nil })
+		h.wantRun(state.RunSucceeded)
+		look()
+		if ann, _ := h.db.View().Now().OneUser("ann"); !slices.Contains(h.roll(), "user k-ann ann") {
+			t.Errorf("ann (%v) has not returned: %v", ann, h.roll())
+		}
 	})
 }
