@@ -135,6 +135,7 @@ func TestJudge(t *testing.T) {
 
 		{name: "not himself", rules: noSelf, writer: by(ann), write: acts(put(Audit, user(ann))), want: "grant_not_allowed"},
 		{name: "not himself by a group", rules: noSelf, given: []Grant{grant("g", Audit, group(1))}, writer: by(ann), write: acts(join(ann, 0)), want: "grant_not_allowed"},
+		{name: "the system raises whom it wants", rules: noSelf, writer: Writer{User: userID(cat), System: true}, write: acts(put(Audit, user(cat)))},
 		{name: "but others", rules: noSelf, writer: by(ann), write: acts(put(Audit, user(cat)))},
 		{name: "and himself what he has", rules: noSelf, writer: by(ann), write: acts(put(UserAdmin, user(ann)))},
 
@@ -269,6 +270,25 @@ func TestAtMostTwentyAreNamed(t *testing.T) {
 	}
 	if seen != MaxNamed+1 {
 		t.Errorf("Judge looked at %d users, want it to stop at the one that it does not name", seen)
+	}
+}
+
+func TestADenialComesBeforeAConflict(t *testing.T) {
+	r := &roll{}
+	g := r.addGroup()
+	for range MaxNamed + 5 {
+		r.addUser(Subject{}, g)
+	}
+	last := r.addUser(Subject{})
+	e := NewBook().Edit()
+	e.Put(grant("1", ApplicationAdmin, group(0)))
+	e.Put(grant("2", Governance, group(0)))
+	before := View{Members: r.close(), Book: e.Book()}
+	e.settings.AdminGovernorExclusive = true
+	e.Put(grant("3", Audit, identity.UserMember(last)))
+	err := Judge(before, View{Members: r, Book: e.Book()}, r.everybody(), Writer{User: userID(0)}, at(10))
+	if fault.Code(err) != "grant_not_allowed" {
+		t.Errorf("Judge = %v, want the denial", err)
 	}
 }
 

@@ -104,7 +104,8 @@ func TestSentencesAboutSettings(t *testing.T) {
 			"expired, and would be masked", noAdmins, 0, CreateDataSourceInProject,
 			"no   ann -> direct grant by root, 2 Nov: masked by admins_may_subscribe, expired 5 Nov\n",
 		},
-		{"nothing to withhold", exclusive, 2, Audit, "no   users/" + userID(2).String() + " -> nothing leads to AUDIT\n"},
+		{"nothing to withhold", Settings{}, 0, CreateProject, "no   ann -> nothing leads to CREATE_PROJECT\n"},
+		{"nothing to mask", noGovernors, 3, CreateDataSourceInProject, "no   dan\uFFFD[2J -> nothing leads to CREATE_DATA_SOURCE_IN_PROJECT\n"},
 		{
 			"a default", exclusive, 2, CreateFilter,
 			"yes  users/" + userID(2).String() + " -> default of corp-ad set by root, 2 Nov -> CREATE_FILTER\n",
@@ -123,6 +124,9 @@ func TestSentencesAboutSettings(t *testing.T) {
 			}
 			if diff := cmp.Diff(strings.Split(c.want, "\n"), strings.Split(x.Sentence(townRows{}), "\n")); diff != "" {
 				t.Errorf("Sentence (-want +got):\n%s", diff)
+			}
+			if (x.Why == Suppressed || x.Why == Masked || x.Why == ExpiredGrant) != (len(x.Withheld) > 0) {
+				t.Errorf("why %q, withheld by %v", x.Why, x.Withheld)
 			}
 		})
 	}
