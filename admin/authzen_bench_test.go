@@ -52,7 +52,9 @@ func newBenchRoll(b *testing.B) *benchRoll {
 	go func() { ended <- db.Run(ctx) }()
 	b.Cleanup(func() {
 		cancel()
-		<-ended
+		if err := <-ended; err != nil {
+			b.Error(err)
+		}
 		_ = kept.Close()
 	})
 	const mark = "leader/test"
