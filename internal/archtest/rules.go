@@ -32,6 +32,8 @@ var floors = map[string]int{
 	"admin":     4, // the admin API
 	"console":   4, // the web console
 
+	"internal/sink": 4, // carries the audit log away
+
 	"internal/app":  5, // wires it all
 	"internal/demo": 5, // a company to try it with
 
