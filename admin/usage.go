@@ -45,15 +45,19 @@ type counter struct {
 	now   func() time.Time
 	log   *slog.Logger
 	db    *state.DB
-	turn  chan struct{} // of one place: who holds it keeps what is due
+	turn  chan struct{}         // of one place: who holds it keeps what is due
+	names map[string]usage.Name // by operation
 
-	mu      sync.Mutex
-	classes map[identity.UserID]classed // guarded by mu
+	mu      sync.Mutex // guards what follows
+	classes map[identity.UserID]classed
+	day     usage.Date
+	ends    time.Time // when day is over
 }
 
 // classed is the class that somebody had in a snapshot. It is looked up again for the
 // next snapshot, and after a while, because grants expire.
 type classed struct {
+	who   string
 	class usage.Class
 	rev   store.Revision
 	until time.Time
@@ -67,10 +71,15 @@ func newCounter(a *API, c usage.Config) *counter {
 	if !c.Collect {
 		return nil
 	}
-	return &counter{
-		tally: usage.NewTally(usage.All(a.operationIDs())), now: a.now, log: a.log, db: a.db,
-		turn: make(chan struct{}, 1), classes: map[identity.UserID]classed{},
+	ids := a.operationIDs()
+	k := &counter{
+		tally: usage.NewTally(usage.All(ids)), now: a.now, log: a.log, db: a.db,
+		turn: make(chan struct{}, 1), names: map[string]usage.Name{}, classes: map[identity.UserID]classed{},
 	}
+	for _, id := range ids {
+		k.names[id] = usage.APIName(id)
+	}
+	return k
 }
 
 // operationIDs returns the ids of all operations, those of AuthZEN included, in order.
@@ -93,44 +102,50 @@ func (a *API) count(c access.Caller, operation string, status int, dryRun string
 	if a.counter == nil || c.User.IsZero() || operation == reportTouches {
 		return
 	}
-	e := usage.Event{Who: whoIs(c), Class: a.counter.classOf(a.db.View().Now(), c), Outcome: outcomeOf(status)}
-	if e.Outcome == usage.Done && (dryRun == "true" || slices.Contains(previews, operation)) {
-		e.Outcome = usage.Previewed
+	name, ok := a.counter.names[operation]
+	if !ok {
+		return // a path that is no operation
 	}
-	a.counter.add(e, usage.APIName(operation))
+	o := outcomeOf(status)
+	if o == usage.Done && (dryRun == "true" || slices.Contains(previews, operation)) {
+		o = usage.Previewed
+	}
+	a.counter.add(c, o, name)
 	if w, ok := workflows[operation]; ok {
-		a.counter.add(e, w)
+		a.counter.add(c, o, w)
 	}
 }
 
-func (k *counter) add(e usage.Event, n usage.Name) {
-	e.Name = n
-	if err := k.tally.Add(usage.DateOf(k.now()), e); err != nil {
+// add counts one thing that a caller did.
+func (k *counter) add(c access.Caller, o usage.Outcome, n usage.Name) {
+	who, today := k.classOf(k.db.View().Now(), c)
+	if err := k.tally.Add(today, usage.Event{Who: who.who, Class: who.class, Name: n, Outcome: o}); err != nil {
 		k.log.Debug("not counted", "name", string(n), "err", err)
 	}
 }
 
-// whoIs tells callers apart, for as long as the day's counters are in memory.
-func whoIs(c access.Caller) string { return c.User.String() }
-
-// classOf returns in which class a caller counts.
-func (k *counter) classOf(snap *state.Snapshot, c access.Caller) usage.Class {
-	if c.Kind == access.KindService {
-		return usage.ClassService
-	}
+// classOf returns in which class a caller counts, and on which day.
+func (k *counter) classOf(snap *state.Snapshot, c access.Caller) (classed, usage.Date) {
 	now := k.now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if known, ok := k.classes[c.User]; ok && known.rev == snap.Rev() && now.Before(known.until) {
-		return known.class
+	if !now.Before(k.ends) || now.Before(k.ends.Add(-24*time.Hour)) {
+		k.day = usage.DateOf(now)
+		k.ends = now.UTC().Truncate(24 * time.Hour).Add(24 * time.Hour)
 	}
-	if len(k.classes) >= maxClassed {
-		clear(k.classes)
+	known, ok := k.classes[c.User]
+	if !ok || known.rev != snap.Rev() || !now.Before(known.until) {
+		if len(k.classes) >= maxClassed {
+			clear(k.classes)
+		}
+		e := snap.Book().Effective(snap, c.User, now)
+		known = classed{c.User.String(), usage.ClassOf(e.Personas()), snap.Rev(), now.Add(time.Minute)}
+		k.classes[c.User] = known
 	}
-	e := snap.Book().Effective(snap, c.User, now)
-	class := usage.ClassOf(e.Personas())
-	k.classes[c.User] = classed{class, snap.Rev(), now.Add(time.Minute)}
-	return class
+	if c.Kind == access.KindService {
+		known.class = usage.ClassService
+	}
+	return known, k.day
 }
 
 // outcomeOf returns what a status means for whoever asked.
@@ -139,10 +154,10 @@ func outcomeOf(status int) usage.Outcome {
 	case http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusConflict, http.StatusPreconditionFailed, http.StatusTooManyRequests:
 		return usage.Refused
 	}
-	if status >= http.StatusOK && status < http.StatusBadRequest {
-		return usage.Done
+	if status >= http.StatusBadRequest {
+		return usage.Failed
 	}
-	return usage.Failed
+	return usage.Done // also 0: a stream that net/http begins with 200
 }
 
 // CountUsage keeps what was counted, every few minutes and once more when ctx has

@@ -55,10 +55,8 @@ func (a *API) takeTouches(ctx context.Context, in *touchesInput) (*struct{}, err
 	if a.counter == nil {
 		return nil, nil //nolint:nilnil // no body
 	}
-	c := questionOf(ctx).caller
-	e := usage.Event{Who: whoIs(c), Class: a.counter.classOf(a.db.View().Now(), c), Outcome: usage.Done}
 	for _, n := range in.Body.Names {
-		a.counter.add(e, n)
+		a.counter.add(questionOf(ctx).caller, usage.Done, n)
 	}
 	return nil, nil //nolint:nilnil // no body
 }

@@ -23,8 +23,11 @@ func TestReport(t *testing.T) {
 		Shares: Shares{Refused: 0.0714, Previewed: 0.0714},
 		Names: []Line{
 			{
-				UserCreated, Counts{Done: 16, Refused: 2, Previewed: 2}, Shares{Refused: 0.1, Previewed: 0.1},
-				map[Class]int64{ClassAdmin: 16, ClassOther: 4}, Trend{Earlier: 3, Later: 7},
+				UserCreated,
+				Counts{Done: 16, Refused: 2, Previewed: 2},
+				Shares{Refused: 0.1, Previewed: 0.1},
+				map[Class]int64{ClassAdmin: 16, ClassOther: 4},
+				Trend{Earlier: 3, Later: 7},
 			},
 			{PermissionGranted, Counts{Done: 5}, Shares{}, map[Class]int64{ClassUserAdmin: 5}, Trend{Later: 2.5}},
 			{OtherWorkflows, Counts{Done: 3}, Shares{}, map[Class]int64{ClassOther: 3}, Trend{Later: 1.5}},

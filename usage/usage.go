@@ -17,6 +17,7 @@ package usage
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 )
@@ -159,10 +160,7 @@ func (t Table) Apply(change Table) Table {
 
 // since returns the change that makes t of before.
 func (t Table) since(before Table) Table {
-	change := Table{}
-	for b, c := range t {
-		change[b] = c
-	}
+	change := maps.Clone(t)
 	for b, c := range before {
 		change[b] = change[b].add(c, -1)
 	}
