@@ -166,23 +166,31 @@ func (d *DB) AuditHead(ctx context.Context) (audit.Head, error) {
 	})
 }
 
-// SinkCursor returns up to which revision a sink has the audit log; 0: it is new.
-func (d *DB) SinkCursor(ctx context.Context, sink string) (store.Revision, error) {
-	r, err := d.store.Get(ctx, keySink+sink)
-	if errors.Is(err, fault.NotFound) {
-		return 0, nil
-	}
-	if err != nil {
-		return 0, fmt.Errorf("read how far the sink %q is: %w", sink, err)
-	}
-	var c storedSink
-	err = decode(r.Key, r.Value, &c)
-	return c.Rev, err
+// AuditCursor says up to which entry somebody has the log.
+type AuditCursor struct {
+	Rev store.Revision
+	Seq uint64 // 0: not known
 }
 
-// KeepSinkCursor stores up to where a sink has the audit log. Only a leader does so.
-func (d *DB) KeepSinkCursor(ctx context.Context, term store.Cond, sink string, rev store.Revision) error {
-	b, err := encode(storedSink{V: format, Rev: rev, At: d.now().UTC()})
+// SinkCursor returns up to where a sink has the log; nothing: it is new.
+func (d *DB) SinkCursor(ctx context.Context, sink string) (AuditCursor, error) {
+	var c storedSink
+	r, err := d.store.Get(ctx, keySink+sink)
+	if errors.Is(err, fault.NotFound) {
+		return AuditCursor{}, nil
+	}
+	if err == nil {
+		err = decode(r.Key, r.Value, &c)
+	}
+	if err != nil {
+		return AuditCursor{}, fmt.Errorf("read how far the sink %q is: %w", sink, err)
+	}
+	return AuditCursor{Rev: c.Rev, Seq: c.Seq}, nil
+}
+
+// KeepSinkCursor stores up to where a sink has the log. Only a leader does so.
+func (d *DB) KeepSinkCursor(ctx context.Context, term store.Cond, sink string, at AuditCursor) error {
+	b, err := encode(storedSink{V: format, Rev: at.Rev, Seq: at.Seq, At: d.now().UTC()})
 	if err != nil {
 		return err
 	}
@@ -193,5 +201,6 @@ func (d *DB) KeepSinkCursor(ctx context.Context, term store.Cond, sink string, r
 type storedSink struct {
 	V   int            `json:"v"`
 	Rev store.Revision `json:"rev"`
+	Seq uint64         `json:"seq"`
 	At  time.Time      `json:"at"`
 }

@@ -63,16 +63,17 @@ func (c *carrier) disable(ctx context.Context, fence store.Cond) {
 }
 
 // begin returns from where the sink goes on.
-func (c *carrier) begin(ctx context.Context, fence store.Cond) (store.Revision, error) {
-	rev, err := c.keeper.db.SinkCursor(ctx, c.sink.Name)
-	if err != nil || rev > 0 || c.sink.Type != TypeWebhook {
-		return rev, err
+func (c *carrier) begin(ctx context.Context, fence store.Cond) (state.AuditCursor, error) {
+	at, err := c.keeper.db.SinkCursor(ctx, c.sink.Name)
+	if err != nil || at.Rev > 0 || c.sink.Type != TypeWebhook {
+		return at, err
 	}
 	head, err := c.keeper.db.AuditHead(ctx)
 	if err != nil || head.Rev == 0 {
-		return 0, err
+		return at, err
 	}
-	return head.Rev, c.keeper.db.KeepSinkCursor(ctx, fence, c.sink.Name, head.Rev)
+	at = state.AuditCursor{Rev: head.Rev, Seq: head.Seq}
+	return at, c.keeper.db.KeepSinkCursor(ctx, fence, c.sink.Name, at)
 }
 
 func (c *carrier) follow(ctx context.Context, fence store.Cond) error {
@@ -81,7 +82,7 @@ func (c *carrier) follow(ctx context.Context, fence store.Cond) error {
 		return err
 	}
 	d := &delivery{carrier: c, fence: fence, kept: after, at: after}
-	q := state.AuditQuery{After: after, Limit: batch}
+	q := state.AuditQuery{After: after.Rev, Limit: batch}
 	for page, err := range c.keeper.db.FollowAudit(ctx, q, upkeepPause) {
 		if err == nil {
 			err = d.page(ctx, &page)
@@ -97,12 +98,13 @@ func (c *carrier) follow(ctx context.Context, fence store.Cond) error {
 type delivery struct {
 	*carrier
 	fence    store.Cond
-	at, kept store.Revision
+	at, kept state.AuditCursor
 	stored   time.Time
 }
 
 // page delivers a page, however long it takes.
 func (d *delivery) page(ctx context.Context, page *state.AuditPage) error {
+	d.missing(ctx, page)
 	entries := make([]audit.Envelope, 0, len(page.Entries))
 	for i := range page.Entries {
 		if e := page.Entries[i].Envelope(); slices.ContainsFunc(e.Actions, d.sink.wants) {
@@ -125,8 +127,20 @@ func (d *delivery) page(ctx context.Context, page *state.AuditPage) error {
 		wait(ctx, jitter(pause))
 		pause = min(2*pause, mostPause)
 	}
-	d.at = max(d.at, page.Next)
+	if n := len(page.Entries); n > 0 {
+		d.at = state.AuditCursor{Rev: page.Next, Seq: page.Entries[n-1].Seq}
+	}
 	return d.keep(ctx)
+}
+
+// missing says when entries were removed before the sink had them: there were too many
+// while it took none.
+func (d *delivery) missing(ctx context.Context, page *state.AuditPage) {
+	if len(page.Entries) == 0 || d.at.Seq == 0 || page.Entries[0].Seq == d.at.Seq+1 {
+		return
+	}
+	d.keeper.log.ErrorContext(ctx, "audit sink has missed entries: retention by size removed them before it took them",
+		"sink", d.sink.Name, "first", d.at.Seq+1, "last", page.Entries[0].Seq-1)
 }
 
 // take hands on a few at a time, and stores how far it is when that takes long.
@@ -137,7 +151,7 @@ func (d *delivery) take(ctx context.Context, entries []audit.Envelope) (int, err
 	}
 	n, err := d.to.take(ctx, entries[:step])
 	if n > 0 {
-		d.at = store.Revision(entries[n-1].Revision)
+		d.at = state.AuditCursor{Rev: store.Revision(entries[n-1].Revision), Seq: entries[n-1].Seq}
 		d.keeper.metrics.taken.WithLabelValues(d.sink.Name).Add(float64(n))
 	}
 	if err != nil || time.Since(d.stored) >= cursorPause {
@@ -154,7 +168,7 @@ func (d *delivery) keep(ctx context.Context) error {
 		return fmt.Errorf("store how far it is: %w", err)
 	}
 	d.kept, d.stored = d.at, time.Now()
-	d.keeper.metrics.revision.WithLabelValues(d.sink.Name).Set(float64(d.at))
+	d.keeper.metrics.revision.WithLabelValues(d.sink.Name).Set(float64(d.at.Rev))
 	return nil
 }
 

@@ -35,6 +35,7 @@ type Options struct {
 	DB      *state.DB
 	Config  Config
 	Stale   func() []identity.SourceID // the sources that are stale now; default: none is known to be
+	Store   store.Statuser             // default: it is never too full
 	Stdout  io.Writer                  // default: os.Stdout
 	Log     *slog.Logger               // default: discards
 	Now     func() time.Time           // default: time.Now
@@ -46,6 +47,7 @@ type Keeper struct {
 	db        *state.DB
 	retention Retention
 	stale     func() []identity.SourceID
+	store     store.Statuser // may be nil
 	log       *slog.Logger
 	now       func() time.Time
 	metrics   *metrics
@@ -76,7 +78,7 @@ func New(o Options) (*Keeper, error) {
 		o.Now = time.Now
 	}
 	k := &Keeper{
-		db: o.DB, retention: o.Config.Retention, stale: o.Stale, log: o.Log, now: o.Now, metrics: newMetrics(o.Metrics),
+		db: o.DB, retention: o.Config.Retention, stale: o.Stale, store: o.Store, log: o.Log, now: o.Now, metrics: newMetrics(o.Metrics),
 	}
 	for i := range o.Config.Sinks {
 		s := &o.Config.Sinks[i]
@@ -154,13 +156,45 @@ func (k *Keeper) Tidy(ctx context.Context, fence store.Cond) error {
 	if err != nil {
 		return err
 	}
-	trimmed, err := k.db.TrimAudit(ctx, fence, state.AuditRetention{
-		Age: time.Duration(k.retention.Age), Size: int64(k.retention.Size), Keep: keep,
-	})
+	size, err := k.size(ctx)
+	if err != nil {
+		return err
+	}
+	trimmed, err := k.db.TrimAudit(ctx, fence, state.AuditRetention{Age: time.Duration(k.retention.Age), Size: size, Keep: keep})
 	if trimmed > 0 {
 		k.log.InfoContext(ctx, "audit log trimmed", "entries", trimmed)
 	}
 	return err
+}
+
+// A store that is nearly full keeps less of the log: half of what is configured, and
+// never more than a part of the store.
+const (
+	tightShare = 0.8     // of the quota in use
+	tightDisk  = 1 << 30 // bytes free beside the store
+	tightPart  = 16      // of the quota
+)
+
+// size returns how large the log may be now; 0: any.
+func (k *Keeper) size(ctx context.Context) (int64, error) {
+	size := int64(k.retention.Size)
+	if k.store == nil {
+		return size, nil
+	}
+	s, err := k.store.Status(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("ask the store for its size: %w", err)
+	}
+	full := s.Quota > 0 && float64(s.InUse) > tightShare*float64(s.Quota)
+	if !full && (s.FreeDisk < 0 || s.FreeDisk > tightDisk) {
+		return size, nil
+	}
+	tight := max(s.Quota, int64(DefaultSize)) / tightPart
+	if size > 0 {
+		tight = min(tight, size/2)
+	}
+	k.log.WarnContext(ctx, "the store is nearly full: less of the audit log is kept", "inUse", s.InUse, "quota", s.Quota, "free", s.FreeDisk, "size", tight)
+	return tight, nil
 }
 
 // delivered returns up to which revision every sink has the log; -1 without sinks.
@@ -170,12 +204,12 @@ func (k *Keeper) delivered(ctx context.Context) (store.Revision, error) {
 		if c.disabled.Load() {
 			continue
 		}
-		rev, err := k.db.SinkCursor(ctx, c.sink.Name)
+		at, err := k.db.SinkCursor(ctx, c.sink.Name)
 		if err != nil {
 			return 0, err
 		}
-		if least < 0 || rev < least {
-			least = rev
+		if least < 0 || at.Rev < least {
+			least = at.Rev
 		}
 	}
 	return least, nil

@@ -19,6 +19,7 @@ import (
 	"github.com/rollcall-id/rollcall/audit"
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/state"
+	"github.com/rollcall-id/rollcall/store"
 )
 
 // Each sink has the whole log, in order, though receivers fail, the leader is stopped
@@ -281,7 +282,7 @@ func TestRetentionWaitsForSinks(t *testing.T) {
 	}
 	head, err := w.db.AuditHead(t.Context())
 	if err == nil {
-		err = w.db.KeepSinkCursor(t.Context(), term.Fence(), "file", head.Rev)
+		err = w.db.KeepSinkCursor(t.Context(), term.Fence(), "file", state.AuditCursor{Rev: head.Rev, Seq: head.Seq})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -292,6 +293,54 @@ func TestRetentionWaitsForSinks(t *testing.T) {
 	if r, err := w.db.VerifyAudit(t.Context(), head); err != nil || r.Bad != nil {
 		t.Errorf("VerifyAudit = %+v, %v", r.Bad, err)
 	}
+}
+
+// A sink that takes nothing does not fill the store; what it misses is said.
+func TestASinkThatMissesEntriesSaysSo(t *testing.T) {
+	w := newWorld(t)
+	path := filepath.Join(t.TempDir(), "audit.ndjson")
+	w.note("Noted", "first")
+	c := Config{Sinks: []Sink{{Name: "file", Type: TypeFile, Path: path}}}
+	stop := w.run(w.keeper(Options{Config: c}))
+	w.until("file")
+	stop()
+	for i := range 30 {
+		w.large(fmt.Sprint(i))
+	}
+	w.pass(time.Hour)
+	c.Retention.Size = 1 << 20
+	k := w.keeper(Options{Config: c, Store: nearlyFull{}})
+	term := w.lead()
+	for range 2 {
+		if err := k.Tidy(t.Context(), term.Fence()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if size, err := k.size(t.Context()); size != 1<<19 || err != nil {
+		t.Errorf("a store that is nearly full keeps %d bytes, %v; want half of what is configured", size, err)
+	}
+	if n := len(w.all()); n != 31 { // compressed, they are far below that
+		t.Errorf("%d entries are left", n)
+	}
+	if _, err := w.db.TrimAudit(t.Context(), term.Fence(), state.AuditRetention{Size: 1}); err != nil {
+		t.Fatal(err)
+	}
+	if err := term.Resign(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	stop = w.run(k)
+	w.until("file")
+	stop()
+	if !strings.Contains(w.log.String(), "audit sink has missed entries") {
+		t.Error("nothing is said of the entries that the sink has missed")
+	}
+}
+
+// nearlyFull is a store that has no room left.
+type nearlyFull struct{}
+
+func (nearlyFull) Status(context.Context) (store.Status, error) {
+	return store.Status{InUse: 85, Quota: 100, FreeDisk: -1}, nil
 }
 
 // large writes an entry of which a few fill a segment.

@@ -153,11 +153,11 @@ func (w *world) until(sink string) {
 	w.t.Helper()
 	for {
 		head, err := w.db.AuditHead(w.t.Context())
-		rev, err2 := w.db.SinkCursor(w.t.Context(), sink)
+		at, err2 := w.db.SinkCursor(w.t.Context(), sink)
 		if err := errors.Join(err, err2); err != nil {
 			w.t.Fatal(err)
 		}
-		if rev >= head.Rev {
+		if at.Rev >= head.Rev {
 			return
 		}
 		wait(w.t.Context(), time.Millisecond)
