@@ -89,17 +89,20 @@ var workflows = [...]Name{
 	PermissionExplained, AuditExported, BackupMade,
 }
 
-// verbs are those of the command line, as it calls them, with a space between a verb
-// and its action. A newer command line may have more; they are refused, and it goes on.
+// verbs are those of the command line that talk to the daemon, as they are typed: a
+// verb, or a thing and what is done with it. A newer command line may have more; they
+// are refused, and it goes on.
 var verbs = [...]string{
-	"approve", "attribute set", "attribute unset", "attributes", "audit", "audit export", "audit head", "audit verify", "backup", "can",
-	"demo", "disable", "enable", "grant", "grants", "group", "group add", "group create", "group delete", "group remove", "groups",
-	"key create", "key list", "key revoke", "key rotate", "keys", "login", "logout", "metrics usage",
-	"permission create", "permission delete", "permissions", "personas", "recover-admin", "restore", "revoke",
-	"service create", "service delete", "service list", "settings", "settings get", "settings set",
-	"source add", "source change", "source delete", "source disable", "source enable", "source list", "source test",
-	"sync approve", "sync held", "sync plan", "sync run", "sync runs", "sync status", "sync test",
-	"user create", "user delete", "user disable", "user enable", "user set", "users", "who-can", "whoami", "why",
+	"attribute list", "attribute set", "attribute unset", "attribute why", "audit export", "audit follow", "audit head",
+	"audit list", "audit verify", "backup", "bootstrap", "can", "disable", "enable", "grant", "grants", "group add", "group change",
+	"group create", "group delete", "group list", "group members", "group remove", "group show", "groups", "key create", "key list",
+	"key revoke", "key rotate", "login", "logout", "metrics touches", "metrics usage", "permission create", "permission delete",
+	"permission list", "permission show", "permissions", "permissions create", "permissions delete", "personas", "recover-admin",
+	"revoke", "service change", "service create", "service delete", "service list", "service show", "set", "settings",
+	"settings defaults", "settings get", "settings set", "settings show", "source change", "source create", "source delete",
+	"source disable", "source enable", "source list", "source plan", "source show", "source test", "sync approve", "sync held",
+	"sync plan", "sync run", "sync runs", "sync status", "sync test", "unset", "user change", "user create", "user delete",
+	"user disable", "user enable", "user list", "user show", "users", "who-can", "whoami", "why",
 }
 
 // controls are the pages of the console and what can be done on them.
