@@ -478,7 +478,9 @@ func forge(t *testing.T, s *mem.Store, d opened) {
 			if l.Seq == 2 {
 				stored = bytes.Replace(stored, []byte("Noted"), []byte("Vated"), 1)
 			}
-			p.add(l.ID, l.Rev, l.Rev, entryTime(stored), stored)
+			var e storedEntry
+			_ = decode("", stored, &e)
+			p.add(l.ID, l.Rev, l.Rev, e.At, stored)
 			return true
 		}); err != nil {
 			t.Fatal(err)

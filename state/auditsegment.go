@@ -138,7 +138,7 @@ type parsedLine struct {
 func parseLine(line []byte) (parsedLine, error) {
 	var p parsedLine
 	if err := json.Unmarshal(line, &p); err != nil {
-		return p, err
+		return p, errors.New("its line cannot be read")
 	}
 	if p.Entry == nil {
 		p.Entry = p.Raw

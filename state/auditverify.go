@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/rollcall-id/rollcall/audit"
 	"github.com/rollcall-id/rollcall/fault"
@@ -195,10 +194,12 @@ func (v *verifier) content(s *segment) {
 	is := segmentHead{V: s.V, N: s.N, Prev: s.Prev}
 	err := s.lines(func(link, line []byte) bool {
 		p, err := parseLine(line)
-		is.extend(p.Seq, p.Rev, entryTime(p.Entry))
+		var e storedEntry
+		odd := checkEntry(p.ID, p.Entry, &e)
+		is.extend(p.Seq, p.Rev, e.At)
 		is.Bytes += len(link) + len(line) + len(" \n")
 		if p.Seq > checked || err != nil {
-			v.line(s, link, line, &p, err)
+			v.line(s, link, line, &p, cmp.Or(err, odd))
 		}
 		return v.report.Bad == nil
 	})
@@ -214,19 +215,12 @@ func (v *verifier) content(s *segment) {
 	}
 }
 
-func entryTime(entry []byte) time.Time {
-	var e storedEntry
-	_ = decode("", entry, &e) // as when it was folded
-	return e.At
-}
-
+// line checks one line; err says what is odd about the entry in it.
 func (v *verifier) line(s *segment, link, line []byte, p *parsedLine, err error) {
 	want := v.at.Seq + 1
 	b := BadRecord{Seq: want, ID: p.ID, Rev: p.Rev, Segment: s.N}
 	next := v.at.Add(p.Rev, line)
 	switch {
-	case err != nil:
-		b.Why = "it cannot be read"
 	case p.Seq != want:
 		b.ID, b.Rev = "", 0
 		b.Why = fmt.Sprintf("in its place is number %d: it was removed or moved, or another was put before it", p.Seq)
@@ -236,12 +230,9 @@ func (v *verifier) line(s *segment, link, line []byte, p *parsedLine, err error)
 		b.Why = "its revision is not after that of the entry before"
 	case p.Wrote != 0:
 		b.Why = rewritten(p.Wrote)
+	case err != nil:
+		b.Why = err.Error()
 	default:
-		var e storedEntry
-		if err := checkEntry(p.ID, p.Entry, &e); err != nil {
-			b.Why = err.Error()
-			break
-		}
 		v.report.Folded++
 		v.pass(next, p.ID, p.Rev, p.Entry)
 		return

@@ -18,6 +18,7 @@ import (
 // group turns to it.
 type editor struct {
 	users     *persist.VectorEdit[userSlot]
+	within    *persist.VectorEdit[[]uint32]
 	groups    *persist.VectorEdit[groupSlot]
 	userByID  *persist.Edit[identity.UserID, uint32]
 	groupByID *persist.Edit[identity.GroupID, uint32]
@@ -67,7 +68,7 @@ func newEditor() *editor {
 
 // begin continues from a snapshot.
 func (e *editor) begin(s *Snapshot) {
-	e.users, e.groups = s.users.Edit(), s.groups.Edit()
+	e.users, e.within, e.groups = s.users.Edit(), s.within.Edit(), s.groups.Edit()
 	e.userByID, e.groupByID = s.userByID.Edit(), s.groupByID.Edit()
 	e.userKeys, e.groupKeys = s.userKeys.edit(), s.groupKeys.edit()
 	e.userNames, e.grpNames = s.userNames.edit(), s.grpNames.edit()
@@ -84,7 +85,7 @@ func (e *editor) publish(rev store.Revision) *Snapshot {
 		e.nesting = &nesting{}
 	}
 	s := &Snapshot{
-		rev: rev, users: e.users.Vector(), groups: e.groups.Vector(),
+		rev: rev, users: e.users.Vector(), within: e.within.Vector(), groups: e.groups.Vector(),
 		userByID: e.userByID.Map(), groupByID: e.groupByID.Map(),
 		userKeys: e.userKeys.index(), groupKeys: e.groupKeys.index(),
 		userNames: e.userNames.index(), grpNames: e.grpNames.index(),
@@ -139,6 +140,7 @@ func (e *editor) userHandle(id identity.UserID) uint32 {
 	if !ok {
 		h = uint32(e.users.Len())
 		e.users.Append(userSlot{id: id})
+		e.within.Append(nil)
 		e.userOrder = &ordering{}
 		e.userByID.Set(id, h)
 	}
@@ -174,7 +176,7 @@ func (e *editor) user(key string, v rawValue) error {
 		e.userKeys.remove(keyHash(u.source, u.key), h)
 		e.userNames.remove(nameHash(u.source, identity.FoldName(u.name)), h)
 	}
-	n := userSlot{id: id, groups: u.groups, disabled: u.disabled, rev: v.rev}
+	n := userSlot{id: id, disabled: u.disabled, rev: v.rev}
 	if v.raw != "" {
 		n.raw, n.source, n.off = v.raw, head.Source, head.Disabled
 		n.key, n.name, n.hash = head.Key, head.Name, uint64(head.Hash)
@@ -294,9 +296,9 @@ func (e *editor) link(group uint32, r ref) {
 		e.feed.moved(identity.GroupMember(g.id))
 		return
 	}
-	u := e.users.Ref(int(r.handle()))
-	e.feed.moved(identity.UserMember(u.id))
-	u.groups = insertHandle(e.own(u.groups), group)
+	e.feed.moved(identity.UserMember(e.users.At(int(r.handle())).id))
+	in := e.within.Ref(int(r.handle()))
+	*in = insertHandle(e.own(*in), group)
 }
 
 // own keeps an editor that makes a snapshot aside from extending lists in place: the
@@ -316,9 +318,9 @@ func (e *editor) unlink(group uint32, r ref) {
 		e.feed.moved(identity.GroupMember(g.id))
 		return
 	}
-	u := e.users.Ref(int(r.handle()))
-	e.feed.moved(identity.UserMember(u.id))
-	u.groups = removeHandle(u.groups, group)
+	e.feed.moved(identity.UserMember(e.users.At(int(r.handle())).id))
+	in := e.within.Ref(int(r.handle()))
+	*in = removeHandle(*in, group)
 }
 
 func (e *editor) members(key string, v rawValue) error {

@@ -34,7 +34,7 @@ func subject(h uint32, u *userSlot) permissions.Subject {
 // DirectGroups implements permissions.Members. The space behind the list belongs to
 // later snapshots.
 func (s *Snapshot) DirectGroups(user uint32) []uint32 {
-	return slices.Clip(s.users.Ref(int(user)).groups)
+	return slices.Clip(s.within.At(int(user)))
 }
 
 // Above implements permissions.Members.

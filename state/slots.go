@@ -21,7 +21,6 @@ type userSlot struct {
 	name     string
 	source   identity.SourceID
 	off      identity.Reason // why the source keeps him out
-	groups   []uint32        // present groups that he is directly in, sorted
 	rev      store.Revision
 	hash     uint64
 	expires  int64 // Unix seconds; 0: never

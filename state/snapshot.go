@@ -19,6 +19,7 @@ import (
 type Snapshot struct {
 	rev       store.Revision
 	users     persist.Vector[userSlot]
+	within    persist.Vector[[]uint32] // by user: present groups that he is directly in, sorted
 	groups    persist.Vector[groupSlot]
 	userByID  persist.Map[identity.UserID, uint32]
 	groupByID persist.Map[identity.GroupID, uint32]
@@ -369,8 +370,7 @@ func (s *Snapshot) parents(r ref) []uint32 {
 		g := s.groups.At(int(r.handle()))
 		return g.parents
 	}
-	u := s.users.At(int(r.handle()))
-	return u.groups
+	return s.within.At(int(r.handle()))
 }
 
 // Name returns how a user or group is called, and by which source.
