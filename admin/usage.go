@@ -3,7 +3,6 @@ package admin
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -23,17 +22,27 @@ const usageEvery = 5 * time.Minute
 // told, not itself.
 const reportTouches = "reportTouches"
 
-// workflows says which operations complete one.
+// workflows says which operations complete one. An operation may have its row before it
+// is there.
 var workflows = map[string]usage.Name{
-	"createUser": usage.UserCreated, "updateUser": usage.UserChanged, "disableUser": usage.UserDisabled,
-	"enableUser": usage.UserEnabled, "deleteUser": usage.UserDeleted,
+	"createUser": usage.UserCreated, "updateUser": usage.UserChanged, "deleteUser": usage.UserDeleted,
+	"disableUser": usage.UserDisabled, "enableUser": usage.UserEnabled,
 	"createGroup": usage.GroupCreated, "updateGroup": usage.GroupChanged, "deleteGroup": usage.GroupDeleted,
+	"putUserMember": usage.MemberAdded, "putGroupMember": usage.MemberAdded, "changeMembers": usage.MembersChanged,
+	"deleteUserMember": usage.MemberRemoved, "deleteGroupMember": usage.MemberRemoved,
 	"putUserAttribute": usage.AttributeSet, "putGroupAttribute": usage.AttributeSet,
 	"deleteUserAttribute": usage.AttributeRemoved, "deleteGroupAttribute": usage.AttributeRemoved,
-	"putUserGrant": usage.PermissionGranted, "putGroupGrant": usage.PermissionGranted,
-	"deleteUserGrant": usage.PermissionRevoked, "deleteGroupGrant": usage.PermissionRevoked,
-	"startRun": usage.RunStarted, "planSource": usage.RunStarted, "approvePlan": usage.RunApproved, "testSource": usage.SourceTested,
-	"explainPermission": usage.PermissionExplained, "backup": usage.BackupMade, "exportAudit": usage.AuditExported,
+	"putUserGrant": usage.PermissionGranted, "putGroupGrant": usage.PermissionGranted, "batchGrants": usage.PermissionsGranted,
+	"deleteUserGrant": usage.PermissionRevoked, "deleteGroupGrant": usage.PermissionRevoked, "putUserGrants": usage.PermissionsReplaced,
+	"createPermission": usage.CustomPermissionCreated, "deletePermission": usage.CustomPermissionDeleted,
+	"putSettings": usage.SettingChanged, "putDefaultPermissions": usage.DefaultsChanged,
+	"createSource": usage.SourceAdded, "updateSource": usage.SourceChanged, "putSource": usage.SourceChanged,
+	"deleteSource": usage.SourceDeleted, "testSource": usage.SourceTested,
+	"startRun": usage.RunStarted, "planSource": usage.RunStarted, "approvePlan": usage.RunApproved,
+	"createKey": usage.KeyCreated, "createServiceKey": usage.KeyCreated, "rotateServiceKey": usage.KeyRotated,
+	"deleteKey": usage.KeyRevoked, "deleteServiceKey": usage.KeyRevoked,
+	"createService": usage.ServiceCreated, "updateService": usage.ServiceChanged, "deleteService": usage.ServiceDeleted,
+	"explainPermission": usage.PermissionExplained, "exportAudit": usage.AuditExported, "backup": usage.BackupMade,
 }
 
 // previews are the operations that only say what another one would do.
@@ -82,9 +91,12 @@ func newCounter(a *API, c usage.Config) *counter {
 	return k
 }
 
-// operationIDs returns the ids of all operations, those of AuthZEN included, in order.
+// plainly are the operations that are handlers of net/http, not of huma.
+var plainly = []string{"accessEvaluation", "accessEvaluations", "accessSearchSubject", "accessSearchResource", "accessSearchAction", "userInfo"}
+
+// operationIDs returns the ids of all operations, in order.
 func (a *API) operationIDs() []string {
-	ids := []string{"accessEvaluation", "accessEvaluations", "accessSearchSubject", "accessSearchResource", "accessSearchAction"}
+	ids := slices.Clone(plainly)
 	for _, p := range a.huma.OpenAPI().Paths {
 		for _, o := range pathOperations(p) {
 			if o != nil {
@@ -196,11 +208,14 @@ func (k *counter) keep(ctx context.Context) {
 	k.tally.Forget(usage.DateOf(k.now()))
 }
 
-// names returns what the report may speak of.
+// usageNames returns what the report may speak of: what this API can count.
 func (a *API) usageNames() []usage.Name {
-	all := usage.All(a.operationIDs())
-	done := slices.Collect(maps.Values(workflows))
-	return slices.DeleteFunc(all, func(n usage.Name) bool {
-		return n == usage.APIName(reportTouches) || n.IsWorkflow() && !slices.Contains(done, n)
+	ids := a.operationIDs()
+	countable := map[usage.Name]bool{}
+	for _, id := range ids {
+		countable[workflows[id]] = true
+	}
+	return slices.DeleteFunc(usage.All(ids), func(n usage.Name) bool {
+		return n == usage.APIName(reportTouches) || n.IsWorkflow() && !countable[n]
 	})
 }

@@ -55,10 +55,13 @@ const (
 	GroupDeleted            Name = "workflow:group_deleted"
 	MemberAdded             Name = "workflow:member_added"
 	MemberRemoved           Name = "workflow:member_removed"
+	MembersChanged          Name = "workflow:members_changed"
 	AttributeSet            Name = "workflow:attribute_set"
 	AttributeRemoved        Name = "workflow:attribute_removed"
 	PermissionGranted       Name = "workflow:permission_granted"
 	PermissionRevoked       Name = "workflow:permission_revoked"
+	PermissionsGranted      Name = "workflow:permissions_granted" // many at once
+	PermissionsReplaced     Name = "workflow:permissions_replaced"
 	CustomPermissionCreated Name = "workflow:custom_permission_created"
 	CustomPermissionDeleted Name = "workflow:custom_permission_deleted"
 	SettingChanged          Name = "workflow:setting_changed"
@@ -82,7 +85,8 @@ const (
 
 var workflows = [...]Name{
 	UserCreated, UserChanged, UserDisabled, UserEnabled, UserDeleted, GroupCreated, GroupChanged, GroupDeleted,
-	MemberAdded, MemberRemoved, AttributeSet, AttributeRemoved, PermissionGranted, PermissionRevoked,
+	MemberAdded, MemberRemoved, MembersChanged, AttributeSet, AttributeRemoved,
+	PermissionGranted, PermissionRevoked, PermissionsGranted, PermissionsReplaced,
 	CustomPermissionCreated, CustomPermissionDeleted, SettingChanged, DefaultsChanged,
 	SourceAdded, SourceChanged, SourceDeleted, SourceTested, RunStarted, RunApproved,
 	KeyCreated, KeyRotated, KeyRevoked, ServiceCreated, ServiceChanged, ServiceDeleted,
