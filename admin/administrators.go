@@ -3,7 +3,6 @@ package admin
 import (
 	"time"
 
-	"github.com/rollcall-id/rollcall/fault"
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/permissions"
 	"github.com/rollcall-id/rollcall/state"
@@ -12,7 +11,8 @@ import (
 // The floor of administrators: active users of source local who hold both
 // APPLICATION_ADMIN and USER_ADMIN by a direct grant without expiry. No sync, no SCIM
 // call and no clock can reach them, so only a local write could take the last one
-// away, and none may.
+// away, and permissions.Judge lets none. Whether there is one decides about the
+// bootstrap.
 
 // isAdministrator reports whether a user belongs to the floor.
 func isAdministrator(s *state.Snapshot, id identity.UserID, now time.Time) bool {
@@ -35,23 +35,4 @@ func hasAdministrator(s *state.Snapshot, but identity.UserID, now time.Time) boo
 		}
 	}
 	return false
-}
-
-// keepsAdministrator refuses a write that takes a user from the floor when he is the
-// last one on it. It is called within [state.DB.Decide]: of two writes at once that
-// each leave the other's administrator, one is decided again.
-func (a *API) keepsAdministrator(s *state.Snapshot, loses identity.UserID) error {
-	now := a.now()
-	if !isAdministrator(s, loses, now) || hasAdministrator(s, loses, now) {
-		return nil
-	}
-	return fault.New(fault.Conflict, "last_administrator",
-		"this would leave nobody who can administer Rollcall: first give APPLICATION_ADMIN and USER_ADMIN, without expiry, to another active local user")
-}
-
-// weakens reports whether losing a permission, or holding it with an end, takes a
-// subject from the floor.
-func weakens(m identity.Member, p permissions.Permission) (identity.UserID, bool) {
-	u, ok := m.User()
-	return u, ok && (p == permissions.ApplicationAdmin || p == permissions.UserAdmin)
 }

@@ -52,6 +52,7 @@ type API struct {
 	tokens  Verifier
 	limits  *access.Limiter
 	counter *counter // nil: nothing is counted
+	used    uses
 }
 
 // New returns the API.
@@ -122,4 +123,5 @@ func (a *API) routes() {
 	a.effectiveRoutes()
 	a.feedRoutes()
 	a.usageRoutes()
+	a.localRoutes()
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 
@@ -61,10 +62,14 @@ func (a *API) identify(ctx context.Context, h http.Header) (access.Caller, error
 	}
 	snap, now := a.db.View().Now(), a.now()
 	token, known := snap.Token(cred.ID())
-	if !cred.Matches(token.Hash) || !known || cred.Kind() != access.KindKey || expired(token.Expires, now) {
+	if !cred.Matches(token.Hash) || !known || !forCalls(cred.Kind()) || expired(token.Expires, now) {
 		return access.Caller{}, unknownKey()
 	}
-	return a.active(snap, access.Caller{User: token.User, Kind: cred.Kind(), Token: cred.ID()}, now)
+	c, err := a.active(snap, access.Caller{User: token.User, Kind: cred.Kind(), Token: cred.ID(), Limit: token.Permissions}, now)
+	if err == nil {
+		a.used.note(ctx, a, &token, now)
+	}
+	return c, err
 }
 
 // identifySigned returns whom a token of an identity provider names. It says the same
@@ -132,10 +137,14 @@ func (a *API) mayCall(n *need, c access.Caller, user string) error {
 	return n.denied()
 }
 
-// holds reports whether the caller effectively has one of the permissions.
+// holds reports whether the caller effectively has one of the permissions, and may use
+// it with the key that he presents.
 func (a *API) holds(snap *state.Snapshot, c access.Caller, anyOf ...permissions.Permission) bool {
 	now := a.now()
 	for _, p := range anyOf {
+		if len(c.Limit) > 0 && !slices.Contains(c.Limit, p) {
+			continue
+		}
 		if snap.Book().Check(snap, permissions.Request{User: c.User, Permission: p, Now: now}).Allowed {
 			return true
 		}

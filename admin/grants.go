@@ -19,15 +19,19 @@ import (
 type GrantRequest struct {
 	Reason     string    `json:"reason,omitzero" maxLength:"500" doc:"Why, for whoever asks later: a ticket, a decision"`
 	ExpireTime time.Time `json:"expireTime,omitzero" doc:"When it ends by itself; nothing: never"`
+	// AcknowledgeDirectory is for a group that a source owns.
+	AcknowledgeDirectory bool `json:"acknowledgeDirectory,omitzero" doc:"Needed for a group of a source: you know that its directory decides who is in it, and so who gets the permission"`
 }
 
 type putUserGrantInput struct {
+	Trial
 	UserPath
 	PermissionPath
 	Body GrantRequest
 }
 
 type putGroupGrantInput struct {
+	Trial
 	GroupPath
 	PermissionPath
 	Body GrantRequest
@@ -40,12 +44,14 @@ type putGrantOutput struct {
 }
 
 type deleteUserGrantInput struct {
+	Trial
 	UserPath
 	PermissionPath
 	Revocation
 }
 
 type deleteGroupGrantInput struct {
+	Trial
 	GroupPath
 	PermissionPath
 	Revocation
@@ -129,41 +135,56 @@ func (a *API) putGrant(ctx context.Context, who find, permission string, in *Gra
 	}
 	out := &putGrantOutput{}
 	var g permissions.Grant
-	_, err := a.db.Decide(ctx, actorOf(ctx), func(s *state.Snapshot) ([]state.Change, error) {
-		m, _, err := who(s)
-		if err != nil {
-			return nil, err
-		}
-		p, err := knownPermission(s, permission)
-		if err != nil {
-			return nil, err
-		}
-		old := grantTo(s, m, p)
-		g = permissions.Grant{
-			ID: newGrantID(), Permission: p, Subject: m, By: actorOf(ctx).String(), At: a.now().UTC().Truncate(time.Millisecond),
-			Reason: in.Reason, Expires: in.ExpireTime.UTC(), Origin: identity.Origin(identity.Local),
-		}
-		out.Status = http.StatusCreated
-		if old == nil {
-			return []state.Change{state.PutGrant{Grant: g}}, nil
-		}
-		out.Status, g.ID = http.StatusOK, old.ID
-		if old.Reason == g.Reason && old.Expires.Equal(g.Expires) {
-			g = *old
-			return nil, nil
-		}
-		if u, ok := weakens(m, p); ok && !g.Expires.IsZero() {
-			if err := a.keepsAdministrator(s, u); err != nil {
-				return nil, err
-			}
-		}
-		return []state.Change{state.PutGrant{Grant: g}}, nil
+	snap, err := a.decide(ctx, func(s *state.Snapshot) (cs []state.Change, err error) {
+		g, out.Status, cs, err = a.giving(ctx, s, who, permission, in)
+		return cs, err
 	})
 	if err != nil {
 		return nil, err
 	}
-	out.Location, out.Body = "/v1/grants/"+string(g.ID), a.grantOf(a.db.View().Now(), &g)
+	out.Location, out.Body = "/v1/grants/"+string(g.ID), a.grantOf(snap, &g)
 	return out, nil
+}
+
+// giving decides how a permission is given: as a new grant, by changing the terms of
+// one that is there, or not at all because it is as asked.
+func (a *API) giving(ctx context.Context, s *state.Snapshot, who find, permission string, in *GrantRequest) (permissions.Grant, int, []state.Change, error) {
+	none := permissions.Grant{}
+	m, _, err := who(s)
+	if err != nil {
+		return none, 0, nil, err
+	}
+	p, err := knownPermission(s, permission)
+	if err != nil {
+		return none, 0, nil, err
+	}
+	if err := serviceMayHold(s, m, p); err != nil {
+		return none, 0, nil, err
+	}
+	old := grantTo(s, m, p)
+	g := permissions.Grant{
+		ID: newGrantID(), Permission: p, Subject: m, By: actorOf(ctx).String(), At: a.now().UTC().Truncate(time.Millisecond),
+		Reason: in.Reason, Expires: in.ExpireTime.UTC(), Origin: identity.Origin(identity.Local),
+	}
+	if _, owner := s.Name(m); m.IsGroup() && owner != identity.Local {
+		if g.Acknowledged = in.AcknowledgeDirectory || old != nil && old.Acknowledged; !g.Acknowledged {
+			return none, 0, nil, unacknowledged(owner)
+		}
+	}
+	if old == nil {
+		return g, http.StatusCreated, []state.Change{state.PutGrant{Grant: g}}, nil
+	}
+	if g.ID = old.ID; old.Reason == g.Reason && old.Expires.Equal(g.Expires) && old.Acknowledged == g.Acknowledged {
+		return *old, http.StatusOK, nil, nil
+	}
+	return g, http.StatusOK, []state.Change{state.PutGrant{Grant: g}}, nil
+}
+
+// unacknowledged refuses to hand the decision who gets a permission to a directory
+// without the word of the one who gives it.
+func unacknowledged(owner identity.SourceID) error {
+	return fault.New(fault.Conflict, "acknowledge_directory",
+		"the members of this group are decided by the directory of source %s, so whoever administers that directory will decide who has the permission: if that is meant, say so with acknowledgeDirectory: true (rollcall grant --acknowledge-directory)", owner)
 }
 
 // grantTo returns the grant of a permission to a user or group itself, or nil.
@@ -179,7 +200,7 @@ func (a *API) deleteGrant(ctx context.Context, who find, permission, reason stri
 	if err := plainText("reason", reason); err != nil {
 		return err
 	}
-	_, err := a.db.Decide(ctx, actorOf(ctx), func(s *state.Snapshot) ([]state.Change, error) {
+	_, err := a.decide(ctx, func(s *state.Snapshot) ([]state.Change, error) {
 		m, _, err := who(s)
 		if err != nil {
 			return nil, err
@@ -191,11 +212,6 @@ func (a *API) deleteGrant(ctx context.Context, who find, permission, reason stri
 		}
 		if grantTo(s, m, p) == nil {
 			return nil, fault.New(fault.NotFound, "grant_not_found", "there is no such grant; the permission may still come from a group")
-		}
-		if u, ok := weakens(m, p); ok {
-			if err := a.keepsAdministrator(s, u); err != nil {
-				return nil, err
-			}
 		}
 		return []state.Change{state.RemoveGrant{Subject: m, Permission: p, Reason: reason}}, nil
 	})

@@ -25,7 +25,7 @@ func TestGrantIsIdempotent(t *testing.T) {
 	ann := w.person("corp", "ann")
 	w.group("corp", "team", identity.UserMember(ann))
 	for _, path := range []string{"/v1/users/ann/grants/GOVERNANCE", "/v1/groups/team/grants/GOVERNANCE"} {
-		body := map[string]any{"reason": "CHG-1", "expireTime": start.Add(time.Hour)}
+		body := map[string]any{"reason": "CHG-1", "expireTime": start.Add(time.Hour), "acknowledgeDirectory": true}
 		r := w.call(http.MethodPut, path, key, body)
 		first := want[admin.Grant](t, r, http.StatusCreated)
 		if first.Reason != "CHG-1" || !first.ExpireTime.Equal(start.Add(time.Hour)) || first.Origin != "local" || r.header.Get("Location") != "/v1/grants/"+string(first.ID) {

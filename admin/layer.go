@@ -32,6 +32,7 @@ type putUserAttributeInput struct {
 	UserPath
 	AttributePath
 	Writing
+	Trial
 	Body AttributeValues
 }
 
@@ -39,6 +40,7 @@ type putGroupAttributeInput struct {
 	GroupPath
 	AttributePath
 	Writing
+	Trial
 	Body AttributeValues
 }
 
@@ -46,12 +48,14 @@ type deleteUserAttributeInput struct {
 	UserPath
 	AttributePath
 	Writing
+	Trial
 }
 
 type deleteGroupAttributeInput struct {
 	GroupPath
 	AttributePath
 	Writing
+	Trial
 }
 
 type putAttributeOutput struct {
@@ -67,6 +71,7 @@ type DisableRequest struct {
 type putDisabledInput struct {
 	UserPath
 	Writing
+	Trial
 	Body DisableRequest
 }
 
@@ -79,6 +84,7 @@ type putDisabledOutput struct {
 type deleteDisabledInput struct {
 	UserPath
 	Writing
+	Trial
 }
 
 // layerErrors are the further answers of a write to a local layer.
@@ -119,6 +125,28 @@ func (a *API) attributeRoutes() {
 	}, a.enableUser)
 }
 
+// layering is a part of the local layer that a source may be kept free of.
+type layering string
+
+const (
+	localAttributes  layering = "attributes"
+	localMemberships layering = "memberships"
+)
+
+// layerAllowed refuses what the source of a user or group is to be kept free of. What
+// is there already stays, and can be removed.
+func (a *API) layerAllowed(s *state.Snapshot, m identity.Member, part layering) error {
+	_, owner := s.Name(m)
+	for _, src := range a.sync.Sources() {
+		allowed := part == localAttributes && src.AllowLocalAttributes || part == localMemberships && src.AllowLocalMemberships
+		if src.ID == owner && !allowed {
+			return fault.New(fault.Conflict, "local_not_allowed",
+				"source %s does not allow local %s: change it there, or allow them in the configuration of the source", owner, part)
+		}
+	}
+	return nil
+}
+
 // find says which user or group a path names, and at what revision it is.
 type find func(*state.Snapshot) (identity.Member, store.Revision, error)
 
@@ -148,40 +176,41 @@ func (a *API) putAttribute(ctx context.Context, who find, key string, values []s
 	if err := validAttribute(key, values); err != nil {
 		return nil, err
 	}
-	m, err := a.setAttribute(ctx, who, key, values, w)
+	m, snap, err := a.setAttribute(ctx, who, key, values, w)
 	if err != nil {
 		return nil, err
 	}
-	snap := a.db.View().Now()
 	layer, _ := snap.Local(m)
 	tag, err := a.tagOf(snap, m)
 	key = identity.FoldKey(key)
 	return &putAttributeOutput{ETag: tag, Body: LocalAttribute{Key: key, Values: layer.Attributes[key]}}, err
 }
 
-func (a *API) setAttribute(ctx context.Context, who find, key string, values []string, w *Writing) (identity.Member, error) {
-	m, rev, err := who(a.db.View().Now())
-	if err != nil {
-		return m, err
-	}
-	cs, err := w.onlyIf(m, rev)
-	if err != nil {
-		return m, err
-	}
-	_, err = a.db.Commit(ctx, actorOf(ctx), append(cs, state.SetLocalAttribute{Member: m, Key: key, Values: values})...)
-	return m, err
+func (a *API) setAttribute(ctx context.Context, who find, key string, values []string, w *Writing) (identity.Member, *state.Snapshot, error) {
+	var m identity.Member
+	snap, err := a.decide(ctx, func(s *state.Snapshot) ([]state.Change, error) {
+		var rev store.Revision
+		var err error
+		if m, rev, err = who(s); err != nil {
+			return nil, err
+		}
+		cs, err := w.onlyIf(m, rev)
+		if err != nil {
+			return nil, err
+		}
+		if err := a.layerAllowed(s, m, localAttributes); err != nil && len(values) > 0 {
+			return nil, err
+		}
+		if layer, _ := s.Local(m); len(values) == 0 && len(layer.Attributes[identity.FoldKey(key)]) == 0 {
+			return nil, fault.New(fault.NotFound, "attribute_not_found", "there is no local attribute of this name")
+		}
+		return append(cs, state.SetLocalAttribute{Member: m, Key: key, Values: values}), nil
+	})
+	return m, snap, err
 }
 
 func (a *API) deleteAttribute(ctx context.Context, who find, key string, w *Writing) error {
-	snap := a.db.View().Now()
-	m, _, err := who(snap)
-	if err != nil {
-		return err
-	}
-	if layer, _ := snap.Local(m); len(layer.Attributes[identity.FoldKey(key)]) == 0 {
-		return fault.New(fault.NotFound, "attribute_not_found", "there is no local attribute of this name")
-	}
-	_, err = a.setAttribute(ctx, who, key, nil, w)
+	_, _, err := a.setAttribute(ctx, who, key, nil, w)
 	return err
 }
 
@@ -223,7 +252,7 @@ func (a *API) disableUser(ctx context.Context, in *putDisabledInput) (*putDisabl
 	}
 	var id identity.UserID
 	out := &putDisabledOutput{}
-	_, err := a.db.Decide(ctx, actorOf(ctx), func(s *state.Snapshot) ([]state.Change, error) {
+	snap, err := a.decide(ctx, func(s *state.Snapshot) ([]state.Change, error) {
 		m, rev, err := findUser(in.User)(s)
 		if err != nil {
 			return nil, err
@@ -239,15 +268,11 @@ func (a *API) disableUser(ctx context.Context, in *putDisabledInput) (*putDisabl
 				return nil, nil
 			}
 		}
-		if err := a.keepsAdministrator(s, id); err != nil {
-			return nil, err
-		}
 		return append(cs, state.Disable{User: id, Reason: in.Body.Reason}), nil
 	})
 	if err != nil {
 		return nil, err
 	}
-	snap := a.db.View().Now()
 	layer, _ := snap.Local(identity.UserMember(id))
 	if out.Body = disabledOf(layer.Disabled); out.Body == nil { // somebody has lifted it since
 		out.Body = &Disabled{By: actorOf(ctx).String(), Time: a.now(), Reason: in.Body.Reason}
@@ -257,7 +282,7 @@ func (a *API) disableUser(ctx context.Context, in *putDisabledInput) (*putDisabl
 }
 
 func (a *API) enableUser(ctx context.Context, in *deleteDisabledInput) (*struct{}, error) {
-	_, err := a.db.Decide(ctx, actorOf(ctx), func(s *state.Snapshot) ([]state.Change, error) {
+	_, err := a.decide(ctx, func(s *state.Snapshot) ([]state.Change, error) {
 		m, rev, err := findUser(in.User)(s)
 		if err != nil {
 			return nil, err

@@ -145,7 +145,7 @@ func (a *API) admit(ctx huma.Context, o operation, next func(huma.Context)) {
 	}()
 	bounded, cancel := context.WithTimeout(ctx.Context(), cmp.Or(o.timeout, quick))
 	defer cancel()
-	q.conditional = ctx.Header("If-Match") != ""
+	q.conditional, q.dryRun = ctx.Header("If-Match") != "", ctx.Query("dryRun") == "true"
 	if !o.need.open {
 		caller, err := a.authenticate(ctx)
 		if err == nil {

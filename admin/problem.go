@@ -26,6 +26,7 @@ type Problem struct {
 	Errors    []InvalidMember `json:"errors,omitempty" doc:"What is wrong with the request, by place"`
 	// Required lists the permissions of which one was missing.
 	Required []permissions.Permission `json:"requiredPermissions,omitempty" doc:"Of which one was missing (403)"`
+	Holders  []Subject                `json:"holders,omitempty" doc:"Who holds what cannot go while it is held (409), the first of them"`
 
 	header http.Header
 }

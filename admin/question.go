@@ -13,6 +13,7 @@ type question struct {
 	request     string // the id of the request
 	instance    string // the path
 	conditional bool   // If-Match was sent
+	dryRun      bool   // only what would be is asked for
 	caller      access.Caller
 }
 

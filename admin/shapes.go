@@ -55,12 +55,14 @@ type Grant struct {
 	ExpireTime time.Time              `json:"expireTime,omitzero" doc:"Nothing: never"`
 	Origin     identity.Origin        `json:"origin"`
 	State      string                 `json:"state" enum:"ACTIVE,EXPIRED"`
+	// AcknowledgedDirectory is set for a grant to a group that a source owns.
+	AcknowledgedDirectory bool `json:"acknowledgedDirectory,omitzero" doc:"Whoever gave it knew that the group's directory decides who has it"`
 }
 
 func (a *API) grantOf(s *state.Snapshot, g *permissions.Grant) Grant {
 	out := Grant{
 		ID: g.ID, Permission: g.Permission, Subject: subjectOf(s, g.Subject), GrantedBy: g.By, Time: g.At,
-		Reason: g.Reason, ExpireTime: g.Expires, Origin: g.Origin, State: "ACTIVE",
+		Reason: g.Reason, ExpireTime: g.Expires, Origin: g.Origin, State: "ACTIVE", AcknowledgedDirectory: g.Acknowledged,
 	}
 	if !g.Effective(a.now()) {
 		out.State = "EXPIRED"

@@ -106,6 +106,7 @@ func TestPlanHeldAndApproval(t *testing.T) {
 	}
 	held := &plan.Held{Reasons: []plan.Reason{{Kind: plan.Deactivations, Count: 1, Of: 1, Text: "everybody"}}, Digest: "sha256:1", Leavers: 1}
 	w.sync.set(func(f *fakeSync) { f.plan, f.held = p, held })
+	want[admin.SourceList](t, w.call(http.MethodGet, "/v1/sources", key, nil), http.StatusOK) // the use of the key is noted
 	rev := w.db.View().Now().Rev()
 	got := want[admin.Plan](t, w.call(http.MethodPost, "/v1/sources/corp/plan", key, nil), http.StatusOK)
 	if d := cmp.Diff(p.Steps, got.Steps, cmpopts.IgnoreFields(plan.Step{}, "After")); d != "" || got.Held == nil || got.Held.Digest != "sha256:1" || got.Skipped[0].Key != "k3" || got.Counts != p.Counts {

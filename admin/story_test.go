@@ -42,7 +42,7 @@ func TestFromBootstrapToWhy(t *testing.T) {
 	if a := want[admin.CheckAnswer](t, w.call(http.MethodPost, "/v1/check", root.APIKey, check), http.StatusOK); a.Allowed || a.Reason != "not_granted" {
 		t.Errorf("check before the grant = %+v, want not_granted", a)
 	}
-	g := want[admin.Grant](t, w.call(http.MethodPut, "/v1/groups/eng/grants/GOVERNANCE", root.APIKey, map[string]string{"reason": "CHG-1423"}), http.StatusCreated)
+	g := want[admin.Grant](t, w.call(http.MethodPut, "/v1/groups/eng/grants/GOVERNANCE", root.APIKey, map[string]any{"reason": "CHG-1423", "acknowledgeDirectory": true}), http.StatusCreated)
 	if g.GrantedBy != "user:root" || g.Subject.Name != "eng" || g.State != "ACTIVE" {
 		t.Errorf("grant = %+v, want one by root to eng", g)
 	}

@@ -43,6 +43,9 @@ type Source struct {
 	Schedule string    // the cron expression
 	TimeZone string    // of the schedule
 	Next     time.Time // the next scheduled run; zero: none
+	// AllowLocalAttributes and AllowLocalMemberships say whether administrators may put
+	// attributes on users and groups of the source here, and members into its groups.
+	AllowLocalAttributes, AllowLocalMemberships bool
 	// Config is the configuration with everything filled in that was left out, as
 	// something that encodes to JSON. It holds no secret.
 	Config any

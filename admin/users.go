@@ -226,7 +226,7 @@ func (a *API) getMe(ctx context.Context, _ *struct{}) (*getMeOutput, error) {
 	}
 	e := snap.Book().Effective(snap, c.User, now)
 	return &getMeOutput{Body: Me{
-		User: summaryOf(u, u.Status(now)), Permissions: e.Permissions(), Personas: e.Personas(), Key: c.Token,
+		User: summaryOf(u, u.Status(now)), Permissions: withinKey(e.Permissions(), c.Limit), Personas: e.Personas(), Key: c.Token,
 	}}, nil
 }
 
@@ -256,7 +256,10 @@ func (n *NewUser) record(id identity.UserID) (*identity.Record, error) {
 	return r, nil
 }
 
-type createUserInput struct{ Body NewUser }
+type createUserInput struct {
+	Trial
+	Body NewUser
+}
 
 type createUserOutput struct {
 	Location string `header:"Location"`
@@ -270,10 +273,13 @@ func (a *API) createUser(ctx context.Context, in *createUserInput) (*createUserO
 	if err != nil {
 		return nil, err
 	}
-	if _, err := a.db.Commit(ctx, actorOf(ctx), state.Create{Member: identity.UserMember(id), Record: r}); err != nil {
+	snap, err := a.decide(ctx, func(*state.Snapshot) ([]state.Change, error) {
+		return []state.Change{state.Create{Member: identity.UserMember(id), Record: r}}, nil
+	})
+	if err != nil {
 		return nil, err
 	}
-	body, rev, err := a.userView(a.db.View().Now(), id)
+	body, rev, err := a.userView(snap, id)
 	if err != nil {
 		return nil, err
 	}

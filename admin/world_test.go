@@ -283,7 +283,7 @@ func newFakeSync() *fakeSync {
 		live: map[identity.SourceID]admin.Live{},
 		sources: []admin.Source{{
 			ID: "corp", Kind: "ldap", Schedule: "*/15 * * * *", TimeZone: "Europe/Vienna", Next: start.Add(15 * time.Minute),
-			Config: map[string]any{"template": "openldap", "base": "dc=example,dc=com"},
+			Config: map[string]any{"template": "openldap", "base": "dc=example,dc=com"}, AllowLocalAttributes: true, AllowLocalMemberships: true,
 		}},
 	}
 }

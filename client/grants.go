@@ -23,6 +23,9 @@ func (t Target) collection() string {
 type Terms struct {
 	Reason     string    `json:"reason,omitzero"`
 	ExpireTime time.Time `json:"expireTime,omitzero"`
+	// AcknowledgeDirectory is needed for a group of a source: its directory decides who
+	// has the permission.
+	AcknowledgeDirectory bool `json:"acknowledgeDirectory,omitzero"`
 }
 
 // GrantQuery narrows a list of grants.

@@ -304,7 +304,7 @@ var demoGrants = []struct {
 func (d *demonstration) grants(ctx context.Context) error {
 	d.say("\nGrants, made here and out of the directory's reach")
 	for _, g := range demoGrants {
-		terms := client.Terms{Reason: g.reason}
+		terms := client.Terms{Reason: g.reason, AcknowledgeDirectory: g.group}
 		until := ""
 		if g.lasts > 0 {
 			terms.ExpireTime = time.Now().Add(g.lasts).UTC().Truncate(time.Second)

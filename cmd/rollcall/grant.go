@@ -22,15 +22,19 @@ func parseTarget(arg string) client.Target {
 
 func grantCommand(c *cli) *cobra.Command {
 	var reason, expires string
+	var acknowledge bool
 	cmd := &cobra.Command{
 		Use:   "grant USER|group:GROUP PERMISSION",
 		Short: "Give a user, or everybody in a group, a permission",
 		Long: `Give a user, or everybody in a group, a permission. Only USER_ADMIN may.
 
 What was granted stays through renames, moves and absences of the person: no directory
-can take it. Granting again changes the reason and the end.`,
+can take it. Granting again changes the reason and the end.
+
+Who is in a group of a source is decided by its directory, and so is who gets what the
+group is granted: say --acknowledge-directory if that is meant.`,
 		Example: `  rollcall grant ann GOVERNANCE --reason "steward since May"
-  rollcall grant group:corp/contractors CREATE_FILTER --expires 90d --reason CHG-1423`,
+  rollcall grant group:corp/contractors CREATE_FILTER --expires 90d --reason CHG-1423 --acknowledge-directory`,
 		Args: c.args("USER or group:GROUP", "PERMISSION"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			end, err := parseEnd(expires, c.now())
@@ -42,7 +46,8 @@ can take it. Granting again changes the reason and the end.`,
 				return err
 			}
 			defer api.Close()
-			g, err := api.Grant(cmd.Context(), parseTarget(args[0]), args[1], client.Terms{Reason: reason, ExpireTime: end})
+			terms := client.Terms{Reason: reason, ExpireTime: end, AcknowledgeDirectory: acknowledge}
+			g, err := api.Grant(cmd.Context(), parseTarget(args[0]), args[1], terms)
 			if err != nil {
 				return err
 			}
@@ -54,6 +59,7 @@ can take it. Granting again changes the reason and the end.`,
 	f := cmd.Flags()
 	f.StringVar(&reason, "reason", "", "why, for whoever asks later: `TEXT`, a ticket, a decision")
 	f.StringVar(&expires, "expires", "", "`WHEN` it ends by itself: 30d, 12h, a last day (2027-06-30), an instant")
+	f.BoolVar(&acknowledge, "acknowledge-directory", false, "a directory decides who is in the group, and that is meant")
 	return cmd
 }
 

@@ -185,7 +185,7 @@ func (f *fakeSource) Sources() []admin.Source {
 	}
 	return []admin.Source{{
 		ID: "corp", Kind: "ldap", Schedule: "*/15 * * * *", TimeZone: "Europe/Vienna", Next: start.Add(15 * time.Minute),
-		Config: map[string]any{"template": "openldap"},
+		Config: map[string]any{"template": "openldap"}, AllowLocalAttributes: true, AllowLocalMemberships: true,
 	}}
 }
 

@@ -175,7 +175,7 @@ func TestADirectoryBecomesARollAndAGrantIsExplained(t *testing.T) {
 	if want := len(c.People()) + 1; len(users) != want {
 		t.Errorf("%d users, want %d: the company and its administrator", len(users), want)
 	}
-	d.call("PUT", "/v1/groups/it-admins/grants/AUDIT", `{"reason":"they look after the log"}`, 201)
+	d.call("PUT", "/v1/groups/it-admins/grants/AUDIT", `{"reason":"they look after the log","acknowledgeDirectory":true}`, 201)
 	out := d.call("GET", "/v1/users/juergen.mueller/permissions/AUDIT/explanation", "", 200)
 	if out["allowed"] != true {
 		t.Errorf("explanation = %v, want one that says yes", out)

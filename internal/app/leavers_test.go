@@ -62,7 +62,7 @@ func TestWhoLeavesKeepsWhatIsHisAndReturnsWithIt(t *testing.T) {
 		d.call("PUT", "/v1/users/"+name+"/grants/AUDIT", `{"reason":"looks after the log"}`, 201)
 		d.call("PUT", "/v1/users/"+name+"/attributes/desk", `{"values":["4711","0815"]}`, 200)
 	}
-	d.call("PUT", "/v1/groups/"+group+"/grants/GOVERNANCE", `{"reason":"they are stewards"}`, 201)
+	d.call("PUT", "/v1/groups/"+group+"/grants/GOVERNANCE", `{"reason":"they are stewards","acknowledgeDirectory":true}`, 201)
 	d.call("PUT", "/v1/groups/"+group+"/attributes/floor", `{"values":["3"]}`, 200)
 	if !d.may(filtered, "GOVERNANCE") || !d.may(deleted, "AUDIT") || !d.may(org.Login(1), "GOVERNANCE") {
 		t.Fatal("the grants do not work before anybody leaves")

@@ -34,7 +34,7 @@ func (s *syncer) Sources() []admin.Source {
 		}
 		list = append(list, admin.Source{
 			ID: c.ID(), Kind: typeLDAP, Schedule: st.Schedule, TimeZone: c.Sync.Timezone, Next: st.Next,
-			Config: shown,
+			Config: shown, AllowLocalAttributes: true, AllowLocalMemberships: true,
 		})
 	}
 	slices.SortFunc(list, func(a, b admin.Source) int { return strings.Compare(string(a.ID), string(b.ID)) })

@@ -1,0 +1,244 @@
+package admin
+
+import (
+	"context"
+	"crypto/sha256"
+	"fmt"
+	"net/http"
+	"slices"
+	"time"
+
+	"github.com/rollcall-id/rollcall/fault"
+	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/permissions"
+	"github.com/rollcall-id/rollcall/state"
+	"github.com/rollcall-id/rollcall/store"
+)
+
+// GrantItem is one permission to be given.
+type GrantItem struct {
+	MemberRef
+	Permission string `json:"permission" maxLength:"64"`
+	GrantRequest
+}
+
+// GrantBatch is up to a hundred permissions to be given.
+type GrantBatch struct {
+	Atomic *bool       `json:"atomic,omitzero" doc:"true (default): all or none; false: each by itself"`
+	Grants []GrantItem `json:"grants" minItems:"1" maxItems:"100"`
+}
+
+// GrantOutcome is what became of one of them.
+type GrantOutcome struct {
+	Status  int      `json:"status" doc:"As if it had been asked for by itself: 201, 200, or that of the problem"`
+	Grant   *Grant   `json:"grant,omitzero"`
+	Problem *Problem `json:"problem,omitzero"`
+}
+
+// GrantOutcomes are what became of a batch, in its order.
+type GrantOutcomes struct {
+	Results []GrantOutcome `json:"results"`
+}
+
+type batchGrantsInput struct {
+	Trial
+	Body GrantBatch
+}
+
+type batchGrantsOutput struct{ Body GrantOutcomes }
+
+// UserGrant is one grant of the whole set of a user.
+type UserGrant struct {
+	Permission string    `json:"permission" maxLength:"64"`
+	Reason     string    `json:"reason,omitzero" maxLength:"500"`
+	ExpireTime time.Time `json:"expireTime,omitzero" doc:"Nothing: never"`
+}
+
+// UserGrantSet is everything that a user himself is granted.
+type UserGrantSet struct {
+	Grants []UserGrant `json:"grants" maxItems:"50"`
+}
+
+// UserGrants are the grants to a user himself.
+type UserGrants struct {
+	Grants   []Grant        `json:"grants" doc:"To the user himself; what his groups give him is in his effective view"`
+	Revision store.Revision `json:"revision"`
+}
+
+type getUserGrantsInput struct {
+	UserPath
+	Reading
+}
+
+type putUserGrantsInput struct {
+	UserPath
+	Trial
+	IfMatch string `header:"If-Match" doc:"ETag of the user's grants; required: 428 without it, 412 if they were changed since"`
+	Body    UserGrantSet
+}
+
+func (a *API) bulkRoutes() {
+	errs := []int{http.StatusNotFound, http.StatusConflict}
+	register(a, operation{
+		id: "batchGrants", method: http.MethodPost, path: "/v1/grants/batch", tag: "Grants", need: userWork,
+		summary: "Give up to 100 permissions, all or none unless asked otherwise", errors: errs,
+	}, a.batchGrants)
+	register(a, operation{
+		id: "getUserGrants", method: http.MethodGet, path: "/v1/users/{user}/grants", tag: "Grants", need: readSelf,
+		summary: "Show what a user himself is granted", errors: append([]int{http.StatusNotModified}, errs...),
+	}, a.getUserGrants)
+	register(a, operation{
+		id: "putUserGrants", method: http.MethodPut, path: "/v1/users/{user}/grants", tag: "Grants", need: userWork,
+		summary: "Replace all that a user himself is granted",
+		errors:  append([]int{http.StatusPreconditionFailed, http.StatusPreconditionRequired}, errs...),
+	}, a.putUserGrants)
+}
+
+func (a *API) batchGrants(ctx context.Context, in *batchGrantsInput) (*batchGrantsOutput, error) {
+	out := &batchGrantsOutput{Body: GrantOutcomes{Results: make([]GrantOutcome, len(in.Body.Grants))}}
+	if in.Body.Atomic == nil || *in.Body.Atomic {
+		return out, a.grantAll(ctx, in.Body.Grants, out.Body.Results)
+	}
+	for i := range in.Body.Grants {
+		r, item := &out.Body.Results[i], in.Body.Grants[i:i+1]
+		if err := a.grantAll(ctx, item, out.Body.Results[i:i+1]); err != nil {
+			p := a.problem(ctx, err)
+			*r = GrantOutcome{Status: p.Status, Problem: p}
+		}
+	}
+	return out, ctx.Err()
+}
+
+// grantAll gives some permissions in one transaction and says what became of each.
+func (a *API) grantAll(ctx context.Context, items []GrantItem, results []GrantOutcome) error {
+	given := make([]permissions.Grant, len(items))
+	snap, err := a.decide(ctx, func(s *state.Snapshot) ([]state.Change, error) {
+		var all []state.Change
+		for i := range items {
+			cs, err := a.giveOne(ctx, s, &items[i], given[:i], &given[i], &results[i].Status)
+			if err != nil {
+				return nil, itemProblem(a.problem(ctx, err), fmt.Sprintf("body.grants[%d]", i))
+			}
+			all = append(all, cs...)
+		}
+		return all, nil
+	})
+	if err != nil {
+		return err
+	}
+	for i := range given {
+		g := a.grantOf(snap, &given[i])
+		results[i].Grant = &g
+	}
+	return nil
+}
+
+func (a *API) giveOne(ctx context.Context, s *state.Snapshot, item *GrantItem, before []permissions.Grant, given *permissions.Grant, status *int) ([]state.Change, error) {
+	if err := a.validGrant(&item.GrantRequest); err != nil {
+		return nil, err
+	}
+	who := func(s *state.Snapshot) (identity.Member, store.Revision, error) {
+		m, err := item.find(s)
+		return m, 0, err
+	}
+	g, st, cs, err := a.giving(ctx, s, who, item.Permission, &item.GrantRequest)
+	if err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(before, func(b permissions.Grant) bool { return b.Subject == g.Subject && b.Permission == g.Permission }) {
+		return nil, fault.New(fault.Invalid, "given_twice", "the batch gives the same permission to the same subject twice")
+	}
+	*given, *status = g, st
+	return cs, nil
+}
+
+// grantsTag is the ETag of what a user himself is granted: it changes with the grants,
+// their terms included, and with nothing else.
+func grantsTag(s *state.Snapshot, m identity.Member) string {
+	h := sha256.New()
+	for _, g := range s.Book().Of(m) {
+		fmt.Fprintf(h, "%s %s %d %q\n", g.Permission, g.ID, g.Expires.UnixNano(), g.Reason)
+	}
+	return fmt.Sprintf(`"%x"`, h.Sum(nil)[:12])
+}
+
+func (a *API) ownGrants(s *state.Snapshot, m identity.Member) *UserGrants {
+	out := &UserGrants{Grants: []Grant{}, Revision: s.Rev()}
+	for _, g := range s.Book().Of(m) {
+		out.Grants = append(out.Grants, a.grantOf(s, g))
+	}
+	return out
+}
+
+func (a *API) getUserGrants(_ context.Context, in *getUserGrantsInput) (*tagged[UserGrants], error) {
+	snap := a.db.View().Now()
+	m, _, err := findUser(in.User)(snap)
+	if err != nil {
+		return nil, err
+	}
+	out := &tagged[UserGrants]{Status: http.StatusOK, ETag: grantsTag(snap, m), CacheControl: "private, no-cache", Body: a.ownGrants(snap, m)}
+	if ts := tags(in.IfNoneMatch); slices.Contains(ts, out.ETag) || slices.Contains(ts, "*") {
+		out.Status = http.StatusNotModified
+	}
+	return out, nil
+}
+
+// putUserGrants replaces a whole set. What stays keeps its id; what is not in the set
+// goes.
+func (a *API) putUserGrants(ctx context.Context, in *putUserGrantsInput) (*tagged[UserGrants], error) {
+	if in.IfMatch == "" {
+		return nil, preconditionRequired(ctx)
+	}
+	var m identity.Member
+	snap, err := a.decide(ctx, func(s *state.Snapshot) ([]state.Change, error) {
+		var err error
+		if m, _, err = findUser(in.User)(s); err != nil {
+			return nil, err
+		}
+		if ts := tags(in.IfMatch); !slices.Contains(ts, grantsTag(s, m)) && !slices.Contains(ts, "*") {
+			return nil, fault.New(fault.Stale, "stale", "the grants of this user were changed since they were read: read them again and decide anew")
+		}
+		return a.replacing(ctx, s, m, in)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &tagged[UserGrants]{Status: http.StatusOK, ETag: grantsTag(snap, m), CacheControl: "no-store", Body: a.ownGrants(snap, m)}, nil
+}
+
+func (a *API) replacing(ctx context.Context, s *state.Snapshot, m identity.Member, in *putUserGrantsInput) ([]state.Change, error) {
+	var cs []state.Change
+	given := make([]permissions.Grant, len(in.Body.Grants))
+	u, _ := m.User()
+	for i, g := range in.Body.Grants {
+		item := GrantItem{
+			MemberRef: MemberRef{User: u.String()}, Permission: g.Permission,
+			GrantRequest: GrantRequest{Reason: g.Reason, ExpireTime: g.ExpireTime},
+		}
+		if old := asAsked(s, m, &g); old != nil { // an expired one may stay as it is
+			given[i] = *old
+			continue
+		}
+		var status int
+		add, err := a.giveOne(ctx, s, &item, given[:i], &given[i], &status)
+		if err != nil {
+			return nil, itemProblem(a.problem(ctx, err), fmt.Sprintf("body.grants[%d]", i))
+		}
+		cs = append(cs, add...)
+	}
+	for _, old := range s.Book().Of(m) {
+		if !slices.ContainsFunc(given, func(g permissions.Grant) bool { return g.Permission == old.Permission }) {
+			cs = append(cs, state.RemoveGrant{Subject: m, Permission: old.Permission, Reason: "not in the set that replaced it"})
+		}
+	}
+	return cs, nil
+}
+
+// asAsked returns the grant that is there already as it is asked for.
+func asAsked(s *state.Snapshot, m identity.Member, g *UserGrant) *permissions.Grant {
+	old := grantTo(s, m, permissions.Permission(g.Permission))
+	if old == nil || old.Reason != g.Reason || !old.Expires.Equal(g.ExpireTime) {
+		return nil
+	}
+	return old
+}

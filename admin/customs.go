@@ -1,0 +1,140 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/rollcall-id/rollcall/fault"
+	"github.com/rollcall-id/rollcall/permissions"
+	"github.com/rollcall-id/rollcall/state"
+)
+
+// NewPermission is a custom permission to be made.
+type NewPermission struct {
+	Name        string `json:"name" minLength:"2" maxLength:"64" doc:"Upper-case letters, digits and underscores, beginning with a letter" example:"FINANCE_APPROVER"`
+	Description string `json:"description,omitzero" maxLength:"500" doc:"What applications let its holder do"`
+}
+
+type createPermissionInput struct {
+	Trial
+	Body NewPermission
+}
+
+type createPermissionOutput struct {
+	Location string `header:"Location"`
+	Body     permissions.Entry
+}
+
+type deletePermissionInput struct {
+	PermissionPath
+	Trial
+	Cascade string `query:"cascade" enum:"true,false" doc:"true: take it from whoever holds it, which needs USER_ADMIN as well"`
+}
+
+func (a *API) customRoutes() {
+	register(a, operation{
+		id: "createPermission", method: http.MethodPost, path: "/v1/permissions", tag: "Permissions", need: setup, status: http.StatusCreated,
+		summary: "Add a custom permission: a name without built-in power that applications may ask for", errors: []int{http.StatusConflict},
+	}, a.createPermission)
+	register(a, operation{
+		id: "deletePermission", method: http.MethodDelete, path: "/v1/permissions/{permission}", tag: "Permissions", need: setup,
+		summary: "Remove a custom permission; the built-in ones stay",
+		errors:  []int{http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusConflict},
+	}, a.deletePermission)
+}
+
+func (a *API) createPermission(ctx context.Context, in *createPermissionInput) (*createPermissionOutput, error) {
+	p, err := permissions.ParseCustomName(in.Body.Name)
+	if err != nil {
+		return nil, err
+	}
+	if err := plainText("description", in.Body.Description); err != nil {
+		return nil, err
+	}
+	snap, err := a.decide(ctx, func(*state.Snapshot) ([]state.Change, error) {
+		return []state.Change{state.PutCustom{Name: p, Description: in.Body.Description}}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	e, _ := snap.Book().Lookup(p)
+	return &createPermissionOutput{Location: "/v1/permissions/" + string(p), Body: e}, nil
+}
+
+// cascadeBatch is how many grants go in one transaction.
+const cascadeBatch = 100
+
+func (a *API) deletePermission(ctx context.Context, in *deletePermissionInput) (*struct{}, error) {
+	p, err := permissions.ParseName(in.Permission)
+	if err != nil {
+		return nil, err
+	}
+	if permissions.IsBuiltIn(p) {
+		refusal := problemWith(ctx, http.StatusMethodNotAllowed, "builtin_permission", string(p)+" is built in and stays")
+		refusal.header = http.Header{"Allow": {http.MethodGet}}
+		return nil, refusal
+	}
+	snap, err := a.decide(ctx, func(s *state.Snapshot) ([]state.Change, error) { return a.withdrawing(ctx, s, p, in.Cascade == "true") })
+	if err != nil || questionOf(ctx).dryRun {
+		return nil, err
+	}
+	// From here on nobody has the permission. What is left of its grants goes in as many
+	// transactions as it takes; asking once more goes on where a crash ended it.
+	for left := holding(snap, p); len(left) > 0; left = holding(snap, p) {
+		if snap, err = a.decide(ctx, func(s *state.Snapshot) ([]state.Change, error) {
+			return removals(holding(s, p)), nil
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return nil, nil
+}
+
+// withdrawing decides what goes with a custom permission in the same transaction.
+func (a *API) withdrawing(ctx context.Context, s *state.Snapshot, p permissions.Permission, cascade bool) ([]state.Change, error) {
+	held := holding(s, p)
+	_, known := s.Book().Lookup(p)
+	if !known && len(held) == 0 {
+		return nil, fault.New(fault.NotFound, "permission_not_found", "there is no permission of this name; GET /v1/permissions lists them")
+	}
+	if len(held) > 0 && !cascade {
+		return nil, heldPermission(ctx, s, p, held)
+	}
+	if len(held) > 0 && !a.holds(s, questionOf(ctx).caller, permissions.UserAdmin) {
+		return nil, userWork.denied()
+	}
+	if !known {
+		return removals(held), nil
+	}
+	cs := []state.Change{state.RemoveCustom{Name: p}}
+	if len(held) <= cascadeBatch {
+		cs = append(cs, removals(held)...)
+	}
+	return cs, nil
+}
+
+// holding returns the grants of a permission, in order.
+func holding(s *state.Snapshot, p permissions.Permission) []*permissions.Grant {
+	return slices.SortedFunc(s.Book().With(p), func(x, y *permissions.Grant) int { return x.Subject.Compare(y.Subject) })
+}
+
+// removals takes away the first of some grants, as many as go at once.
+func removals(held []*permissions.Grant) []state.Change {
+	var cs []state.Change
+	for _, g := range held[:min(len(held), cascadeBatch)] {
+		cs = append(cs, state.RemoveGrant{Subject: g.Subject, Permission: g.Permission, Reason: "the permission was removed"})
+	}
+	return cs
+}
+
+// heldPermission refuses to remove a permission that somebody holds, and says who.
+func heldPermission(ctx context.Context, s *state.Snapshot, p permissions.Permission, held []*permissions.Grant) *Problem {
+	refusal := problemWith(ctx, http.StatusConflict, "permission_held", fmt.Sprintf(
+		"%s is held by %d users and groups, of whom holders lists the first: take it from them, or remove it with cascade=true", p, len(held)))
+	for _, g := range held[:min(len(held), permissions.MaxNamed)] {
+		refusal.Holders = append(refusal.Holders, subjectOf(s, g.Subject))
+	}
+	return refusal
+}

@@ -1,0 +1,226 @@
+package admin
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+
+	"github.com/rollcall-id/rollcall/fault"
+	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/state"
+	"github.com/rollcall-id/rollcall/store"
+)
+
+// MemberRef names a user or a group: exactly one of the two.
+type MemberRef struct {
+	User  string `json:"user,omitzero" maxLength:"400" doc:"An id, a login name, or <source>/<login name>"`
+	Group string `json:"group,omitzero" maxLength:"400" doc:"An id, a name, or <source>/<name>"`
+}
+
+func (r *MemberRef) find(s *state.Snapshot) (identity.Member, error) {
+	var who find
+	switch {
+	case r.User != "" && r.Group == "":
+		who = findUser(r.User)
+	case r.Group != "" && r.User == "":
+		who = findGroup(r.Group)
+	default:
+		return identity.Member{}, fault.New(fault.Invalid, "user_or_group", "name a user or a group, and not both")
+	}
+	m, _, err := who(s)
+	return m, err
+}
+
+// maxMembers is how many members one request may add and remove, each.
+const maxMembers = 1000
+
+// MemberChanges are members to be put into a group and taken out of it.
+type MemberChanges struct {
+	Add    []MemberRef `json:"add,omitzero" maxItems:"1000"`
+	Remove []MemberRef `json:"remove,omitzero" maxItems:"1000" doc:"Only what was put there here goes: a source's own memberships stay"`
+}
+
+// MembersChanged says what a change of members came to.
+type MembersChanged struct {
+	Added    int            `json:"added"`
+	Removed  int            `json:"removed"`
+	Revision store.Revision `json:"revision"`
+}
+
+type putUserMemberInput struct {
+	GroupPath
+	Trial
+	Member string `path:"member" maxLength:"400" doc:"A user: an id, a login name, or <source>/<login name> with the slash escaped"`
+}
+
+type putGroupMemberInput struct {
+	GroupPath
+	Trial
+	Member string `path:"member" maxLength:"400" doc:"A group: an id, a name, or <source>/<name> with the slash escaped"`
+}
+
+type putMemberOutput struct {
+	Status int
+	Body   GroupMember
+}
+
+type changeMembersInput struct {
+	GroupPath
+	Trial
+	Body MemberChanges
+}
+
+type changeMembersOutput struct{ Body MembersChanged }
+
+func (a *API) membershipRoutes() {
+	errs := []int{http.StatusNotFound, http.StatusConflict}
+	register(a, operation{
+		id: "putUserMember", method: http.MethodPut, path: "/v1/groups/{group}/members/users/{member}", tag: "Groups", need: userWork,
+		summary: "Put a user into a group, here: 201 when that is new, 200 when he was put there before", errors: errs,
+	}, func(ctx context.Context, in *putUserMemberInput) (*putMemberOutput, error) {
+		return a.putMember(ctx, in.Group, MemberRef{User: in.Member})
+	})
+	register(a, operation{
+		id: "putGroupMember", method: http.MethodPut, path: "/v1/groups/{group}/members/groups/{member}", tag: "Groups", need: userWork,
+		summary: "Nest a group in a group, here", errors: errs,
+	}, func(ctx context.Context, in *putGroupMemberInput) (*putMemberOutput, error) {
+		return a.putMember(ctx, in.Group, MemberRef{Group: in.Member})
+	})
+	register(a, operation{
+		id: "deleteUserMember", method: http.MethodDelete, path: "/v1/groups/{group}/members/users/{member}", tag: "Groups", need: userWork,
+		summary: "Take a user out of a group into which he was put here", errors: errs,
+	}, func(ctx context.Context, in *putUserMemberInput) (*struct{}, error) {
+		return nil, a.deleteMember(ctx, in.Group, MemberRef{User: in.Member})
+	})
+	register(a, operation{
+		id: "deleteGroupMember", method: http.MethodDelete, path: "/v1/groups/{group}/members/groups/{member}", tag: "Groups", need: userWork,
+		summary: "Take a group out of a group into which it was put here", errors: errs,
+	}, func(ctx context.Context, in *putGroupMemberInput) (*struct{}, error) {
+		return nil, a.deleteMember(ctx, in.Group, MemberRef{Group: in.Member})
+	})
+	register(a, operation{
+		id: "changeMembers", method: http.MethodPost, path: "/v1/groups/{group}/members", tag: "Groups", need: userWork,
+		summary: "Put up to 1,000 members into a group and take up to 1,000 out of it, all or nothing", errors: errs,
+	}, a.changeMembers)
+}
+
+// membershipsOf returns who put a member into a group.
+func membershipsOf(s *state.Snapshot, m identity.Member, group identity.GroupID) []identity.SourceID {
+	for g, by := range s.GroupsOf(m) {
+		if g == group {
+			return by
+		}
+	}
+	return nil
+}
+
+func putHere(s *state.Snapshot, m identity.Member, group identity.GroupID) bool {
+	return slices.Contains(membershipsOf(s, m, group), identity.Local)
+}
+
+// joining returns the group and the member, when the one may be put into the other.
+func (a *API) joining(s *state.Snapshot, group string, ref MemberRef) (identity.GroupID, identity.Member, error) {
+	id, err := s.OneGroup(group)
+	if err != nil {
+		return id, identity.Member{}, err
+	}
+	m, err := ref.find(s)
+	if err != nil {
+		return id, m, err
+	}
+	if m == identity.GroupMember(id) {
+		return id, m, fault.New(fault.Invalid, "member_of_itself", "a group is not a member of itself")
+	}
+	return id, m, a.layerAllowed(s, identity.GroupMember(id), localMemberships)
+}
+
+func (a *API) putMember(ctx context.Context, group string, ref MemberRef) (*putMemberOutput, error) {
+	out := &putMemberOutput{}
+	var id identity.GroupID
+	var m identity.Member
+	snap, err := a.decide(ctx, func(s *state.Snapshot) (cs []state.Change, err error) {
+		if id, m, err = a.joining(s, group, ref); err != nil {
+			return nil, err
+		}
+		if out.Status = http.StatusOK; putHere(s, m, id) {
+			return nil, nil
+		}
+		out.Status = http.StatusCreated
+		return []state.Change{state.ChangeMembers{Group: id, Origin: identity.Local, Add: []identity.Member{m}}}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	out.Body = GroupMember{Subject: subjectOf(snap, m), Origins: membershipsOf(snap, m, id)}
+	return out, nil
+}
+
+func (a *API) deleteMember(ctx context.Context, group string, ref MemberRef) error {
+	_, err := a.decide(ctx, func(s *state.Snapshot) ([]state.Change, error) {
+		id, err := s.OneGroup(group)
+		if err != nil {
+			return nil, err
+		}
+		m, err := ref.find(s)
+		if err != nil {
+			return nil, err
+		}
+		switch by := membershipsOf(s, m, id); {
+		case slices.Contains(by, identity.Local):
+			return []state.Change{state.ChangeMembers{Group: id, Origin: identity.Local, Remove: []identity.Member{m}}}, nil
+		case len(by) > 0:
+			return nil, managedBy(by[0])
+		}
+		return nil, fault.New(fault.NotFound, "membership_not_found", "there is no such direct membership; it may come by nesting")
+	})
+	return err
+}
+
+func (a *API) changeMembers(ctx context.Context, in *changeMembersInput) (*changeMembersOutput, error) {
+	out := &changeMembersOutput{}
+	snap, err := a.decide(ctx, func(s *state.Snapshot) ([]state.Change, error) {
+		id, err := s.OneGroup(in.Group)
+		if err != nil {
+			return nil, err
+		}
+		c := state.ChangeMembers{Group: id, Origin: identity.Local}
+		for i, ref := range in.Body.Add {
+			_, m, err := a.joining(s, id.String(), ref)
+			if err != nil {
+				return nil, itemProblem(a.problem(ctx, err), fmt.Sprintf("body.add[%d]", i))
+			}
+			if !putHere(s, m, id) && !slices.Contains(c.Add, m) {
+				c.Add = append(c.Add, m)
+			}
+		}
+		for i, ref := range in.Body.Remove {
+			m, err := ref.find(s)
+			if err == nil && slices.Contains(c.Add, m) {
+				err = fault.New(fault.Invalid, "added_and_removed", "a member is added and removed at once")
+			}
+			if err != nil {
+				return nil, itemProblem(a.problem(ctx, err), fmt.Sprintf("body.remove[%d]", i))
+			}
+			if putHere(s, m, id) && !slices.Contains(c.Remove, m) {
+				c.Remove = append(c.Remove, m)
+			}
+		}
+		out.Body.Added, out.Body.Removed = len(c.Add), len(c.Remove)
+		if len(c.Add)+len(c.Remove) == 0 {
+			return nil, nil
+		}
+		return []state.Change{c}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	out.Body.Revision = snap.Rev()
+	return out, nil
+}
+
+// itemProblem says which part of a request a refusal is about.
+func itemProblem(p *Problem, location string) *Problem {
+	p.Errors = append(p.Errors, InvalidMember{Location: location, Message: p.Detail})
+	return p
+}
