@@ -106,6 +106,7 @@ func (c *accessCall) forget() {
 // begin finds out who asks, reads what he asks, and takes the snapshot that answers.
 func (a *API) begin(c *accessCall, w http.ResponseWriter, r *http.Request, o *operation) error {
 	caller, err := a.enter(w, r, o)
+	c.caller = caller // also when it comes to nothing: it is counted
 	if err != nil {
 		return err
 	}

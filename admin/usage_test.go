@@ -3,6 +3,7 @@ package admin_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/rollcall-id/rollcall/access"
 	"github.com/rollcall-id/rollcall/admin"
+	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/permissions"
 	"github.com/rollcall-id/rollcall/usage"
 )
@@ -237,6 +239,49 @@ func TestUsageAfterADay(t *testing.T) {
 				t.Errorf("%s holds %q: %s", where, s, text)
 			}
 		}
+	}
+}
+
+// The endpoints beside the admin API are counted as its operations are, streams too.
+func TestUsageOfWhatIsNoOperationOfHuma(t *testing.T) {
+	w := newWorld(t)
+	ann := w.person(identity.Local, "ann")
+	apps := w.actors(5, "app", usage.ClassDataUser, permissions.FetchPolicyInfo)
+	bosses := w.actors(5, "boss", usage.ClassAdmin, permissions.ApplicationAdmin)
+	stop := w.with(func(o *admin.Options) {
+		o.Usage = usage.DefaultConfig()
+		o.Backup = func(_ context.Context, to io.Writer) error {
+			_, err := io.WriteString(to, "a copy")
+			return err
+		}
+	})
+	question := map[string]any{
+		"subject": map[string]string{"type": "user", "id": ann.String()}, "action": map[string]string{"name": "GOVERNANCE"},
+		"resource": map[string]string{"type": "rollcall", "id": "rollcall"},
+	}
+	for _, a := range apps {
+		if r := w.call(http.MethodPost, "/access/v1/evaluation", a.key, question); r.status != http.StatusOK {
+			t.Errorf("evaluation: status %d: %s", r.status, r.body)
+		}
+		w.call(http.MethodPost, "/access/v1/evaluation", a.key, "{")
+		w.call(http.MethodGet, "/v1/backup", a.key, nil)
+	}
+	for _, a := range bosses {
+		w.call(http.MethodGet, "/v1/backup", a.key, nil)
+	}
+	stop()
+	days, err := w.db.Usage(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]usage.Day{{Date: usage.DateOf(start), Table: usage.Table{
+		{Name: usage.APIName("accessEvaluation"), Class: usage.ClassDataUser}: {Done: 5, Failed: 5},
+		{Name: usage.APIName("backup"), Class: usage.ClassDataUser}:           {Refused: 5},
+		{Name: usage.BackupMade, Class: usage.ClassDataUser}:                  {Refused: 5},
+		{Name: usage.APIName("backup"), Class: usage.ClassAdmin}:              {Done: 5},
+		{Name: usage.BackupMade, Class: usage.ClassAdmin}:                     {Done: 5},
+	}}}, days); d != "" {
+		t.Errorf("kept (-want +got):\n%s", d)
 	}
 }
 
