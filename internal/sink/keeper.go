@@ -193,7 +193,7 @@ func (k *Keeper) size(ctx context.Context) (int64, error) {
 	if size > 0 {
 		tight = min(tight, size/2)
 	}
-	k.log.WarnContext(ctx, "the store is nearly full: less of the audit log is kept", "inUse", s.InUse, "quota", s.Quota, "free", s.FreeDisk, "size", tight)
+	k.log.WarnContext(ctx, "the store is nearly full: less of the audit log is kept", "in_use", s.InUse, "quota", s.Quota, "free", s.FreeDisk, "size", tight)
 	return tight, nil
 }
 
