@@ -173,7 +173,7 @@ func (c *court) allowed(i int, p permissions.Permission) bool {
 		return false
 	}
 	admins := held(permissions.ApplicationAdmin) || held(permissions.UserAdmin)
-	governs := held(permissions.Governance) && !(admins && c.settings.AdminGovernorExclusive)
+	governs := held(permissions.Governance) && (!admins || !c.settings.AdminGovernorExclusive)
 	masked := admins && !c.settings.AdminsMaySubscribe || governs && !c.settings.GovernorsMaySubscribe
 	switch {
 	case c.off[i]:

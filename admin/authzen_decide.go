@@ -11,7 +11,7 @@ import (
 
 // What subjects, resources and actions are to AuthZEN.
 const (
-	kindUser        = "user"        // id: an id, a login name, or <source>/<login name>
+	kindUser        = "user"        // id: an id, a login name, or <source>/<login name>; kindService, too
 	kindGroup       = "group"       // known, and never allowed anything: a permission is somebody's
 	kindApplication = "application" // id: any; permissions hold in all of them
 	actionSubscribe = "subscribe"   // what every active user may do, unless a setting says otherwise
@@ -55,7 +55,7 @@ func (d *decider) decide(q *authzenQuery) verdict {
 		return verdict{wrong: wrong}
 	}
 	switch string(q.subject.kind) {
-	case kindUser:
+	case kindUser, kindService:
 	case kindGroup:
 		return refusal(permissions.NotGranted)
 	default:
@@ -67,14 +67,33 @@ func (d *decider) decide(q *authzenQuery) verdict {
 	action := d.name(q.action)
 	if id, ok := idOf(q.subject.id); ok { // nearly always somebody's, so he is not looked up twice
 		if v := d.check(id, action); v.Why != permissions.UnknownUser {
-			return verdict{Decision: v}
+			return d.ofKind(id, q.subject.kind, v)
 		}
 	}
 	id, reason := d.user(q.subject.id)
 	if reason != "" {
 		return refusal(reason)
 	}
-	return verdict{Decision: d.check(id, action)}
+	return d.ofKind(id, q.subject.kind, d.check(id, action))
+}
+
+// ofKind refuses a yes that a person would get as a service, or a service as a person.
+func (d *decider) ofKind(id identity.UserID, kind []byte, v permissions.Decision) verdict {
+	if v.Allowed && !d.is(id, kind) {
+		return refusal(permissions.UnknownUser)
+	}
+	return verdict{Decision: v}
+}
+
+// is reports whether a user is of a kind: a person, or a service. Services are local,
+// so of nearly nobody more than that is read.
+func (d *decider) is(id identity.UserID, kind []byte) bool {
+	service := false
+	if _, source := d.snap.Name(identity.UserMember(id)); source == identity.Local {
+		u, _, ok := d.snap.User(id)
+		service = ok && isService(u)
+	}
+	return string(kind) == kindService == service
 }
 
 // The limits of what is remembered from one request to the next: how many actions,
@@ -146,7 +165,7 @@ func (d *decider) mayAsk(q *authzenQuery) bool {
 	if d.policy {
 		return true
 	}
-	if string(q.subject.kind) != kindUser || q.subject.id == nil {
+	if kind := string(q.subject.kind); kind != kindUser && kind != kindService || q.subject.id == nil {
 		return false
 	}
 	id, reason := d.user(q.subject.id)

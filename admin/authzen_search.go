@@ -28,14 +28,17 @@ func (a *API) searchSubject(c *accessCall) error {
 	if after != "" && last.UnmarshalText([]byte(after)) != nil {
 		return badToken()
 	}
-	if string(c.q.subject.kind) != kindUser || string(c.q.resource.kind) != kindApplication {
+	if kind := string(c.q.subject.kind); kind != kindUser && kind != kindService || string(c.q.resource.kind) != kindApplication {
 		return c.results(p, nil, 0)
 	}
 	total := 0
 	later := func(yield func(identity.UserID) bool) {
 		for id := range c.who(permissions.Permission(c.q.action)) {
+			if !c.is(id, c.q.subject.kind) {
+				continue
+			}
 			if total++; id.Compare(last) > 0 {
-				yield(id)
+				yield(id) // never says no: smallest wants all of them
 			}
 		}
 	}
@@ -79,11 +82,11 @@ func (a *API) searchAction(c *accessCall) error {
 
 // asked returns the user that the question is about.
 func (c *accessCall) asked() (identity.UserID, bool) {
-	if string(c.q.subject.kind) != kindUser {
+	if kind := string(c.q.subject.kind); kind != kindUser && kind != kindService {
 		return identity.UserID{}, false
 	}
 	id, reason := c.user(c.q.subject.id)
-	return id, reason == ""
+	return id, reason == "" && c.is(id, c.q.subject.kind)
 }
 
 // actions returns everything that a user may do, by name.
@@ -120,8 +123,18 @@ func (a *API) searchResource(c *accessCall) error {
 	return c.results(p, later(in, after, p.limit), len(in))
 }
 
-// applications returns the applications that are known by name, sorted.
-func (d *decider) applications() []string { return nil }
+// applications returns the names of the applications that are known, sorted: those that
+// ask here as a service.
+func (d *decider) applications() []string {
+	var names []string
+	for row := range d.snap.Users(identity.UserID{}, d.now) {
+		if id, _ := row.Member.User(); row.Source == identity.Local && row.Status == identity.Active && d.is(id, []byte(kindService)) {
+			names = append(names, row.Name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
 
 // later returns the first results after a position, and one more than a page has if
 // there are more. all is sorted.
@@ -186,16 +199,23 @@ func (c *accessCall) results(p searchPage, found []string, total int) error {
 		if i > 0 {
 			b = append(b, ',')
 		}
-		switch p.kind {
-		case "subject":
-			b = append(b, `{"type":"user","id":"`...)
-		case "resource":
-			b = append(b, `{"type":"application","id":"`...)
-		default:
-			b = append(b, `{"name":"`...)
-		}
-		b = append(append(b, s...), `"}`...)
+		b = c.appendResult(b, p.kind, s)
 	}
 	c.out = append(b, `]}`...)
 	return nil
+}
+
+// appendResult writes one result. The names of services are chosen by people.
+func (c *accessCall) appendResult(b []byte, kind, s string) []byte {
+	switch kind {
+	case "subject":
+		b = append(append(b, `{"type":"`...), c.q.subject.kind...)
+		b = append(b, `","id":`...)
+	case "resource":
+		b = append(b, `{"type":"application","id":`...)
+	default:
+		b = append(b, `{"name":`...)
+	}
+	b, _ = jsontext.AppendQuote(b, s) // fails only for what is not UTF-8, which no name is
+	return append(b, '}')
 }
