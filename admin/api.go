@@ -49,6 +49,7 @@ type API struct {
 	backup  Backup
 	age     Fresh
 	tally   *tally
+	closing chan struct{} // closed when what never ends by itself is to end
 	tokens  Verifier
 	limits  *access.Limiter
 	counter *counter // nil: nothing is counted
@@ -69,7 +70,7 @@ func New(o Options) (*API, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	a := &API{db: o.DB, sync: o.Sync, log: o.Log, now: o.Now, mux: http.NewServeMux(), metrics: newMetrics(o.Metrics), backup: o.Backup, age: o.Fresh, tally: newTally(), tokens: o.Tokens, limits: o.Limits}
+	a := &API{db: o.DB, sync: o.Sync, log: o.Log, now: o.Now, mux: http.NewServeMux(), metrics: newMetrics(o.Metrics), backup: o.Backup, age: o.Fresh, tally: newTally(), closing: make(chan struct{}), tokens: o.Tokens, limits: o.Limits}
 	a.huma = humago.New(a.mux, a.config(o.Version))
 	a.routes()
 	a.counter = newCounter(a, o.Usage)

@@ -105,7 +105,7 @@ func (a *API) auditRoutes() {
 		summary: "Show where the audit log ends, to be kept elsewhere",
 	}, a.auditHead)
 	register(a, operation{
-		id: "followAudit", method: http.MethodGet, path: "/v1/audit/events", tag: "Audit", need: auditWork, timeout: long,
+		id: "followAudit", method: http.MethodGet, path: "/v1/audit/events", tag: "Audit", need: auditWork, timeout: long, endless: true,
 		summary: "Follow the audit log as server-sent events", errors: []int{http.StatusNotAcceptable},
 	}, a.followAudit)
 }

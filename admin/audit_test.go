@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net/http"
 	"slices"
 	"strings"
@@ -290,6 +291,35 @@ func TestTheAuditLogIsFollowedAndResumed(t *testing.T) {
 	}
 	wantProblem(t, w.call(http.MethodGet, "/v1/audit/events", auditor, nil), http.StatusNotAcceptable, "not_acceptable")
 	wantProblem(t, w.call(http.MethodGet, "/v1/audit/events", auditor, nil, "Accept", "text/event-stream", "Last-Event-ID", "x"), http.StatusBadRequest, "bad_last_event_id")
+}
+
+func TestAStreamEndsWithItsPermissionAndWithTheDaemon(t *testing.T) {
+	w := newWorld(t)
+	id, auditor := w.caller("auditor", permissions.Audit)
+	ended := func(change func()) {
+		t.Helper()
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, w.server.URL+"/v1/audit/events", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer "+auditor)
+		req.Header.Set("Accept", "text/event-stream")
+		resp, err := w.server.Client().Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change()
+		b, err := io.ReadAll(resp.Body)
+		_ = resp.Body.Close()
+		if err != nil || strings.Contains(string(b), "data: ") && !strings.Contains(string(b), audit.Read) {
+			t.Errorf("the stream ended with %v after %s", err, b)
+		}
+	}
+	ended(func() {
+		w.commit(state.RemoveGrant{Subject: identity.UserMember(id), Permission: permissions.Audit})
+	})
+	w.grant(identity.UserMember(id), permissions.Audit, time.Time{})
+	ended(w.api.EndStreams)
 }
 
 func TestRefusalsAreAuditedOnceAMinuteWithTheirNumber(t *testing.T) {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/danielgtaylor/huma/v2"
 
+	"github.com/rollcall-id/rollcall/access"
 	"github.com/rollcall-id/rollcall/fault"
 	"github.com/rollcall-id/rollcall/state"
 	"github.com/rollcall-id/rollcall/store"
@@ -31,11 +32,7 @@ const heartbeat = 15 * time.Second
 // id and misses nothing.
 func (a *API) followAudit(ctx context.Context, in *followAuditInput) (*huma.StreamResponse, error) {
 	if !acceptsEvents(in.Accept) {
-		return nil, &Problem{
-			Title: http.StatusText(http.StatusNotAcceptable), Status: http.StatusNotAcceptable, Code: "not_acceptable",
-			Detail:   "this answer never ends: ask for it with Accept: text/event-stream",
-			Instance: questionOf(ctx).instance, RequestID: questionOf(ctx).request,
-		}
+		return nil, endless(ctx, http.StatusNotAcceptable, "not_acceptable", "this answer never ends: ask for it with Accept: text/event-stream")
 	}
 	q := state.AuditQuery{Filter: a.filter(ctx, &in.AuditFilter), Limit: exportPage}
 	if in.LastEventID == "" {
@@ -80,8 +77,8 @@ func (a *API) events(ctx context.Context, out huma.Context, q state.AuditQuery) 
 		if err != nil {
 			return err
 		}
-		if err := a.mayStill(out); err != nil {
-			return err
+		if !a.mayStill(questionOf(ctx).caller) {
+			return auditWork.denied()
 		}
 		for i := range page.Entries {
 			e := page.Entries[i].Envelope()
@@ -110,11 +107,34 @@ func beat(w io.Writer, cursor store.Revision, flush func() error) error {
 	return flush()
 }
 
-// mayStill ends a stream whose caller has lost his key or his permission.
-func (a *API) mayStill(out huma.Context) error {
-	caller, err := a.authenticate(out)
-	if err != nil {
-		return err
+// mayStill asks anew before anything is sent: a revocation counts at once.
+func (a *API) mayStill(c access.Caller) bool {
+	snap := a.db.View().Now()
+	if c.Token != "" {
+		if t, ok := snap.Token(c.Token); !ok || expired(t.Expires, a.now()) {
+			return false
+		}
 	}
-	return a.mayCall(&auditWork, caller, "")
+	return a.holds(snap, c, auditWork.anyOf...)
+}
+
+// EndStreams ends the answers that never end by themselves. It is called once, when
+// the server begins to shut down and waits for all answers.
+func (a *API) EndStreams() { close(a.closing) }
+
+// endWith has end called when EndStreams is, until release is.
+func (a *API) endWith(end func()) (release func()) {
+	released, over := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(over)
+		select {
+		case <-a.closing:
+			end()
+		case <-released:
+		}
+	}()
+	return func() {
+		close(released)
+		<-over
+	}
 }

@@ -59,6 +59,7 @@ type operation struct {
 	status           int           // on success; default 200, or 204 without a body
 	timeout          time.Duration // default: quick
 	noBody           bool          // the body may be left out
+	endless          bool          // the answer ends when the daemon does, or its time is over
 	decision         bool          // the answer says what somebody may do: not given from memory that is too old
 	errors           []int         // beyond those that every operation may answer
 }
@@ -145,6 +146,9 @@ func (a *API) admit(ctx huma.Context, o operation, next func(huma.Context)) {
 	}()
 	bounded, cancel := context.WithTimeout(ctx.Context(), cmp.Or(o.timeout, quick))
 	defer cancel()
+	if o.endless {
+		defer a.endWith(cancel)()
+	}
 	q.conditional, q.dryRun = ctx.Header("If-Match") != "", ctx.Query("dryRun") == "true"
 	if !o.need.open {
 		caller, err := a.authenticate(ctx)
