@@ -1,0 +1,124 @@
+package admin_test
+
+import (
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/rollcall-id/rollcall/admin"
+	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/permissions"
+)
+
+func TestBatchGrants(t *testing.T) {
+	w := newWorld(t)
+	w.known("corp")
+	_, key := w.caller("root", permissions.UserAdmin)
+	ann := w.person("corp", "ann")
+	w.group("corp", "team", identity.UserMember(ann))
+	item := func(who, name, p string) map[string]any { return map[string]any{who: name, "permission": p} }
+	batch := func(atomic any, items ...map[string]any) reply {
+		body := map[string]any{"grants": items}
+		if atomic != nil {
+			body["atomic"] = atomic
+		}
+		return w.call(http.MethodPost, "/v1/grants/batch", key, body)
+	}
+	good, known := item("user", "ann", "AUDIT"), item("group", "team", "GOVERNANCE")
+	known["acknowledgeDirectory"] = true
+	// All or none: the second one is refused.
+	p := wantProblem(t, batch(nil, good, item("group", "team", "GOVERNANCE")), http.StatusConflict, "acknowledge_directory")
+	if len(p.Errors) != 1 || p.Errors[0].Location != "body.grants[1]" || w.db.View().Now().Book().Held(permissions.Audit) {
+		t.Errorf("refused batch: %+v; or its first grant was given", p.Errors)
+	}
+	wantProblem(t, batch(nil, good, good), http.StatusUnprocessableEntity, "given_twice")
+	got := want[admin.GrantOutcomes](t, batch(true, good, known), http.StatusOK)
+	if len(got.Results) != 2 || got.Results[0].Status != http.StatusCreated || !got.Results[1].Grant.AcknowledgedDirectory {
+		t.Errorf("outcomes = %+v, want two new grants", got.Results)
+	}
+	// Each by itself, in order.
+	got = want[admin.GrantOutcomes](t, batch(false, good, item("user", "nobody", "AUDIT"), item("user", "ann", "CREATE_FILTER")), http.StatusOK)
+	var statuses []int
+	for _, r := range got.Results {
+		statuses = append(statuses, r.Status)
+	}
+	if d := cmp.Diff([]int{http.StatusOK, http.StatusNotFound, http.StatusCreated}, statuses); d != "" || got.Results[1].Problem.Code != "user_not_found" {
+		t.Errorf("outcomes (-want +got):\n%s", d)
+	}
+	// At the limit and beyond it.
+	many := make([]map[string]any, 101)
+	for i := range many {
+		name := fmt.Sprint("u", i)
+		w.person("corp", name)
+		many[i] = item("user", name, "CREATE_PROJECT")
+	}
+	wantProblem(t, batch(nil, many...), http.StatusUnprocessableEntity, "invalid_request")
+	wantProblem(t, batch(nil), http.StatusUnprocessableEntity, "invalid_request")
+	if got := want[admin.GrantOutcomes](t, batch(nil, many[:100]...), http.StatusOK); len(got.Results) != 100 {
+		t.Errorf("%d outcomes, want 100", len(got.Results))
+	}
+}
+
+func TestReplaceUserGrants(t *testing.T) {
+	w := newWorld(t)
+	_, key := w.caller("root", permissions.ApplicationAdmin, permissions.UserAdmin)
+	ann := w.person(identity.Local, "ann")
+	old := w.grant(identity.UserMember(ann), permissions.Audit, time.Time{})
+	w.grant(identity.UserMember(ann), permissions.Governance, time.Time{})
+	const path = "/v1/users/ann/grants"
+	r := w.call(http.MethodGet, path, key, nil)
+	if got := want[admin.UserGrants](t, r, http.StatusOK); len(got.Grants) != 2 {
+		t.Errorf("grants = %+v, want two", got.Grants)
+	}
+	tag := r.header.Get("ETag")
+	if r := w.call(http.MethodGet, path, key, nil, "If-None-Match", tag); r.status != http.StatusNotModified {
+		t.Errorf("unchanged grants: status %d, want 304", r.status)
+	}
+	set := map[string]any{"grants": []map[string]any{{"permission": "AUDIT", "reason": "test"}, {"permission": "CREATE_FILTER"}}}
+	wantProblem(t, w.call(http.MethodPut, path, key, set), http.StatusPreconditionRequired, "precondition_required")
+	r = w.call(http.MethodPut, path+"?dryRun=true", key, set, "If-Match", tag)
+	if got := want[admin.UserGrants](t, r, http.StatusOK); len(got.Grants) != 2 || got.Grants[1].Permission != permissions.CreateFilter {
+		t.Errorf("dry run = %+v", got.Grants)
+	}
+	if r := w.call(http.MethodGet, path, key, nil, "If-None-Match", tag); r.status != http.StatusNotModified {
+		t.Fatal("a dry run changed the grants")
+	}
+	got := want[admin.UserGrants](t, w.call(http.MethodPut, path, key, set, "If-Match", tag), http.StatusOK)
+	if len(got.Grants) != 2 || got.Grants[0].ID != old || got.Grants[1].Permission != permissions.CreateFilter {
+		t.Errorf("grants = %+v, want the old AUDIT and a new CREATE_FILTER", got.Grants)
+	}
+	wantProblem(t, w.call(http.MethodPut, path, key, set, "If-Match", tag), http.StatusPreconditionFailed, "stale")
+	// An attribute elsewhere does not make the set stale, and the floor holds.
+	r = w.call(http.MethodGet, "/v1/users/root/grants", key, nil)
+	want[admin.LocalAttribute](t, w.call(http.MethodPut, "/v1/users/root/attributes/x", key, map[string][]string{"values": {"y"}}), http.StatusOK)
+	wantProblem(t, w.call(http.MethodPut, "/v1/users/root/grants", key, map[string]any{"grants": []any{}}, "If-Match", r.header.Get("ETag")), http.StatusConflict, "last_administrator")
+	twice := map[string]any{"grants": []map[string]any{{"permission": "AUDIT"}, {"permission": "AUDIT"}}}
+	wantProblem(t, w.call(http.MethodPut, path, key, twice, "If-Match", "*"), http.StatusUnprocessableEntity, "given_twice")
+}
+
+// A grant to a group of a source is given only by who says that he knows whose it is.
+func TestAcknowledgeDirectory(t *testing.T) {
+	w := newWorld(t)
+	w.known("corp")
+	_, key := w.caller("root", permissions.UserAdmin)
+	w.group("corp", "team")
+	w.group(identity.Local, "ours")
+	w.person("corp", "ann")
+	const path = "/v1/groups/team/grants/GOVERNANCE"
+	wantProblem(t, w.call(http.MethodPut, path, key, nil), http.StatusConflict, "acknowledge_directory")
+	if g := want[admin.Grant](t, w.call(http.MethodPut, path, key, map[string]any{"acknowledgeDirectory": true}), http.StatusCreated); !g.AcknowledgedDirectory {
+		t.Errorf("grant = %+v, want it to show that the directory was acknowledged", g)
+	}
+	// It stays said when the terms change.
+	if g := want[admin.Grant](t, w.call(http.MethodPut, path, key, map[string]any{"reason": "CHG-1"}), http.StatusOK); !g.AcknowledgedDirectory || g.Reason != "CHG-1" {
+		t.Errorf("changed grant = %+v", g)
+	}
+	for _, path := range []string{"/v1/groups/ours/grants/GOVERNANCE", "/v1/users/ann/grants/GOVERNANCE"} {
+		if g := want[admin.Grant](t, w.call(http.MethodPut, path, key, nil), http.StatusCreated); g.AcknowledgedDirectory {
+			t.Errorf("%s: %+v acknowledges a directory that decides nothing", path, g)
+		}
+	}
+}
