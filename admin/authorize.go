@@ -80,10 +80,11 @@ func (a *API) identifySigned(ctx context.Context, raw string) (access.Caller, er
 		return access.Caller{}, err
 	}
 	snap := a.db.View().Now()
-	// The text may be a name in another source as well, or an id.
+	// The text may be a name in another source as well, or an id. A service is no person
+	// that could sign in: somebody with its name elsewhere is not it.
 	for _, id := range snap.FindUsers(string(claims.Source) + "/" + claims.Name) {
-		name, source := snap.Name(identity.UserMember(id))
-		if source == claims.Source && identity.FoldName(name) == identity.FoldName(claims.Name) {
+		u, _, ok := snap.User(id)
+		if ok && !isService(u) && u.Record.Source == claims.Source && identity.FoldName(u.Record.Name) == identity.FoldName(claims.Name) {
 			return a.active(snap, access.Caller{User: id, Kind: access.KindSigned}, a.now())
 		}
 	}

@@ -69,6 +69,19 @@ func TestSignedTokens(t *testing.T) {
 	wantProblem(t, w.call(http.MethodGet, "/v1/me", "a.n.n", nil), http.StatusUnauthorized, "bad_credential")
 }
 
+// Somebody who is called as a service is, at the identity provider, is not the service.
+func TestSignedTokensNameNoService(t *testing.T) {
+	w := newWorld(t)
+	_, root := w.caller("root", permissions.ApplicationAdmin)
+	tokens := verifier{"r.oo.t": {Source: identity.Local, Name: "root"}, "b.ill.ing": {Source: identity.Local, Name: "billing"}}
+	defer w.with(func(o *admin.Options) { o.Tokens = tokens })()
+	if r := w.call(http.MethodPost, "/v1/services", root, map[string]string{"name": "billing"}); r.status != http.StatusCreated {
+		t.Fatalf("create a service: status %d: %s", r.status, r.body)
+	}
+	want[admin.Me](t, w.call(http.MethodGet, "/v1/me", "r.oo.t", nil), http.StatusOK)
+	wantProblem(t, w.call(http.MethodGet, "/v1/me", "b.ill.ing", nil), http.StatusUnauthorized, "unauthenticated")
+}
+
 func wantRetry(t *testing.T, r reply, seconds int) {
 	t.Helper()
 	wantProblem(t, r, http.StatusTooManyRequests, "rate_limited")

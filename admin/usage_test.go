@@ -285,6 +285,45 @@ func TestUsageOfWhatIsNoOperationOfHuma(t *testing.T) {
 	}
 }
 
+// Services are a class of their own, and a dry run is a preview.
+func TestUsageOfServicesAndDryRuns(t *testing.T) {
+	w := newWorld(t)
+	boss := w.actors(1, "boss", usage.ClassAdmin, permissions.ApplicationAdmin, permissions.UserAdmin)[0]
+	clerks := w.actors(5, "clerk", usage.ClassUserAdmin, permissions.UserAdmin)
+	w.person(identity.Local, "ann")
+	stop := w.with(func(*admin.Options) {})
+	var services []string
+	for i := range 5 {
+		name := fmt.Sprint("service-", i)
+		want[admin.Service](t, w.call(http.MethodPost, "/v1/services", boss.key, map[string]string{"name": name}), http.StatusCreated)
+		key := want[admin.CreatedKey](t, w.call(http.MethodPost, "/v1/services/"+name+"/keys", boss.key, map[string]string{"name": "first"}), http.StatusCreated)
+		services = append(services, key.Secret)
+	}
+	stop()
+	stop = w.with(counting)
+	for _, key := range services {
+		w.call(http.MethodGet, "/v1/me", key, nil)
+	}
+	for _, c := range clerks {
+		r := w.call(http.MethodPut, "/v1/users/ann/grants/AUDIT?dryRun=true", c.key, map[string]string{"reason": "x"})
+		if r.status >= 300 {
+			t.Errorf("dry run: status %d: %s", r.status, r.body)
+		}
+	}
+	stop()
+	days, err := w.db.Usage(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]usage.Day{{Date: usage.DateOf(start), Table: usage.Table{
+		{Name: usage.APIName("getMe"), Class: usage.ClassService}:          {Done: 5},
+		{Name: usage.APIName("putUserGrant"), Class: usage.ClassUserAdmin}: {Previewed: 5},
+		{Name: usage.PermissionGranted, Class: usage.ClassUserAdmin}:       {Previewed: 5},
+	}}}, days); d != "" {
+		t.Errorf("kept (-want +got):\n%s", d)
+	}
+}
+
 // A preview that the same person then carries out is done, not previewed.
 func TestUsagePreviews(t *testing.T) {
 	w := newWorld(t)
