@@ -95,7 +95,7 @@ func (a *API) config(version string) huma.Config {
 			Components: &huma.Components{
 				Schemas: schemas,
 				SecuritySchemes: map[string]*huma.SecurityScheme{
-					"apiKey": {Type: "http", Scheme: "bearer", Description: "An API key: rcl_pat_..."},
+					"apiKey": {Type: "http", Scheme: "bearer", Description: "An API key (rcl_pat_... of a person, rcl_app_... of a service) or, where the section oidc says so, a token that the identity provider signed"},
 				},
 			},
 		},
