@@ -63,8 +63,9 @@ func (o opened) note(t fataler, name string, kilobytes int) store.Revision {
 	return o.commit(t, admin, cs...)
 }
 
-// targets returns what the entries of the log are about, read in pages.
-func (o opened) targets(t fataler, order AuditOrder, limit int) []string {
+// targets returns what the entries of the log are about, read in pages. Between the
+// pages other things may happen.
+func (o opened) targets(t fataler, order AuditOrder, limit int, between ...func()) []string {
 	t.Helper()
 	var all []string
 	q := AuditQuery{Order: order, Limit: limit}
@@ -78,6 +79,9 @@ func (o opened) targets(t fataler, order AuditOrder, limit int) []string {
 		}
 		if q.After = page.Next; !page.More {
 			return all
+		}
+		for _, happen := range between {
+			happen()
 		}
 	}
 }
@@ -159,16 +163,27 @@ func checkLog(rt *rapid.T, s, plain *mem.Store) {
 			heads = append(heads, head)
 		}
 	}
-	if got := d.targets(rt, OldestFirst, rapid.IntRange(0, 5).Draw(rt, "limit")); !slices.Equal(got, want) {
+	some := func() {
+		if rapid.Bool().Draw(rt, "fold between pages") {
+			d.fold(rt, term)
+		}
+	}
+	if got := d.targets(rt, OldestFirst, rapid.IntRange(0, 5).Draw(rt, "limit"), some); !slices.Equal(got, want) {
 		rt.Fatalf("the log (-written +read):\n%s", cmp.Diff(want, got))
 	}
 	slices.Reverse(want)
-	if got := d.targets(rt, NewestFirst, rapid.IntRange(0, 5).Draw(rt, "limit")); !slices.Equal(got, want) {
+	later := 0
+	more := func() {
+		later++
+		d.note(rt, fmt.Sprintf("later%d", later), 1) // in front of what was read
+		some()
+	}
+	if got := d.targets(rt, NewestFirst, rapid.IntRange(0, 5).Draw(rt, "limit"), more); !slices.Equal(got, want) {
 		rt.Fatalf("the log backwards (-written +read):\n%s", cmp.Diff(want, got))
 	}
 	r := d.verified(rt, heads...)
-	if r.Head.Seq != written || r.Folded+r.Unfolded != len(want) {
-		rt.Fatalf("report %+v, want %d entries up to %d", r, len(want), written)
+	if r.Head.Seq != written+uint64(later) || r.Folded+r.Unfolded != len(want)+later {
+		rt.Fatalf("report %+v, want %d entries up to %d, and %d later ones", r, len(want), written, later)
 	}
 }
 

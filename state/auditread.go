@@ -246,6 +246,7 @@ func (r *auditReader) entries(s *segment) ([]parsedLine, error) {
 const (
 	followPause = 200 * time.Millisecond // between two looks at least
 	followTick  = time.Second            // not everything that is audited changes the view
+	followShare = 4                      // times as long as a look took: much is written
 )
 
 // FollowAudit yields pages of the audit log after a cursor, the oldest entry first,
@@ -257,7 +258,9 @@ func (d *DB) FollowAudit(ctx context.Context, q AuditQuery, beat time.Duration) 
 		said := time.Now()
 		for {
 			changed := d.view.Changed()
+			began := time.Now()
 			page, err := d.AuditEntries(ctx, q)
+			took := time.Since(began)
 			if ctx.Err() != nil {
 				return
 			}
@@ -273,7 +276,7 @@ func (d *DB) FollowAudit(ctx context.Context, q AuditQuery, beat time.Duration) 
 				said = time.Now()
 			}
 			if !page.More {
-				wait(ctx, followPause)
+				wait(ctx, max(followPause, followShare*took))
 				waitFor(ctx, changed, min(beat, followTick))
 			}
 		}
