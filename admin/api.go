@@ -54,6 +54,7 @@ type API struct {
 	limits  *access.Limiter
 	counter *counter // nil: nothing is counted
 	used    uses
+	repeats repeats
 }
 
 // New returns the API.

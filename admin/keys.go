@@ -99,7 +99,7 @@ type rotateKeyInput struct {
 func (a *API) keyRoutes() {
 	errs := []int{http.StatusNotFound, http.StatusConflict}
 	register(a, operation{
-		id: "createKey", method: http.MethodPost, path: "/v1/me/keys", tag: "Keys", need: anybody, status: http.StatusCreated,
+		id: "createKey", method: http.MethodPost, path: "/v1/me/keys", tag: "Keys", need: anybody, status: http.StatusCreated, shownOnce: true,
 		summary: "Make an API key for oneself; the secret is shown once", errors: []int{http.StatusForbidden, http.StatusNotFound, http.StatusConflict},
 	}, a.createKey)
 	register(a, operation{
@@ -124,7 +124,7 @@ func (a *API) keyRoutes() {
 
 func (a *API) serviceKeyRoutes(errs []int) {
 	register(a, operation{
-		id: "createServiceKey", method: http.MethodPost, path: "/v1/services/{service}/keys", tag: "Services", need: setup, status: http.StatusCreated,
+		id: "createServiceKey", method: http.MethodPost, path: "/v1/services/{service}/keys", tag: "Services", need: setup, status: http.StatusCreated, shownOnce: true,
 		summary: "Make a key for a service; the secret is shown once", errors: errs,
 	}, a.createServiceKey)
 	register(a, operation{
@@ -141,7 +141,7 @@ func (a *API) serviceKeyRoutes(errs []int) {
 	})
 	register(a, operation{
 		id: "rotateServiceKey", method: http.MethodPost, path: "/v1/services/{service}/keys/{apiKey}/rotation", tag: "Services", need: setup,
-		status: http.StatusCreated, noBody: true,
+		status: http.StatusCreated, noBody: true, shownOnce: true,
 		summary: "Make a key like an old one, which lives on for a while", errors: errs,
 	}, a.rotateKey)
 }

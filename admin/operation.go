@@ -61,6 +61,7 @@ type operation struct {
 	noBody           bool          // the body may be left out
 	endless          bool          // the answer ends when the daemon does, or its time is over
 	decision         bool          // the answer says what somebody may do: not given from memory that is too old
+	shownOnce        bool          // the answer holds a secret and is never kept
 	errors           []int         // beyond those that every operation may answer
 }
 
@@ -71,6 +72,7 @@ func register[I, O any](a *API, o operation, handle func(context.Context, *I) (*
 		DefaultStatus: o.status, MaxBodyBytes: maxBody + 1, // huma refuses a body that reaches its limit
 		Errors:     o.allErrors(),
 		Extensions: o.need.extensions(),
+		Parameters: o.parameters(),
 		Middlewares: huma.Middlewares{
 			func(ctx huma.Context, next func(huma.Context)) { a.admit(ctx, o, next) },
 		},
@@ -165,7 +167,7 @@ func (a *API) admit(ctx huma.Context, o operation, next func(huma.Context)) {
 		a.refuse(ctx, a.problem(q.in(bounded), err))
 		return
 	}
-	next(huma.WithContext(ctx, q.in(bounded)))
+	a.once(huma.WithContext(ctx, q.in(bounded)), &o, next)
 }
 
 // refuse answers in the place of the handler.
