@@ -15,8 +15,10 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 
+	"github.com/rollcall-id/rollcall/access"
 	"github.com/rollcall-id/rollcall/admin"
 	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/internal/sink"
 	"github.com/rollcall-id/rollcall/state"
 	"github.com/rollcall-id/rollcall/store/etcd"
 	rollsync "github.com/rollcall-id/rollcall/sync"
@@ -58,6 +60,7 @@ type App struct {
 	metrics *prometheus.Registry
 	main    *listener
 	probes  *listener
+	room    Room
 }
 
 // New returns a daemon that is not started.
@@ -162,12 +165,32 @@ func (a *App) startSources(context.Context) error {
 		return err
 	}
 	a.made = made
+	keeper, err := sink.New(sink.Options{
+		DB: a.db, Config: a.config.Audit, Stale: a.staleSources, Store: a.store, Log: a.log.With("part", "audit"), Now: a.now, Metrics: a.metrics,
+	})
+	if err != nil {
+		return err
+	}
 	a.runner, err = rollsync.New(rollsync.Options{
 		DB: a.db, Leader: a.store, Sources: specs(made), ReplicaID: replicaID(), Log: a.log.With("part", "sync"),
 		Now: a.now, Metrics: a.metrics,
-		Duties: []rollsync.Duty{{Name: "expiry", Run: a.db.FollowExpiry}},
+		Duties: []rollsync.Duty{{Name: "expiry", Run: a.db.FollowExpiry}, {Name: "audit", Run: keeper.Run}},
+		Around: a.room.Take,
 	})
 	return err
+}
+
+// staleSources returns the sources of which no read was proven for three intervals.
+func (a *App) staleSources() []identity.SourceID {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	var stale []identity.SourceID
+	for id := range a.made {
+		if a.runner.Status(id).Stale {
+			stale = append(stale, id)
+		}
+	}
+	return stale
 }
 
 func replicaID() string {
@@ -178,13 +201,27 @@ func replicaID() string {
 	return fmt.Sprintf("%s/%d", host, os.Getpid())
 }
 
-func (a *App) startAPI(context.Context) error {
-	var err error
-	a.api, err = admin.New(admin.Options{
+func (a *App) startAPI(ctx context.Context) error {
+	o := admin.Options{
 		DB: a.db, Sync: &syncer{app: a}, Log: a.log.With("part", "admin"), Now: a.now, Version: a.version, Metrics: a.metrics,
 		Backup: a.backup, Fresh: func() (time.Time, bool) { return a.health.age() },
-	})
-	return err
+		Limits: access.NewLimiter(a.config.Limits, a.now), Usage: a.config.Usage,
+	}
+	if a.config.OIDC.Enabled() {
+		tokens, err := access.NewOIDC(a.config.OIDC, a.now)
+		if err != nil {
+			return err
+		}
+		o.Tokens = tokens
+	}
+	var err error
+	if a.api, err = admin.New(o); err != nil {
+		return err
+	}
+	// These write what requests have left; they end after the last request.
+	a.steps.task(ctx, "refusals", a.api.RunAudit, a.ended)
+	a.steps.task(ctx, "usage", a.api.CountUsage, a.ended)
+	return nil
 }
 
 func (a *App) backup(ctx context.Context, w io.Writer) error {
@@ -232,6 +269,10 @@ func (a *App) startListener(ctx context.Context) error {
 	}
 	a.main = l
 	a.serve(ctx, l)
+	a.steps.add("streams", func(context.Context) error {
+		a.api.EndStreams()
+		return nil
+	})
 	return nil
 }
 

@@ -8,11 +8,14 @@ import (
 	"slices"
 	"time"
 
+	"github.com/rollcall-id/rollcall/access"
 	"github.com/rollcall-id/rollcall/config"
 	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/internal/sink"
 	"github.com/rollcall-id/rollcall/store/etcd"
 	"github.com/rollcall-id/rollcall/sync"
 	"github.com/rollcall-id/rollcall/sync/ldap"
+	"github.com/rollcall-id/rollcall/usage"
 )
 
 // Config is a whole configuration, valid once [LoadConfig] has returned it.
@@ -25,6 +28,10 @@ type Config struct {
 	Log            Log
 	MaxStaleness   time.Duration // how long answers go on from memory without the store
 	BootstrapToken string        // file that the first start's token is written to
+	Audit          sink.Config
+	OIDC           access.OIDCConfig
+	Limits         access.LimitsConfig
+	Usage          usage.Config
 	Sources        []Source
 }
 
@@ -69,16 +76,23 @@ func LoadConfig(path string, env []string) (*Config, error) {
 	return fromDocument(doc)
 }
 
+// Default returns what holds where the file says nothing. It is not valid without a
+// place for the store.
+func Default() *Config {
+	return &Config{
+		Listen: defaultListen, Health: defaultHealth, MaxStaleness: 5 * time.Minute,
+		Log: Log{Format: "auto", Level: "info"}, Audit: sink.DefaultConfig(), Limits: access.DefaultLimits(), Usage: usage.DefaultConfig(),
+	}
+}
+
 func fromDocument(doc *config.Document) (*Config, error) {
 	p := doc.Problems()
-	doc.Known(p, "listen", "tls", "allow_plaintext", "health", "store", "log", "max_staleness", "bootstrap_token_file", "sources")
-	c := &Config{
-		Listen: defaultListen, Health: defaultHealth, MaxStaleness: 5 * time.Minute,
-		Log: Log{Format: "auto", Level: "info"},
-	}
+	doc.Known(p, "listen", "tls", "allow_plaintext", "health", "store", "log", "max_staleness", "bootstrap_token_file", "audit", "oidc", "limits", "usage", "sources")
+	c := Default()
 	for path, into := range map[string]any{
 		"listen": &c.Listen, "tls": &c.TLS, "allow_plaintext": &c.AllowPlaintext, "health": &c.Health,
 		"store": &c.Store, "log": &c.Log, "max_staleness": &c.MaxStaleness, "bootstrap_token_file": &c.BootstrapToken,
+		"audit": &c.Audit, "oidc": &c.OIDC, "limits": &c.Limits, "usage": &c.Usage,
 	} {
 		doc.Decode(path, into, p)
 	}
@@ -115,6 +129,9 @@ func (c *Config) validate(p *config.Problems) {
 	if c.MaxStaleness < time.Second {
 		p.Add("max_staleness", "%v is too short: at least 1s, by default 5m", c.MaxStaleness)
 	}
+	c.Audit.Validate(p.In("audit"))
+	c.OIDC.Validate(p.In("oidc"))
+	c.Limits.Validate(p.In("limits"))
 	first := map[string]int{}
 	for i := range c.Sources {
 		s := &c.Sources[i]

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"reflect"
 	"slices"
 
 	"github.com/coreos/go-systemd/v22/daemon"
@@ -50,6 +51,10 @@ func restartKeys(have, next *Config) []string {
 		"log.format":           have.Log.Format != next.Log.Format,
 		"max_staleness":        have.MaxStaleness != next.MaxStaleness,
 		"bootstrap_token_file": have.BootstrapToken != next.BootstrapToken,
+		"audit":                !reflect.DeepEqual(have.Audit, next.Audit),
+		"oidc":                 !reflect.DeepEqual(have.OIDC, next.OIDC),
+		"limits":               have.Limits != next.Limits,
+		"usage":                have.Usage != next.Usage,
 	} {
 		if differs {
 			keys = append(keys, key)

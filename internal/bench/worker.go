@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/internal/app"
 	"github.com/rollcall-id/rollcall/state"
 	"github.com/rollcall-id/rollcall/store/etcd"
 	"github.com/rollcall-id/rollcall/sync"
@@ -31,6 +32,7 @@ type worker struct {
 	runner *sync.Runner
 	stop   context.CancelFunc
 	parts  gosync.WaitGroup
+	room   app.Room // as the daemon gives it to its runs
 	undo   []func() error
 }
 
@@ -156,7 +158,7 @@ func (w *worker) lead(ctx context.Context, d *directory) error {
 	if err != nil {
 		return err
 	}
-	w.runner, err = sync.New(sync.Options{DB: w.db, Leader: w.store, Sources: []sync.SourceSpec{
+	w.runner, err = sync.New(sync.Options{DB: w.db, Leader: w.store, Around: w.room.Take, Sources: []sync.SourceSpec{
 		{ID: sourceID, Source: src, Limits: plan.DefaultLimits(), ConfigHash: "bench"},
 	}})
 	if err != nil {
