@@ -77,7 +77,7 @@ func (a *API) events(ctx context.Context, out huma.Context, q state.AuditQuery) 
 		if err != nil {
 			return err
 		}
-		if !a.mayStill(questionOf(ctx).caller) {
+		if !a.mayStill(questionOf(ctx).caller, &auditWork) {
 			return auditWork.denied()
 		}
 		for i := range page.Entries {
@@ -108,14 +108,14 @@ func beat(w io.Writer, cursor store.Revision, flush func() error) error {
 }
 
 // mayStill asks anew before anything is sent: a revocation counts at once.
-func (a *API) mayStill(c access.Caller) bool {
+func (a *API) mayStill(c access.Caller, n *need) bool {
 	snap := a.db.View().Now()
 	if c.Token != "" {
 		if t, ok := snap.Token(c.Token); !ok || expired(t.Expires, a.now()) {
 			return false
 		}
 	}
-	return a.holds(snap, c, auditWork.anyOf...)
+	return a.holds(snap, c, n.anyOf...)
 }
 
 // EndStreams ends the answers that never end by themselves. It is called once, when

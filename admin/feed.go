@@ -123,9 +123,6 @@ type stream struct {
 // follow sends what changes until the reader goes, may no longer read, or has fallen
 // so far behind that some of it is forgotten: then he is told so when he comes back.
 func (s *stream) follow(ctx context.Context) error {
-	if err := s.control.SetReadDeadline(time.Time{}); err != nil { // the server's own is for requests that end
-		return fmt.Errorf("let a request go on: %w", err)
-	}
 	tick := time.NewTicker(heartbeat)
 	defer tick.Stop()
 	if err := s.bookmark(); err != nil {
@@ -142,6 +139,8 @@ func (s *stream) follow(ctx context.Context) error {
 			if err := s.beat(); err != nil {
 				return err
 			}
+		case <-s.a.closing:
+			return nil
 		case <-ctx.Done():
 			return nil
 		}
@@ -151,7 +150,7 @@ func (s *stream) follow(ctx context.Context) error {
 // catchUp sends what there is. It reports false when the stream is over.
 func (s *stream) catchUp() (bool, error) {
 	for {
-		if !s.mayRead() {
+		if !s.a.mayStill(s.caller, &feeding) {
 			return false, nil
 		}
 		changes, upTo, ok := s.a.db.View().Changes(s.at, eventsAtOnce)
@@ -166,17 +165,6 @@ func (s *stream) catchUp() (bool, error) {
 		}
 		s.at = upTo
 	}
-}
-
-// mayRead asks anew before anything is sent: a revocation counts at once.
-func (s *stream) mayRead() bool {
-	snap, now := s.a.db.View().Now(), s.a.now()
-	if s.caller.Token != "" {
-		if t, ok := snap.Token(s.caller.Token); !ok || expired(t.Expires, now) {
-			return false
-		}
-	}
-	return s.a.holds(snap, s.caller, feeding.anyOf...)
 }
 
 // send writes events. Only the last of a revision has an id: who comes back in the

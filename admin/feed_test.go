@@ -144,6 +144,20 @@ func TestFeedEndsWithThePermission(t *testing.T) {
 	}
 }
 
+// A server that stops does not wait for those who follow.
+func TestFeedEndsWithTheServer(t *testing.T) {
+	w := newWorld(t)
+	key := w.app()
+	r := w.follow(key, "")
+	w.api.EndStreams()
+	if e, ok := r.next(); ok {
+		t.Errorf("after the server began to stop: %+v, want the end", e)
+	}
+	if e, ok := w.follow(key, "").next(); ok {
+		t.Errorf("of a server that stops: %+v, want the end", e)
+	}
+}
+
 func TestFeedRefuses(t *testing.T) {
 	w := newWorld(t)
 	key := w.app()
