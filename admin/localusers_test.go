@@ -215,7 +215,9 @@ func TestLocalNotAllowed(t *testing.T) {
 	values := map[string][]string{"values": {"x"}}
 	want[admin.LocalAttribute](t, w.call(http.MethodPut, "/v1/users/ann/attributes/a", key, values), http.StatusOK)
 	want[admin.GroupMember](t, w.call(http.MethodPut, "/v1/groups/team/members/users/ann", key, nil), http.StatusCreated)
-	w.sync.set(func(f *fakeSync) { f.sources[0].AllowLocalAttributes, f.sources[0].AllowLocalMemberships = false, false })
+	w.sync.set(func(f *fakeSync) {
+		f.sources[0].AllowLocalAttributes, f.sources[0].AllowLocalMemberships = false, false
+	})
 	wantProblem(t, w.call(http.MethodPut, "/v1/users/ann/attributes/b", key, values), http.StatusConflict, "local_not_allowed")
 	wantProblem(t, w.call(http.MethodPut, "/v1/groups/team/attributes/b", key, values), http.StatusConflict, "local_not_allowed")
 	wantProblem(t, w.call(http.MethodPut, "/v1/groups/team/members/users/root", key, nil), http.StatusConflict, "local_not_allowed")

@@ -32,9 +32,6 @@ func (r *MemberRef) find(s *state.Snapshot) (identity.Member, error) {
 	return m, err
 }
 
-// maxMembers is how many members one request may add and remove, each.
-const maxMembers = 1000
-
 // MemberChanges are members to be put into a group and taken out of it.
 type MemberChanges struct {
 	Add    []MemberRef `json:"add,omitzero" maxItems:"1000"`
