@@ -63,9 +63,6 @@ func (a *API) createPermission(ctx context.Context, in *createPermissionInput) (
 	return &createPermissionOutput{Location: "/v1/permissions/" + string(p), Body: e}, nil
 }
 
-// cascadeBatch is how many grants go in one transaction.
-const cascadeBatch = 100
-
 func (a *API) deletePermission(ctx context.Context, in *deletePermissionInput) (*struct{}, error) {
 	p, err := permissions.ParseName(in.Permission)
 	if err != nil {
@@ -80,16 +77,12 @@ func (a *API) deletePermission(ctx context.Context, in *deletePermissionInput) (
 	if err != nil || questionOf(ctx).dryRun {
 		return nil, err
 	}
-	// From here on nobody has the permission. What is left of its grants goes in as many
-	// transactions as it takes; asking once more goes on where a crash ended it.
-	for left := holding(snap, p); len(left) > 0; left = holding(snap, p) {
-		if snap, err = a.decide(ctx, func(s *state.Snapshot) ([]state.Change, error) {
-			return removals(holding(s, p)), nil
-		}); err != nil {
-			return nil, err
-		}
+	if len(holding(snap, p)) == 0 {
+		return nil, nil
 	}
-	return nil, nil
+	// From here on nobody has the permission. If what is left of its grants is not all
+	// removed before this process ends, the leader goes on.
+	return nil, a.db.RemoveLeftGrants(ctx, actorOf(ctx), p)
 }
 
 // withdrawing decides what goes with a custom permission in the same transaction.
@@ -106,27 +99,17 @@ func (a *API) withdrawing(ctx context.Context, s *state.Snapshot, p permissions.
 		return nil, userWork.denied()
 	}
 	if !known {
-		return removals(held), nil
+		return s.Withdrawal(p), nil
 	}
-	cs := []state.Change{state.RemoveCustom{Name: p}}
-	if len(held) <= cascadeBatch {
-		cs = append(cs, removals(held)...)
+	if len(held) > state.MaxWithdrawn {
+		return []state.Change{state.RemoveCustom{Name: p, Leaves: len(held)}}, nil
 	}
-	return cs, nil
+	return append([]state.Change{state.RemoveCustom{Name: p}}, s.Withdrawal(p)...), nil
 }
 
 // holding returns the grants of a permission, in order.
 func holding(s *state.Snapshot, p permissions.Permission) []*permissions.Grant {
 	return slices.SortedFunc(s.Book().With(p), func(x, y *permissions.Grant) int { return x.Subject.Compare(y.Subject) })
-}
-
-// removals takes away the first of some grants, as many as go at once.
-func removals(held []*permissions.Grant) []state.Change {
-	var cs []state.Change
-	for _, g := range held[:min(len(held), cascadeBatch)] {
-		cs = append(cs, state.RemoveGrant{Subject: g.Subject, Permission: g.Permission, Reason: "the permission was removed"})
-	}
-	return cs
 }
 
 // heldPermission refuses to remove a permission that somebody holds, and says who.

@@ -224,7 +224,7 @@ func TestACustomPermissionMadeAgainBeginsWithoutHolders(t *testing.T) {
 	c.refused("permission_exists", actor(boss), PutCustom{Name: "FINANCE_APPROVER"})
 	c.refused("builtin_permission", actor(boss), PutCustom{Name: "AUDIT"})
 	c.must(actor(boss), give(ann, "FINANCE_APPROVER"))
-	c.must(actor(boss), RemoveCustom{"FINANCE_APPROVER"})
+	c.must(actor(boss), RemoveCustom{Name: "FINANCE_APPROVER"})
 	c.refused("permission_held", actor(boss), PutCustom{Name: "FINANCE_APPROVER"})
 	c.must(actor(boss), RemoveGrant{Subject: ann, Permission: "FINANCE_APPROVER"})
 	c.must(actor(boss), PutCustom{Name: "FINANCE_APPROVER"})

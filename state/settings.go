@@ -235,7 +235,11 @@ func (c PutCustom) build(t *txn) error {
 
 // RemoveCustom takes a custom permission out of the catalogue: from then on nobody has
 // it, whatever grants are left, which [DB.RemoveLeftGrants] removes.
-type RemoveCustom struct{ Name permissions.Permission }
+type RemoveCustom struct {
+	Name permissions.Permission
+	// Leaves is how many grants of it stay behind, for [DB.RemoveLeftGrants].
+	Leaves int
+}
 
 func (c RemoveCustom) build(t *txn) error {
 	if permissions.IsBuiltIn(c.Name) {
@@ -245,6 +249,9 @@ func (c RemoveCustom) build(t *txn) error {
 		return fault.New(fault.NotFound, "permission_not_found", "there is no permission %s", c.Name)
 	}
 	t.write(store.Delete(keyCustom + string(c.Name)))
+	if c.Leaves > 0 {
+		t.write(store.Put(keyLeft+string(c.Name), []byte("{}")))
+	}
 	t.event(audit.Event{Action: "CustomPermissionDeleted", Target: "permission/" + string(c.Name), Name: string(c.Name)})
 	return nil
 }

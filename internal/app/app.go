@@ -174,7 +174,7 @@ func (a *App) startSources(context.Context) error {
 	a.runner, err = rollsync.New(rollsync.Options{
 		DB: a.db, Leader: a.store, Sources: specs(made), ReplicaID: replicaID(), Log: a.log.With("part", "sync"),
 		Now: a.now, Metrics: a.metrics,
-		Duties: []rollsync.Duty{{Name: "expiry", Run: a.db.FollowExpiry}, {Name: "audit", Run: keeper.Run}},
+		Duties: []rollsync.Duty{{Name: "expiry", Run: a.db.FollowExpiry}, {Name: "audit", Run: keeper.Run}, {Name: "withdrawals", Run: a.db.FollowLeftGrants}},
 		Around: a.room.Take,
 	})
 	return err
