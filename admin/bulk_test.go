@@ -3,6 +3,7 @@ package admin_test
 import (
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -116,6 +117,25 @@ func TestAcknowledgeDirectory(t *testing.T) {
 	if g := want[admin.Grant](t, w.call(http.MethodPut, path, key, map[string]any{"reason": "CHG-1"}), http.StatusOK); !g.AcknowledgedDirectory || g.Reason != "CHG-1" {
 		t.Errorf("changed grant = %+v", g)
 	}
+	// Nesting is another way to the same, from either side.
+	want[admin.Group](t, w.call(http.MethodPost, "/v1/groups", key, map[string]string{"name": "outer"}), http.StatusCreated)
+	want[admin.Group](t, w.call(http.MethodPost, "/v1/groups", key, map[string]string{"name": "middle"}), http.StatusCreated)
+	want[admin.GroupMember](t, w.call(http.MethodPut, "/v1/groups/middle/members/groups/team", key, nil), http.StatusCreated)
+	want[admin.GroupMember](t, w.call(http.MethodPut, "/v1/groups/outer/members/groups/middle", key, nil), http.StatusCreated)
+	if p := wantProblem(t, w.call(http.MethodPut, "/v1/groups/outer/grants/AUDIT", key, nil), http.StatusConflict, "acknowledge_directory"); !strings.Contains(p.Detail, "corp") {
+		t.Errorf("the refusal does not say whose directory decides: %s", p.Detail)
+	}
+	want[admin.Grant](t, w.call(http.MethodPut, "/v1/groups/outer/grants/AUDIT", key, map[string]any{"acknowledgeDirectory": true}), http.StatusCreated)
+	want[struct{}](t, w.call(http.MethodDelete, "/v1/groups/outer/members/groups/middle", key, nil), http.StatusNoContent)
+	const nest = "/v1/groups/outer/members/groups/middle"
+	wantProblem(t, w.call(http.MethodPut, nest, key, nil), http.StatusConflict, "acknowledge_directory")
+	body := map[string]any{"add": []map[string]string{{"group": "middle"}}}
+	wantProblem(t, w.call(http.MethodPost, "/v1/groups/outer/members", key, body), http.StatusConflict, "acknowledge_directory")
+	want[admin.GroupMember](t, w.call(http.MethodPut, nest+"?acknowledgeDirectory=true", key, nil), http.StatusCreated)
+	want[admin.GroupMember](t, w.call(http.MethodPut, nest, key, nil), http.StatusOK)
+	want[struct{}](t, w.call(http.MethodDelete, nest, key, nil), http.StatusNoContent)
+	body["acknowledgeDirectory"] = true
+	want[admin.MembersChanged](t, w.call(http.MethodPost, "/v1/groups/outer/members", key, body), http.StatusOK)
 	for _, path := range []string{"/v1/groups/ours/grants/GOVERNANCE", "/v1/users/ann/grants/GOVERNANCE"} {
 		if g := want[admin.Grant](t, w.call(http.MethodPut, path, key, nil), http.StatusCreated); g.AcknowledgedDirectory {
 			t.Errorf("%s: %+v acknowledges a directory that decides nothing", path, g)

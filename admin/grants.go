@@ -166,8 +166,9 @@ func (a *API) giving(ctx context.Context, s *state.Snapshot, who find, permissio
 		ID: newGrantID(), Permission: p, Subject: m, By: actorOf(ctx).String(), At: a.now().UTC().Truncate(time.Millisecond),
 		Reason: in.Reason, Expires: in.ExpireTime.UTC(), Origin: identity.Origin(identity.Local),
 	}
-	if _, owner := s.Name(m); m.IsGroup() && owner != identity.Local {
-		if g.Acknowledged = in.AcknowledgeDirectory || old != nil && old.Acknowledged; !g.Acknowledged {
+	if id, ok := m.Group(); ok {
+		owner, decides := directoryOf(s, id)
+		if g.Acknowledged = decides && (in.AcknowledgeDirectory || old != nil && old.Acknowledged); decides && !g.Acknowledged {
 			return none, 0, nil, unacknowledged(owner)
 		}
 	}
@@ -178,13 +179,6 @@ func (a *API) giving(ctx context.Context, s *state.Snapshot, who find, permissio
 		return *old, http.StatusOK, nil, nil
 	}
 	return g, http.StatusOK, []state.Change{state.PutGrant{Grant: g}}, nil
-}
-
-// unacknowledged refuses to hand the decision who gets a permission to a directory
-// without the word of the one who gives it.
-func unacknowledged(owner identity.SourceID) error {
-	return fault.New(fault.Conflict, "acknowledge_directory",
-		"the members of this group are decided by the directory of source %s, so whoever administers that directory will decide who has the permission: if that is meant, say so with acknowledgeDirectory: true (rollcall grant --acknowledge-directory)", owner)
 }
 
 // grantTo returns the grant of a permission to a user or group itself, or nil.

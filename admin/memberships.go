@@ -36,6 +36,8 @@ func (r *MemberRef) find(s *state.Snapshot) (identity.Member, error) {
 type MemberChanges struct {
 	Add    []MemberRef `json:"add,omitzero" maxItems:"1000"`
 	Remove []MemberRef `json:"remove,omitzero" maxItems:"1000" doc:"Only what was put there here goes: a source's own memberships stay"`
+	// AcknowledgeDirectory is for nesting groups of a source.
+	AcknowledgeDirectory bool `json:"acknowledgeDirectory,omitzero" doc:"Needed to nest a group of a source in one that carries a grant: you know that its directory decides who gets that"`
 }
 
 // MembersChanged says what a change of members came to.
@@ -52,6 +54,13 @@ type putUserMemberInput struct {
 }
 
 type putGroupMemberInput struct {
+	GroupPath
+	Trial
+	Member               string `path:"member" maxLength:"400" doc:"A group: an id, a name, or <source>/<name> with the slash escaped"`
+	AcknowledgeDirectory string `query:"acknowledgeDirectory" enum:"true,false" doc:"Needed to nest a group of a source in one that carries a grant: you know that its directory decides who gets that"`
+}
+
+type deleteGroupMemberInput struct {
 	GroupPath
 	Trial
 	Member string `path:"member" maxLength:"400" doc:"A group: an id, a name, or <source>/<name> with the slash escaped"`
@@ -76,13 +85,13 @@ func (a *API) membershipRoutes() {
 		id: "putUserMember", method: http.MethodPut, path: "/v1/groups/{group}/members/users/{member}", tag: "Groups", need: userWork,
 		summary: "Put a user into a group, here: 201 when that is new, 200 when he was put there before", errors: errs,
 	}, func(ctx context.Context, in *putUserMemberInput) (*putMemberOutput, error) {
-		return a.putMember(ctx, in.Group, MemberRef{User: in.Member})
+		return a.putMember(ctx, in.Group, MemberRef{User: in.Member}, nestable)
 	})
 	register(a, operation{
 		id: "putGroupMember", method: http.MethodPut, path: "/v1/groups/{group}/members/groups/{member}", tag: "Groups", need: userWork,
 		summary: "Nest a group in a group, here", errors: errs,
 	}, func(ctx context.Context, in *putGroupMemberInput) (*putMemberOutput, error) {
-		return a.putMember(ctx, in.Group, MemberRef{Group: in.Member})
+		return a.putMember(ctx, in.Group, MemberRef{Group: in.Member}, nesting(in.AcknowledgeDirectory == "true"))
 	})
 	register(a, operation{
 		id: "deleteUserMember", method: http.MethodDelete, path: "/v1/groups/{group}/members/users/{member}", tag: "Groups", need: userWork,
@@ -93,7 +102,7 @@ func (a *API) membershipRoutes() {
 	register(a, operation{
 		id: "deleteGroupMember", method: http.MethodDelete, path: "/v1/groups/{group}/members/groups/{member}", tag: "Groups", need: userWork,
 		summary: "Take a group out of a group into which it was put here", errors: errs,
-	}, func(ctx context.Context, in *putGroupMemberInput) (*struct{}, error) {
+	}, func(ctx context.Context, in *deleteGroupMemberInput) (*struct{}, error) {
 		return nil, a.deleteMember(ctx, in.Group, MemberRef{Group: in.Member})
 	})
 	register(a, operation{
@@ -117,7 +126,7 @@ func putHere(s *state.Snapshot, m identity.Member, group identity.GroupID) bool 
 }
 
 // joining returns the group and the member, when the one may be put into the other.
-func (a *API) joining(s *state.Snapshot, group string, ref MemberRef) (identity.GroupID, identity.Member, error) {
+func (a *API) joining(s *state.Snapshot, group string, ref MemberRef, may mayNest) (identity.GroupID, identity.Member, error) {
 	id, err := s.OneGroup(group)
 	if err != nil {
 		return id, identity.Member{}, err
@@ -129,15 +138,29 @@ func (a *API) joining(s *state.Snapshot, group string, ref MemberRef) (identity.
 	if m == identity.GroupMember(id) {
 		return id, m, fault.New(fault.Invalid, "member_of_itself", "a group is not a member of itself")
 	}
-	return id, m, a.layerAllowed(s, identity.GroupMember(id), localMemberships)
+	if err := a.layerAllowed(s, identity.GroupMember(id), localMemberships); err != nil || putHere(s, m, id) {
+		return id, m, err
+	}
+	return id, m, may(s, id, m)
 }
 
-func (a *API) putMember(ctx context.Context, group string, ref MemberRef) (*putMemberOutput, error) {
+// mayNest decides whether a member may be put into a group as far as it is a group.
+type mayNest func(s *state.Snapshot, into identity.GroupID, m identity.Member) error
+
+// nesting returns who decides: nobody when the caller has said that he means it.
+func nesting(acknowledged bool) mayNest { //nolint:revive // it is the caller's word, and nothing else
+	if acknowledged {
+		return func(*state.Snapshot, identity.GroupID, identity.Member) error { return nil }
+	}
+	return nestable
+}
+
+func (a *API) putMember(ctx context.Context, group string, ref MemberRef, may mayNest) (*putMemberOutput, error) {
 	out := &putMemberOutput{}
 	var id identity.GroupID
 	var m identity.Member
 	snap, err := a.decide(ctx, func(s *state.Snapshot) (cs []state.Change, err error) {
-		if id, m, err = a.joining(s, group, ref); err != nil {
+		if id, m, err = a.joining(s, group, ref, may); err != nil {
 			return nil, err
 		}
 		if out.Status = http.StatusOK; putHere(s, m, id) {
@@ -183,7 +206,7 @@ func (a *API) changeMembers(ctx context.Context, in *changeMembersInput) (*chang
 		}
 		c := state.ChangeMembers{Group: id, Origin: identity.Local}
 		for i, ref := range in.Body.Add {
-			_, m, err := a.joining(s, id.String(), ref)
+			_, m, err := a.joining(s, id.String(), ref, nesting(in.Body.AcknowledgeDirectory))
 			if err != nil {
 				return nil, itemProblem(a.problem(ctx, err), fmt.Sprintf("body.add[%d]", i))
 			}

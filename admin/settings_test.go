@@ -77,7 +77,6 @@ func TestExclusiveRoles(t *testing.T) {
 	wantProblem(t, w.call(http.MethodPut, "/v1/groups/stewards/members/groups/inner", root, nil), http.StatusConflict, "exclusive_roles")
 
 	// What a directory causes is suppressed; who switches that off raises somebody.
-	w.directory(state.ChangeMembers{Group: w.group("corp", "synced"), Origin: "corp"})
 	synced := w.group("corp", "governors")
 	w.grant(identity.GroupMember(synced), permissions.Governance, time.Time{})
 	w.directory(state.ChangeMembers{Group: synced, Origin: "corp", Add: []identity.Member{identity.UserMember(both)}})

@@ -42,7 +42,7 @@ func (d *DB) RemoveLeftGrants(ctx context.Context, by audit.Actor, p permissions
 			if done = len(cs) == 0; done {
 				return nil, nil
 			}
-			return append(only[:len(only):len(only)], cs...), nil
+			return slices.Concat(only, cs), nil
 		})
 		if err != nil {
 			return err
