@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -252,6 +253,78 @@ func follow(ctx context.Context, d *DB, n int) []audit.Entry {
 		}
 	}
 	return seen
+}
+
+// interrupted calls something before each n-th read of the store.
+type interrupted struct {
+	store.Store
+	n      int
+	happen func()
+}
+
+func (i *interrupted) read() {
+	if i.n--; i.n == 0 {
+		i.happen()
+	}
+}
+
+func (i *interrupted) Get(ctx context.Context, key string) (store.Record, error) {
+	i.read()
+	return i.Store.Get(ctx, key)
+}
+
+func (i *interrupted) List(ctx context.Context, prefix string) (iter.Seq2[store.Record, error], store.Revision, error) {
+	i.read()
+	return i.Store.List(ctx, prefix)
+}
+
+// TestReadersDoNotMindWhatHappensBetweenTheirReads folds everything, and removes the
+// oldest, between any two reads of somebody who reads the log.
+func TestReadersDoNotMindWhatHappensBetweenTheirReads(t *testing.T) {
+	for at := range 40 {
+		s := mem.New()
+		term := lead(t, s)
+		other := audited(t, s)
+		slow := &interrupted{Store: s}
+		d := audited(t, slow)
+		var want []string
+		for i := range 30 {
+			other.note(t, fmt.Sprintf("n%d", i), 30)
+			want = append(want, fmt.Sprintf("%d test/n%d", i+1, i))
+			if i == 12 {
+				other.fold(t, term)
+			}
+		}
+		head, err := other.AuditHead(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		slow.happen = func() { other.fold(t, term) }
+		for _, order := range []AuditOrder{OldestFirst, NewestFirst} {
+			slow.n = at + 1
+			if got := d.targets(t, order, 4); !slices.Equal(got, want) {
+				t.Fatalf("folded before read %d, order %d (-written +read):\n%s", at, order, cmp.Diff(want, got))
+			}
+			slices.Reverse(want)
+			other.note(t, "last", 1)
+			want = append(want, "31 test/last")
+			if order == OldestFirst {
+				slices.Reverse(want[:30])
+				slices.Reverse(want)
+			}
+		}
+		slow.n = at + 1
+		d.verified(t, head)
+		slow.happen = func() {
+			if _, err := other.TrimAudit(t.Context(), term.Fence(), AuditRetention{Size: 1}); err != nil {
+				t.Error(err)
+			}
+		}
+		slow.n = at + 1
+		d.verified(t, head)
+		d.stop()
+		other.stop()
+	}
 }
 
 // TestFoldingThatIsCutOffAnywhereGoesOn stops folding before and after each of its

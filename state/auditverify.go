@@ -118,6 +118,10 @@ func (v *verifier) begin(ctx context.Context, head *storedHead) error {
 // it goes on where it stands.
 func (v *verifier) run(ctx context.Context) error {
 	for v.report.Bad == nil {
+		before, _, err := v.db.segments(ctx)
+		if err != nil {
+			return err
+		}
 		pending, err := v.db.pendingEntries(ctx, 0)
 		if err != nil {
 			return err
@@ -125,6 +129,9 @@ func (v *verifier) run(ctx context.Context) error {
 		head, _, err := v.db.segments(ctx)
 		if err != nil {
 			return err
+		}
+		if head.Base != before.Base { // the marker of what was removed is newer than what we have
+			return errMoved
 		}
 		if head.Base.Seq > v.at.Seq { // retention has overtaken us
 			v.at, v.next = head.Base, head.First
