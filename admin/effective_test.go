@@ -83,7 +83,7 @@ func TestEffectiveSince(t *testing.T) {
 	ann, bob := w.person("corp", "ann"), w.person("corp", "bob")
 	w.person("corp", "cho")
 	key := w.app()
-	team := w.group("corp", "team", identity.UserMember(ann))
+	team := w.group("corp", "team", identity.UserMember(ann), identity.UserMember(w.person("corp", "dee")))
 	above := w.group("corp", "above", identity.GroupMember(team))
 	w.grant(identity.UserMember(bob), permissions.Audit, time.Time{})
 	member := []identity.Member{identity.UserMember(ann)}
@@ -94,12 +94,12 @@ func TestEffectiveSince(t *testing.T) {
 	}{
 		{"nothing", nil, []string{}},
 		{"local attribute", state.SetLocalAttribute{Member: identity.UserMember(bob), Key: "x", Values: []string{"y"}}, []string{"bob"}},
-		{"attribute of a group above", state.SetLocalAttribute{Member: identity.GroupMember(above), Key: "x", Values: []string{"y"}}, []string{"ann"}},
-		{"grant to a group above", state.PutGrant{Grant: permissions.Grant{ID: "g", Permission: permissions.CreateProject, Subject: identity.GroupMember(above), Origin: "local"}}, []string{"ann"}},
+		{"attribute of a group above", state.SetLocalAttribute{Member: identity.GroupMember(above), Key: "x", Values: []string{"y"}}, []string{"ann", "dee"}},
+		{"grant to a group above", state.PutGrant{Grant: permissions.Grant{ID: "g", Permission: permissions.CreateProject, Subject: identity.GroupMember(above), Origin: "local"}}, []string{"ann", "dee"}},
 		{"revocation", state.RemoveGrant{Subject: identity.UserMember(bob), Permission: permissions.Audit}, []string{"bob"}},
 		{"leaving a group", state.ChangeMembers{Group: team, Origin: "corp", Remove: member}, []string{"ann"}},
 		{"joining a group", state.ChangeMembers{Group: team, Origin: "corp", Add: member}, []string{"ann"}},
-		{"a group leaves a group", state.ChangeMembers{Group: above, Origin: "corp", Remove: []identity.Member{identity.GroupMember(team)}}, []string{"ann"}},
+		{"a group leaves a group", state.ChangeMembers{Group: above, Origin: "corp", Remove: []identity.Member{identity.GroupMember(team)}}, []string{"ann", "dee"}},
 		{"disable", state.Disable{User: ann, Reason: "x"}, []string{"ann"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -120,7 +120,7 @@ func TestEffectiveSince(t *testing.T) {
 	if got := w.effectiveNames(key, fmt.Sprint(page.Revision)); !slices.Equal(got, []string{"bob"}) {
 		t.Errorf("after the end of a grant: %v, want bob", got)
 	}
-	if users, page := w.effective(key, "1", 50); len(users) != 4 || !page.Full {
+	if users, page := w.effective(key, "1", 50); len(users) != 5 || !page.Full {
 		t.Errorf("since what is forgotten: %d users, full %v; want all", len(users), page.Full)
 	}
 }

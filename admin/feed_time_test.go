@@ -98,8 +98,11 @@ func TestFeedKeepsItsConnection(t *testing.T) {
 		_ = here.Close()
 		_ = server.Close()
 		cancel()
-		<-ended
-		<-ended
+		for range cap(ended) {
+			if err := <-ended; err != nil {
+				t.Error(err)
+			}
+		}
 		_ = kept.Close()
 	})
 }

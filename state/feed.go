@@ -36,7 +36,8 @@ type Changed struct {
 	Name    string
 	Removed bool
 
-	at int64 // when the view saw it, in Unix seconds
+	members bool  // of a group, and nothing else of it
+	at      int64 // when the view saw it, in Unix seconds
 }
 
 // feedLength is how many changes are kept: a few megabytes, and more than a day of a
@@ -54,6 +55,7 @@ type feed struct {
 	floor store.Revision // every change after it is there
 	since int64          // when the view was at the floor, or before
 	rev   store.Revision // of the change that is being taken in
+	at    int64          // when that is, in Unix seconds
 }
 
 // begin forgets everything: the view has read all there is, as of a revision.
@@ -71,7 +73,7 @@ func (f *feed) note(ev store.Event) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.rev = ev.Record.Rev
+	f.rev, f.at = ev.Record.Rev, f.now().Unix()
 	if c, ok := changed(ev.Record.Key); ok {
 		c.Removed = ev.Deleted
 		f.add(c)
@@ -89,7 +91,7 @@ func (f *feed) moved(m identity.Member) {
 }
 
 func (f *feed) add(c Changed) {
-	c.Rev, c.at = f.rev, f.now().Unix()
+	c.Rev, c.at = f.rev, f.at
 	if len(f.ring) < feedLength {
 		f.ring = append(f.ring, c)
 		return
@@ -111,7 +113,7 @@ func changed(key string) (c Changed, ok bool) {
 		return Changed{Kind: GroupChange, Member: identity.GroupMember(id)}, err == nil
 	case strings.HasPrefix(key, keyMembers):
 		name, err := parseChunkKey(key)
-		return Changed{Kind: GroupChange, Member: identity.GroupMember(name.group)}, err == nil
+		return Changed{Kind: GroupChange, Member: identity.GroupMember(name.group), members: true}, err == nil
 	case strings.HasPrefix(key, keyLocal):
 		c.Kind = UserChange
 		ok = c.Member.UnmarshalText([]byte(key[len(keyLocal):])) == nil
@@ -194,7 +196,7 @@ func (v *View) TouchedSince(rev store.Revision, now time.Time) *Touched {
 		case PermissionChange, SettingsChange:
 			t.all = true
 		case UserChange, GroupChange, MembershipChange, GrantChange:
-			if g, ok := c.Member.Group(); ok {
+			if g, ok := c.Member.Group(); ok && !c.members { // who came or left is a change of his own
 				t.groups[g] = struct{}{}
 			} else if u, ok := c.Member.User(); ok {
 				t.users[u] = struct{}{}
