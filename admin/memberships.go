@@ -148,7 +148,7 @@ func (a *API) joining(s *state.Snapshot, group string, ref MemberRef, may mayNes
 type mayNest func(s *state.Snapshot, into identity.GroupID, m identity.Member) error
 
 // nesting returns who decides: nobody when the caller has said that he means it.
-func nesting(acknowledged bool) mayNest { //nolint:revive // it is the caller's word, and nothing else
+func nesting(acknowledged bool) mayNest {
 	if acknowledged {
 		return func(*state.Snapshot, identity.GroupID, identity.Member) error { return nil }
 	}

@@ -53,6 +53,10 @@ type Source struct {
 	Name string      `yaml:"name"`
 	Sync sync.Config `yaml:",inline"`
 	LDAP ldap.Config `yaml:",inline"`
+	// AllowLocalAttributes and AllowLocalMemberships let administrators put attributes on
+	// users and groups of the source here, and members into its groups. The default is yes.
+	AllowLocalAttributes  *bool `yaml:"allow_local_attributes"`
+	AllowLocalMemberships *bool `yaml:"allow_local_memberships"`
 }
 
 // ID returns the source's name as an id.

@@ -34,12 +34,15 @@ func (s *syncer) Sources() []admin.Source {
 		}
 		list = append(list, admin.Source{
 			ID: c.ID(), Kind: typeLDAP, Schedule: st.Schedule, TimeZone: c.Sync.Timezone, Next: st.Next,
-			Config: shown, AllowLocalAttributes: true, AllowLocalMemberships: true,
+			Config: shown, AllowLocalAttributes: allowed(c.AllowLocalAttributes), AllowLocalMemberships: allowed(c.AllowLocalMemberships),
 		})
 	}
 	slices.SortFunc(list, func(a, b admin.Source) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	return list
 }
+
+// allowed reads a switch that is on where the file says nothing.
+func allowed(b *bool) bool { return b == nil || *b }
 
 // Start implements admin.Syncer.
 func (s *syncer) Start(ctx context.Context, source identity.SourceID, by audit.Actor) (string, error) {
