@@ -45,6 +45,28 @@ func TestIdempotencyKey(t *testing.T) {
 	// Forgotten after a day.
 	w.pass(24 * time.Hour)
 	wantProblem(t, w.call(http.MethodPost, "/v1/users", key, zoe, idempotencyKey, "k1"), http.StatusConflict, "name_taken")
+	w.pass(time.Hour)
+	want[admin.User](t, w.call(http.MethodPost, "/v1/users", key, map[string]string{"userName": "last"}, idempotencyKey, "k4"), http.StatusCreated)
+	if n := w.stored("w/i/"); n != 1 {
+		t.Errorf("%d requests are remembered, want the last one alone", n)
+	}
+}
+
+// stored returns how many records the store holds under a prefix.
+func (w *world) stored(prefix string) int {
+	w.t.Helper()
+	all, _, err := w.store.List(w.t.Context(), prefix)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	n := 0
+	for _, err := range all {
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		n++
+	}
+	return n
 }
 
 // A secret is not kept: who repeats the making of a key is told that it was shown.

@@ -41,6 +41,9 @@ import (
 //	w/s/<number>                     a segment of folded audit entries, in 12 digits
 //	w/s/head                         where the chain of the segments begins and ends
 //	w/k/<sink>                       up to where a sink has the audit log
+//	w/c/<permission>                 that grants of a removed permission are left
+//	w/i/<hash>                       a request that may come twice, and its answer, by
+//	                                 who asked and the key that he chose for it
 //	w/r/<source>/<run>               a run's record
 //	w/q/<source>/<digest>/<part>     a held plan, in parts
 //	w/u/<date>                       how often what was done on a day, see usage.go
@@ -68,6 +71,8 @@ const (
 	keySegment   = "w/s/"
 	keyAuditHead = "w/s/head"
 	keySink      = "w/k/"
+	keyLeft      = "w/c/"
+	keyRepeat    = "w/i/"
 	keyRun       = "w/r/"
 	keyPlan      = "w/q/"
 	keyFormat    = "meta/format"

@@ -11,11 +11,6 @@ import (
 	"github.com/rollcall-id/rollcall/store"
 )
 
-// keyLeft is where it stands that grants of a removed permission are left: w/c/<name>.
-// They do not count, since the catalogue does not have the name. Only of such a name
-// are grants removed: another unknown one may be known to a newer version.
-const keyLeft = "w/c/"
-
 // MaxWithdrawn is how many grants of a removed permission go in one transaction.
 const MaxWithdrawn = 100
 
@@ -54,6 +49,10 @@ func (d *DB) RemoveLeftGrants(ctx context.Context, by audit.Actor, p permissions
 
 // leftEvery is how often a leader looks for what a replica that ended has left.
 const leftEvery = time.Minute
+
+// Grants of a removed permission do not count, since the catalogue does not have its
+// name. Only of a name that was removed are they taken away: another unknown one may be
+// known to a newer version.
 
 // FollowLeftGrants removes, as leader, what removed permissions have left when the
 // process that removed them ended before it was done. It ends with ctx.

@@ -11,10 +11,6 @@ import (
 	"github.com/rollcall-id/rollcall/store"
 )
 
-// keyRepeat is where requests are remembered that may come twice: w/i/<hash of who
-// asked and of the key that he chose>.
-const keyRepeat = "w/i/"
-
 // Remembered is a request that may come twice, and how it was answered.
 type Remembered struct {
 	V      int       `json:"v"`
