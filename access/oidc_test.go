@@ -280,7 +280,7 @@ func TestFlood(t *testing.T) {
 	if n := i.asks("/keys"); n > askBurst {
 		t.Errorf("the issuer was asked %d times for its keys, want at most %d", n, askBurst)
 	}
-	i.set(func() { i.now = i.now.Add(askEvery); i.keys = append(i.keys, ecKey(t, "e2")) })
+	i.set(func() { i.now = i.now.Add(2 * askEvery); i.keys = append(i.keys, ecKey(t, "e2")) })
 	if _, err := o.Verify(t.Context(), sign(t, "ES256", i.keys[1], i.claimsFor(nil))); err != nil {
 		t.Errorf("Verify with a new key after the flood = %v, want it to hold", err)
 	}
