@@ -180,10 +180,7 @@ func (b *Bulk) turn(ctx context.Context, snap *Snapshot, c ChangeMembers, p *pip
 	if err != nil {
 		return err
 	}
-	ops, err := plan.chunkOps()
-	if err != nil {
-		return err
-	}
+	ops := plan.chunkOps()
 	for len(ops) > 0 {
 		n := min(len(ops), bulkOps)
 		w := store.Txn{If: []store.Cond{b.term}, Then: ops[:n]}

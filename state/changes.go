@@ -1,6 +1,7 @@
 package state
 
 import (
+	"maps"
 	"slices"
 	"time"
 
@@ -223,9 +224,7 @@ func (c SetLocalAttribute) build(t *txn) error {
 		return err
 	}
 	next := identity.Attributes{}
-	for k, v := range l.Attrs {
-		next[k] = v
-	}
+	maps.Copy(next, l.Attrs)
 	field := identity.FoldKey(c.Key) // else the values would join those that are there
 	next[field] = c.Values
 	next = next.Normalize()
@@ -343,7 +342,7 @@ type RemoveRuns struct {
 	Runs   []string
 }
 
-func (c RemoveRuns) build(t *txn) error {
+func (c RemoveRuns) build(t *txn) error { //nolint:unparam // a Change may fail
 	for _, id := range c.Runs {
 		t.write(store.Delete(runKey(c.Source, id)))
 	}

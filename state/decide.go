@@ -6,6 +6,7 @@ import (
 	"errors"
 	"maps"
 	"math/rand/v2"
+	"slices"
 
 	"github.com/rollcall-id/rollcall/audit"
 	"github.com/rollcall-id/rollcall/fault"
@@ -69,12 +70,12 @@ func (d *DB) judged(snap *Snapshot, by audit.Actor, decide func(*Snapshot) ([]Ch
 		return nil, err
 	}
 	t := &decision{txn: newTxn(snap, by, d.now())}
-	for _, c := range append(cs[:len(cs):len(cs)], epoch{}) {
+	for _, c := range append(slices.Clip(cs), epoch{}) {
 		if err := t.take(c); err != nil {
 			return nil, err
 		}
 	}
-	if t.after, err = snap.with(append(t.first[:len(t.first):len(t.first)], t.ops...)); err != nil {
+	if t.after, err = snap.with(append(slices.Clip(t.first), t.ops...)); err != nil {
 		return nil, err
 	}
 	reach, before, after, w := affected(snap, t.after, t.ops), snap.roll(), t.after.roll(), writerOf(by)
@@ -94,14 +95,11 @@ func (t *decision) take(c Change) error {
 		return err
 	}
 	// Two administrators at once write their chunks side by side: one of them turns.
-	plan, err := t.planTurn(m, uint32(t.snap.rev)+rand.Uint32N(1<<20))
+	plan, err := t.planTurn(m, uint32(t.snap.rev)+rand.Uint32N(1<<20)) //nolint:gosec // it keeps two apart, not anybody out
 	if err != nil {
 		return err
 	}
-	ops, err := plan.chunkOps()
-	if err != nil {
-		return err
-	}
+	ops := plan.chunkOps()
 	t.first = append(t.first, ops...)
 	return plan.build(t.txn)
 }

@@ -2,6 +2,7 @@ package state
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -53,7 +54,9 @@ func TestTheEndOfAGrantIsToldOnceAndOnTime(t *testing.T) {
 			t.Errorf("told of %d ends, want 2", n)
 		}
 		cancel()
-		<-done
+		if err := <-done; !errors.Is(err, context.Canceled) {
+			t.Errorf("FollowExpiry = %v, want the end that was asked for", err)
+		}
 	})
 }
 

@@ -84,6 +84,7 @@ func localKey(m identity.Member) string  { return keyLocal + memberText(m) }
 func grantKey(m identity.Member, p permissions.Permission) string {
 	return keyGrant + memberText(m) + "/" + string(p)
 }
+
 func nameKey(s identity.SourceID, name string) string {
 	return keyName + string(s) + "/" + identity.FoldName(name)
 }

@@ -85,10 +85,7 @@ func (t *txn) turn(c ChangeMembers) error {
 			return errTurn // what this transaction has written there is not in the plan
 		}
 	}
-	ops, err := p.chunkOps()
-	if err != nil {
-		return err
-	}
+	ops := p.chunkOps()
 	if len(ops) > maxChunks || t.bytes()+(store.Txn{Then: ops}).Bytes() > bulkBytes {
 		return errTurn
 	}
@@ -220,10 +217,7 @@ func (t *txn) changeChunk(name chunkName, set *memberSet, add, remove []identity
 		_, found := slices.BinarySearchFunc(gone, m, identity.Member.Compare)
 		return found
 	})
-	b, err := encodeChunk(sortMembers(members))
-	if err != nil {
-		return err
-	}
+	b := encodeChunk(sortMembers(members))
 	t.write(store.Put(key, b)) // an emptied chunk is kept: its revision guards a turn
 	return nil
 }
@@ -281,7 +275,7 @@ func (t *txn) planTurn(c ChangeMembers, gen uint32) (*turnPlan, error) {
 }
 
 // chunkOps returns the writes of the new generation.
-func (p *turnPlan) chunkOps() ([]store.Op, error) {
+func (p *turnPlan) chunkOps() []store.Op {
 	byBucket := make([][]identity.Member, p.gen.Buckets)
 	for _, m := range p.members {
 		b := p.gen.bucket(m)
@@ -289,13 +283,9 @@ func (p *turnPlan) chunkOps() ([]store.Op, error) {
 	}
 	ops := make([]store.Op, 0, len(byBucket))
 	for b, ms := range byBucket {
-		v, err := encodeChunk(ms)
-		if err != nil {
-			return nil, err
-		}
-		ops = append(ops, store.Put(chunkKey(p.change.Group, p.change.Origin, p.gen.Gen, uint32(b)), v))
+		ops = append(ops, store.Put(chunkKey(p.change.Group, p.change.Origin, p.gen.Gen, uint32(b)), encodeChunk(ms)))
 	}
-	return ops, nil
+	return ops
 }
 
 // build makes the turn itself: the transaction that everyone sees.

@@ -95,7 +95,7 @@ func (d *DB) Runs(ctx context.Context, source identity.SourceID) ([]Run, error) 
 	return runs, nil
 }
 
-// Run returns one record of a run, or fault.NotFound.
+// StoredRun returns one record of a run, or fault.NotFound.
 func (d *DB) StoredRun(ctx context.Context, source identity.SourceID, id string) (Run, error) {
 	var run Run
 	r, err := d.store.Get(ctx, runKey(source, id))

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -147,9 +148,7 @@ func (c PutDefaults) build(t *txn) error {
 		return err
 	}
 	next := map[identity.SourceID]DefaultPermission{}
-	for id, d := range s.Defaults {
-		next[id] = d
-	}
+	maps.Copy(next, s.Defaults)
 	for _, p := range c.Permissions {
 		if p == permissions.ApplicationAdmin || p == permissions.UserAdmin {
 			return fault.New(fault.Invalid, "admin_by_default", "%s is never given by default: grant it to those who are to have it", p)

@@ -387,7 +387,7 @@ func (s *Snapshot) Name(m identity.Member) (string, identity.SourceID) {
 	return u.name, u.source
 }
 
-// One returns the only user that text can mean, or a fault that says what to do.
+// OneUser returns the only user that text can mean, or a fault that says what to do.
 func (s *Snapshot) OneUser(text string) (identity.UserID, error) {
 	found := s.FindUsers(text)
 	switch len(found) {

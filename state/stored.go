@@ -185,7 +185,7 @@ func (g generation) bucket(m identity.Member) uint32 {
 }
 
 // encodeChunk writes a chunk: a JSON array of member texts, sorted.
-func encodeChunk(members []identity.Member) ([]byte, error) {
+func encodeChunk(members []identity.Member) []byte {
 	slices.SortFunc(members, identity.Member.Compare)
 	b := make([]byte, 0, 2+40*len(members))
 	b = append(b, '[')
@@ -197,7 +197,7 @@ func encodeChunk(members []identity.Member) ([]byte, error) {
 		b, _ = m.AppendText(b) // cannot fail
 		b = append(b, '"')
 	}
-	return append(b, ']'), nil
+	return append(b, ']')
 }
 
 // decodeChunk reads what encodeChunk wrote, and any other JSON array of members.
