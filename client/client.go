@@ -16,6 +16,7 @@ import (
 	"crypto/x509"
 	"errors"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -58,6 +59,7 @@ type Client struct {
 	token   string
 	agent   string
 	timeout time.Duration
+	dryRun  bool // changes are only tried
 	http    *http.Client
 }
 
@@ -129,15 +131,33 @@ func (c *Client) URL() string { return c.base.String() }
 // Close closes idle connections.
 func (c *Client) Close() { c.http.CloseIdleConnections() }
 
+// DryRun returns a client whose changes are checked and answered like any other, and
+// not stored. It shares the connections of c.
+func (c *Client) DryRun() *Client {
+	d := *c
+	d.dryRun = true
+	return &d
+}
+
+// Versioned is what can be read, and then changed as it was read.
+type Versioned struct {
+	// Version is that of what was read: a change that is sent with it is refused
+	// (fault.Stale) when somebody else was faster.
+	Version string `json:"-"`
+}
+
+func (v *Versioned) hasVersion(tag string) { v.Version = tag }
+
 // call is one request.
 type call struct {
 	method string
 	path   []string // its segments, not escaped
 	query  url.Values
-	body   any           // sent as JSON, unless nil
-	secret bool          // the body holds a secret
-	time   time.Duration // default: the client's
-	limit  int64         // of the answer in bytes, default maxAnswer
+	header map[string]string // beside those of every request
+	body   any               // sent as JSON, unless nil
+	secret bool              // the body holds a secret
+	time   time.Duration     // default: the client's
+	limit  int64             // of the answer in bytes, default maxAnswer
 }
 
 // do sends a request and decodes its answer into what is not nil.
@@ -164,6 +184,9 @@ func (c *Client) do(ctx context.Context, r call, into any) error {
 	}
 	if err := json.Unmarshal(body, into); err != nil {
 		return fault.New(fault.Unavailable, "not_rollcall", "what %s answered is not an answer of a Rollcall of this version: look at --url", c.base.Host)
+	}
+	if v, ok := into.(interface{ hasVersion(string) }); ok {
+		v.hasVersion(resp.Header.Get("ETag"))
 	}
 	return nil
 }
@@ -199,7 +222,15 @@ func (c *Client) request(ctx context.Context, r *call) (*http.Request, error) {
 		escaped[i] = url.PathEscape(s)
 	}
 	u := *c.base
-	u.RawQuery = r.query.Encode()
+	query := r.query
+	if c.dryRun && r.method != http.MethodGet {
+		query = maps.Clone(query)
+		if query == nil {
+			query = url.Values{}
+		}
+		query.Set("dryRun", "true")
+	}
+	u.RawQuery = query.Encode()
 	u.RawPath = (&url.URL{Path: c.base.Path}).EscapedPath() + "/" + strings.Join(escaped, "/")
 	u.Path = c.base.Path + "/" + strings.Join(r.path, "/")
 	var body io.Reader
@@ -224,6 +255,9 @@ func (c *Client) request(ctx context.Context, r *call) (*http.Request, error) {
 		req.Header.Set("User-Agent", c.agent)
 	}
 	req.Header.Set("Accept", "application/json, application/problem+json")
+	for name, value := range r.header {
+		req.Header.Set(name, value)
+	}
 	return req, nil
 }
 

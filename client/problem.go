@@ -24,6 +24,7 @@ type Problem struct {
 	RequestID string          `json:"requestId,omitzero"`
 	Errors    []InvalidMember `json:"errors,omitempty"`
 	Required  []string        `json:"requiredPermissions,omitempty"` // of which one was missing
+	Holders   []Subject       `json:"holders,omitempty"`             // of what cannot go while it is held
 }
 
 // InvalidMember is one thing that is wrong with a request.

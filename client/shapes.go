@@ -28,6 +28,7 @@ type UserSummary struct {
 
 // User is a user in full, in three views.
 type User struct {
+	Versioned
 	UserSummary
 	CreateTime  time.Time     `json:"createTime"`
 	ExpireTime  time.Time     `json:"expireTime,omitzero"`
@@ -105,6 +106,7 @@ type GroupSummary struct {
 
 // Group is a group in full, in three views.
 type Group struct {
+	Versioned
 	GroupSummary
 	CreateTime  time.Time      `json:"createTime"`
 	MissingTime time.Time      `json:"missingTime,omitzero"`
@@ -144,6 +146,9 @@ type Grant struct {
 	ExpireTime time.Time `json:"expireTime,omitzero"`
 	Origin     string    `json:"origin"`
 	State      string    `json:"state"` // "ACTIVE" or "EXPIRED"
+	// AcknowledgedDirectory is set for a grant to a group that a source owns: whoever
+	// gave it knew that the directory decides who has it.
+	AcknowledgedDirectory bool `json:"acknowledgedDirectory,omitzero"`
 }
 
 // Permission is an entry of the catalogue.

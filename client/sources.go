@@ -266,7 +266,12 @@ func (c *Client) Bootstrap(ctx context.Context, a FirstAdministrator) (*Bootstra
 // Backup writes a copy of everything that is stored to w: a tar file with a manifest
 // and a snapshot. What was written before an error is no backup.
 func (c *Client) Backup(ctx context.Context, w io.Writer) error {
-	resp, err := c.send(ctx, &call{method: http.MethodGet, path: []string{"v1", "backup"}})
+	return c.copy(ctx, call{method: http.MethodGet, path: []string{"v1", "backup"}}, w)
+}
+
+// copy writes an answer to w as it is, however long it takes.
+func (c *Client) copy(ctx context.Context, r call, w io.Writer) error {
+	resp, err := c.send(ctx, &r)
 	if err != nil {
 		return err
 	}
