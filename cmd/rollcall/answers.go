@@ -161,9 +161,13 @@ func (c *cli) showHolders(all *client.HolderPage) error {
 }
 
 func permissionsCommand(c *cli) *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "permissions [USER]",
 		Short: "List the permissions there are, or those that a user has",
+		Long: `List the permissions there are, or those that a user has.
+
+The built-in ones are always there. An APPLICATION_ADMIN can add names that only mean
+something to the applications that ask for them.`,
 		Example: `  rollcall permissions
   rollcall permissions ann`,
 		Args: c.atMost("USER"),
@@ -194,6 +198,7 @@ func permissionsCommand(c *cli) *cobra.Command {
 			})
 		},
 	}
+	return alone(cmd, permissionsCreateCommand(c), permissionsDeleteCommand(c))
 }
 
 func (c *cli) showUserPermissions(u *client.UserPermissions) error {

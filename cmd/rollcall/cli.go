@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"context"
 	"io"
 	"os"
 	"strings"
@@ -25,6 +26,7 @@ type cli struct {
 	url     string
 	caFile  string
 	token   string         // the file that holds one
+	dryRun  bool           // of a command that changes something
 	started bool           // the command line is understood
 	command *cobra.Command // the one it names, as far as it is understood
 }
@@ -58,7 +60,29 @@ func (c *cli) client() (*client.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.clientAt(address, token)
+	api, err := c.clientAt(address, token)
+	if err == nil && c.dryRun {
+		api = api.DryRun()
+	}
+	return api, err
+}
+
+// asks makes the body of a command of what is asked of the API.
+func (c *cli) asks(ask func(ctx context.Context, api *client.Client, args []string) error) func(*cobra.Command, []string) error {
+	return func(cmd *cobra.Command, args []string) error {
+		api, err := c.client()
+		if err != nil {
+			return err
+		}
+		defer api.Close()
+		return ask(cmd.Context(), api, args)
+	}
+}
+
+// changes gives a command that changes something the flag to only try it.
+func (c *cli) changes(cmd *cobra.Command) *cobra.Command {
+	cmd.Flags().BoolVar(&c.dryRun, "dry-run", false, "check everything and say what would be, but change nothing")
+	return cmd
 }
 
 func (c *cli) clientAt(address, token string) (*client.Client, error) {

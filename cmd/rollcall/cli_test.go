@@ -290,6 +290,22 @@ func TestShapesAreTheAPIs(t *testing.T) {
 		"bootstrap":    {reflect.TypeFor[admin.Bootstrap](), reflect.TypeFor[client.FirstAdministrator]()},
 		"bootstrapped": {reflect.TypeFor[admin.Bootstrapped](), reflect.TypeFor[client.Bootstrapped]()},
 		"problem":      {reflect.TypeFor[admin.Problem](), reflect.TypeFor[client.Problem]()},
+		"new user":     {reflect.TypeFor[admin.NewUser](), reflect.TypeFor[client.NewUser]()},
+		"new group":    {reflect.TypeFor[admin.NewGroup](), reflect.TypeFor[client.NewGroup]()},
+		"change":       {reflect.TypeFor[admin.MemberChanges](), reflect.TypeFor[client.MemberChanges]()},
+		"changed":      {reflect.TypeFor[admin.MembersChanged](), reflect.TypeFor[client.MembersChanged]()},
+		"new name":     {reflect.TypeFor[admin.NewPermission](), reflect.TypeFor[client.NewPermission]()},
+		"settings":     {reflect.TypeFor[admin.Settings](), reflect.TypeFor[client.Settings]()},
+		"defaults":     {reflect.TypeFor[admin.DefaultPermissions](), reflect.TypeFor[client.DefaultPermissions]()},
+		"new key":      {reflect.TypeFor[admin.NewKey](), reflect.TypeFor[client.NewKey]()},
+		"keys":         {reflect.TypeFor[admin.KeyList](), reflect.TypeFor[client.KeyList]()},
+		"created key":  {reflect.TypeFor[admin.CreatedKey](), reflect.TypeFor[client.CreatedKey]()},
+		"services":     {reflect.TypeFor[admin.ServiceList](), reflect.TypeFor[client.ServiceList]()},
+		"new service":  {reflect.TypeFor[admin.NewService](), reflect.TypeFor[client.NewService]()},
+		"audit":        {reflect.TypeFor[admin.AuditPage](), reflect.TypeFor[client.AuditPage]()},
+		"audit head":   {reflect.TypeFor[admin.AuditHead](), reflect.TypeFor[client.AuditHead]()},
+		"verification": {reflect.TypeFor[admin.AuditVerification](), reflect.TypeFor[client.AuditVerification]()},
+		"usage":        {reflect.TypeFor[admin.UsageReport](), reflect.TypeFor[client.UsageReport]()},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want, got := fields(pair[0], "", pair[1]), fields(pair[1], "", pair[1])

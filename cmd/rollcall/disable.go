@@ -50,6 +50,10 @@ func enableCommand(c *cli) *cobra.Command {
 			if err := api.EnableUser(cmd.Context(), args[0]); err != nil {
 				return err
 			}
+			if c.dryRun {
+				c.note("%s can be let in again.", args[0])
+				return nil
+			}
 			u, err := api.User(cmd.Context(), args[0])
 			if err != nil {
 				return err

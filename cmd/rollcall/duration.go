@@ -59,3 +59,28 @@ func inFuture(t, now time.Time) error {
 	}
 	return usage("--expires: %s is in the past", t.Format("2 Jan 2006 15:04"))
 }
+
+// parseAgo reads when something was: "2h", "7d" or "4w" ago, the beginning of a day, or
+// an instant of RFC 3339. Zero: not said.
+func parseAgo(flag, text string, now time.Time) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, nil
+	}
+	if t, err := time.Parse(time.RFC3339, text); err == nil {
+		return t, nil
+	}
+	if t, err := time.ParseInLocation(time.DateOnly, text, now.Location()); err == nil {
+		return t, nil
+	}
+	for _, u := range units {
+		if number, ok := strings.CutSuffix(text, u.suffix); ok {
+			if n, err := strconv.Atoi(number); err == nil && n > 0 && n <= 36500 {
+				return now.AddDate(0, 0, -n*u.days), nil
+			}
+		}
+	}
+	if d, err := time.ParseDuration(text); err == nil && d > 0 {
+		return now.Add(-d), nil
+	}
+	return time.Time{}, usage("%s %q: give how long ago (2h, 7d, 4w), a day (2026-11-25) or an instant (2026-11-25T18:00:00Z)", flag, text)
+}

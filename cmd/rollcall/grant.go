@@ -92,8 +92,12 @@ through groups stays: rollcall why tells what that is.`,
 			if err := api.Revoke(cmd.Context(), to, args[1], reason); err != nil {
 				return err
 			}
-			if to.Group {
+			switch {
+			case to.Group:
 				c.note("%s was taken from group %s.", args[1], to.Name)
+				return nil
+			case c.dryRun:
+				c.note("%s can be taken from %s.", args[1], to.Name)
 				return nil
 			}
 			d, err := api.Check(cmd.Context(), to.Name, args[1])

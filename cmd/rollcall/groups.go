@@ -22,7 +22,9 @@ func groupsCommand(c *cli) *cobra.Command {
 		Long: `List groups, or show one of them: what its source says, what was put on top here, what
 it passes on to its members, and who they are.
 
-A group is named by its name, by SOURCE/NAME where several have it, or by its id.`,
+A group is named by its name, by SOURCE/NAME where several have it, or by its id. The
+commands below make, change and delete groups of Rollcall's own, and say who is in a
+group beside those whom its source puts there.`,
 		Example: `  rollcall groups --text steward
   rollcall group "Data Stewards"
   rollcall group corp/everybody --nested --all`,
@@ -49,7 +51,7 @@ A group is named by its name, by SOURCE/NAME where several have it, or by its id
 	f.StringVar(&q.Status, "status", "", "only `STATUS`: active, inactive, missing_from_source")
 	f.BoolVar(&nested, "nested", false, "of one group: show every user in it, through any nesting")
 	limit.flag(f)
-	return cmd
+	return alone(cmd, groupCreateCommand(c), groupUpdateCommand(c), groupDeleteCommand(c), groupAddCommand(c), groupRemoveCommand(c))
 }
 
 func (c *cli) listGroups(ctx context.Context, api *client.Client, q client.GroupQuery, l listLimit) error {

@@ -33,5 +33,9 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 func (c *cli) run(ctx context.Context, args []string) int {
 	root := rootCommand(c)
 	root.SetArgs(args)
-	return c.conclude(ctx, root, root.ExecuteContext(ctx))
+	err := root.ExecuteContext(ctx)
+	if err == nil && c.dryRun {
+		c.note("This was a dry run: nothing was changed.")
+	}
+	return c.conclude(ctx, root, err)
 }

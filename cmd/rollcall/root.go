@@ -55,19 +55,25 @@ keeps the permissions that you grant on top, and answers: may this user do that,
 		&cobra.Group{ID: groupSync, Title: "Read directories"},
 		&cobra.Group{ID: groupRun, Title: "Run it"},
 	)
-	add(root, groupAsk, c.completes(usersCommand(c), userNames), c.completes(groupsCommand(c), groupNames),
-		c.completes(whyCommand(c), userNames, permissionNames), c.completes(whoCanCommand(c), permissionNames),
-		c.completes(canCommand(c), userNames, permissionNames), c.completes(permissionsCommand(c), userNames),
-		grantsCommand(c), personasCommand(c), whoamiCommand(c))
-	add(root, groupChange, c.completes(grantCommand(c), targetNames, permissionNames),
-		c.completes(revokeCommand(c), targetNames, permissionNames), c.completes(disableCommand(c), userNames),
-		c.completes(enableCommand(c), userNames), c.completes(setCommand(c), targetNames), c.completes(unsetCommand(c), targetNames))
-	add(root, groupSync, syncCommand(c))
-	add(root, groupRun, serveCommand(), demoCommand(), bootstrapCommand(c), loginCommand(c), logoutCommand(c), configCommand(c),
-		backupCommand(c), restoreCommand(c), healthcheckCommand(c), versionCommand(c))
+	addCommands(c, root)
 	root.SetHelpCommandGroupID(groupRun)
 	root.SetCompletionCommandGroupID(groupRun)
 	return root
+}
+
+// addCommands adds every command to the root.
+func addCommands(c *cli, root *cobra.Command) {
+	add(root, groupAsk, c.completes(usersCommand(c), userNames), c.completes(groupsCommand(c), groupNames),
+		c.completes(whyCommand(c), userNames, permissionNames), c.completes(whoCanCommand(c), permissionNames),
+		c.completes(canCommand(c), userNames, permissionNames), c.completes(permissionsCommand(c), userNames),
+		grantsCommand(c), personasCommand(c), whoamiCommand(c), auditCommand(c), metricsCommand(c))
+	add(root, groupChange, c.changes(c.completes(grantCommand(c), targetNames, permissionNames)),
+		c.changes(c.completes(revokeCommand(c), targetNames, permissionNames)), c.changes(c.completes(disableCommand(c), userNames)),
+		c.changes(c.completes(enableCommand(c), userNames)), c.changes(c.completes(setCommand(c), targetNames)),
+		c.changes(c.completes(unsetCommand(c), targetNames)), settingsCommand(c), keyCommand(c), serviceCommand(c))
+	add(root, groupSync, syncCommand(c))
+	add(root, groupRun, serveCommand(), demoCommand(), bootstrapCommand(c), loginCommand(c), logoutCommand(c), configCommand(c),
+		backupCommand(c), restoreCommand(c), recoverCommand(c), healthcheckCommand(c), versionCommand(c))
 }
 
 func add(parent *cobra.Command, group string, cmds ...*cobra.Command) {
@@ -99,6 +105,13 @@ func family(c *cli, use, short, long string, below ...*cobra.Command) *cobra.Com
 	return cmd
 }
 
+// alone gives a command that does something by itself commands below it.
+func alone(cmd *cobra.Command, below ...*cobra.Command) *cobra.Command {
+	cmd.Annotations = map[string]string{"alone": "yes"}
+	cmd.AddCommand(below...)
+	return cmd
+}
+
 // args checks the number of arguments and names what is missing.
 func (c *cli) args(names ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
@@ -123,6 +136,17 @@ func (c *cli) atMost(names ...string) cobra.PositionalArgs {
 	}
 }
 
+// someArgs checks that there is one argument at least for each name, and more of the
+// last one.
+func (c *cli) someArgs(names ...string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > len(names) {
+			return nil
+		}
+		return c.args(names...)(cmd, args)
+	}
+}
+
 func noArgs(cmd *cobra.Command, args []string) error {
 	if len(args) > 0 {
 		return usage("%s takes no argument, %q is too much", cmd.CommandPath(), args[0])
@@ -135,7 +159,8 @@ const helpTemplate = `{{with or .Long .Short}}{{. | trimTrailingWhitespaces}}
 {{end}}{{if or .Runnable .HasSubCommands}}{{.UsageString}}{{end}}`
 
 const usageTemplate = `Usage:
-  {{if .HasAvailableSubCommands}}{{.CommandPath}} COMMAND{{else}}{{.UseLine}}{{end}}
+  {{if .HasAvailableSubCommands}}{{if .Annotations.alone}}{{.UseLine}}
+  {{end}}{{.CommandPath}} COMMAND{{else}}{{.UseLine}}{{end}}
 {{- if .HasExample}}
 
 Examples:

@@ -24,6 +24,7 @@ import (
 
 	"github.com/rollcall-id/rollcall/access"
 	"github.com/rollcall-id/rollcall/fault"
+	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/internal/app"
 	"github.com/rollcall-id/rollcall/state"
 )
@@ -44,6 +45,9 @@ func TestMain(m *testing.M) {
 //	people               puts the company on the roll
 //	bootstrap FILE       writes a bootstrap token
 //	key FILE [N]         writes the API key of root, or a new one of the Nth person
+//	keyid VAR USER NAME  puts the public id of that key of a local user into $VAR
+//	damage               changes an entry of the audit log behind everybody's back
+//	store DIR            makes a store like that of a daemon that was stopped
 //	health up|down|gone  is what a health listener at $HEALTH answers
 //
 // Output is compared with what changes from run to run masked; see mask.
@@ -61,6 +65,9 @@ func TestScripts(t *testing.T) {
 			"bootstrap": bootstrapFile,
 			"health":    serveHealth,
 			"key":       keyFile,
+			"keyid":     keyID,
+			"damage":    damage,
+			"store":     makeStore,
 		},
 	})
 }
@@ -139,13 +146,21 @@ func masks(ts *testscript.TestScript) func(string) string {
 		with string
 	}{
 		{regexp.MustCompile(regexp.QuoteMeta(ts.Getenv("WORK"))), "$$WORK"},
-		{regexp.MustCompile(`rcl_pat_[0-9A-Za-z_]+`), "<key>"},
+		{regexp.MustCompile(`rcl_(pat|app)_[0-9A-Za-z_]+`), "<key>"},
 		{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`), "<id>"},
 		{regexp.MustCompile(`127\.0\.0\.1:[0-9]{5}`), "<server>"},
 		{regexp.MustCompile(`("apiKeyId": "|api key +)[0-9A-Za-z]{10}`), "${1}<key>"},
 		{regexp.MustCompile(`("revision": |revision: )[0-9]+`), "${1}<rev>"},
 		{regexp.MustCompile(`request [A-Z2-7]{26}`), "request <id>"},
+		{regexp.MustCompile(`("requestId": ?)"[A-Z2-7]{26}"`), `$1"<request>"`},
+		{regexp.MustCompile(`(--hash |"hash": ?")[0-9a-f]{64}`), "${1}<hash>"},
 		{regexp.MustCompile(`go1\.[0-9.]+ [a-z0-9]+/[a-z0-9]+`), "<go>"},
+	}
+	for id := range of(ts).keyIDs() {
+		replace = append(replace, struct {
+			what *regexp.Regexp
+			with string
+		}{regexp.MustCompile(regexp.QuoteMeta(id)), "<keyid>"})
 	}
 	return func(s string) string {
 		for _, r := range replace {
@@ -202,6 +217,31 @@ func keyFile(ts *testscript.TestScript, _ bool, args []string) {
 		text = key.Reveal()
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(text), 0o600))
+}
+
+// keyIDs remembers the public ids of all keys that there are or were.
+func (w *world) keyIDs() map[string]bool {
+	snap := w.db.View().Now()
+	for row := range snap.Users(identity.UserID{}, start) {
+		id, _ := row.Member.User()
+		for _, t := range snap.Tokens(id) {
+			w.keys[t.ID] = true
+		}
+	}
+	return w.keys
+}
+
+func keyID(ts *testscript.TestScript, _ bool, args []string) {
+	snap := of(ts).db.View().Now()
+	id, err := snap.OneUser(args[1])
+	ts.Check(err)
+	for _, t := range snap.Tokens(id) {
+		if t.Name == args[2] {
+			ts.Setenv(args[0], t.ID)
+			return
+		}
+	}
+	ts.Fatalf("%s has no key %s", args[1], args[2])
 }
 
 // serveHealth is the health listener of a daemon.

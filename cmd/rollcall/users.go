@@ -23,7 +23,8 @@ func usersCommand(c *cli) *cobra.Command {
 		Long: `List users, or show one of them in three views: what the source says, what was put on
 top here, and what holds in the end.
 
-A user is named by login name, by SOURCE/LOGIN where several sources have it, or by id.`,
+A user is named by login name, by SOURCE/LOGIN where several sources have it, or by id.
+The commands below make, change and delete users of Rollcall's own.`,
 		Example: `  rollcall users --text ann
   rollcall users --group "Data Stewards" --status inactive
   rollcall users --permission GOVERNANCE -o json
@@ -48,7 +49,7 @@ A user is named by login name, by SOURCE/LOGIN where several sources have it, or
 	f.StringVar(&q.Source, "source", "", "only users of `SOURCE`")
 	f.StringVar(&q.Status, "status", "", "only `STATUS`: active, inactive, disabled_in_source, locked_in_source, expired, missing_from_source, disabled_locally")
 	limit.flag(f)
-	return cmd
+	return alone(cmd, userCreateCommand(c), userUpdateCommand(c), userDeleteCommand(c))
 }
 
 func (c *cli) listUsers(ctx context.Context, api *client.Client, q client.UserQuery, l listLimit) error {

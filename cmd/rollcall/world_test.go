@@ -36,11 +36,12 @@ type world struct {
 	source *fakeSource
 	key    string // of root, who may do everything
 	stdin  string
+	keys   map[string]bool // public ids, see keyIDs
 }
 
 // newWorld returns a world and how to end it.
 func newWorld(ctx context.Context) (*world, func() error, error) {
-	w := &world{store: mem.New(), source: &fakeSource{outcome: "succeeded"}}
+	w := &world{store: mem.New(), source: &fakeSource{outcome: "succeeded"}, keys: map[string]bool{}}
 	db, err := state.Open(ctx, state.Options{Store: w.store, Now: clock})
 	if err != nil {
 		return nil, nil, err

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcall-id/rollcall/internal/app"
+)
+
+func recoverCommand(c *cli) *cobra.Command {
+	name := ""
+	cmd := &cobra.Command{
+		Use:   "recover-admin --user NAME",
+		Short: "Make an administrator while the daemon is stopped, when nobody gets in any more",
+		Long: `Make a local user an administrator, with APPLICATION_ADMIN and USER_ADMIN, and print an
+API key for that user, this once: for when nobody gets in any more. A user of Rollcall's
+own who is there is enabled again and given what is missing.
+
+The daemon has to be stopped. It opens the store that the configuration names, so whoever
+may read its files may do it; the audit log says that it was done.`,
+		Example: `  systemctl stop rollcall
+  rollcall recover-admin --config /etc/rollcall/rollcall.yaml --user rescue > key
+  systemctl start rollcall`,
+		Args: noArgs,
+	}
+	file := c.configFlag(cmd)
+	cmd.Flags().StringVar(&name, "user", "", "the login `NAME` of the administrator")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if name == "" {
+			return usage("say who is to be the administrator: --user NAME")
+		}
+		cfg, err := c.loadConfig(*file)
+		if err != nil {
+			return err
+		}
+		cfg.Store.Log = slog.New(slog.NewTextHandler(c.stderr, &slog.HandlerOptions{Level: slog.LevelError}))
+		key, err := app.RecoverAdmin(cmd.Context(), cfg, name)
+		if err != nil {
+			return err
+		}
+		c.note("%s is an administrator. Start the daemon, then: rollcall login --token-file FILE. The key is shown this once.", name)
+		recovered := struct {
+			User   string `json:"user"`
+			APIKey string `json:"apiKey"`
+		}{"local/" + name, key.Reveal()}
+		return c.show(recovered, func(w io.Writer) { fmt.Fprintln(w, recovered.APIKey) })
+	}
+	return cmd
+}
