@@ -172,7 +172,7 @@ func (c *Client) FollowAudit(ctx context.Context, f AuditFilter, after string) i
 		}
 		defer func() { _ = resp.Body.Close() }()
 		for m, err := range messages(resp.Body) {
-			if err != nil {
+			if err != nil && fault.Kind(err) == nil {
 				err = c.unreachable(ctx, err)
 			}
 			if !yield(m, err) {
