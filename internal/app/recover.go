@@ -67,7 +67,7 @@ func storeIsThere(dir string) error {
 	return nil
 }
 
-func recoverIn(ctx context.Context, s *etcd.Store, log *slog.Logger, name string) (config.Secret, error) {
+func recoverIn(ctx context.Context, s *etcd.Store, log *slog.Logger, name string) (_ config.Secret, err error) {
 	db, err := state.Open(ctx, state.Options{Store: s, Log: log})
 	if err != nil {
 		return config.Secret{}, err
@@ -77,7 +77,9 @@ func recoverIn(ctx context.Context, s *etcd.Store, log *slog.Logger, name string
 	go func() { ended <- db.Run(ctx) }() // a write returns once the view has it
 	defer func() {
 		cancel()
-		_ = <-ended // that its context has ended
+		if ran := <-ended; ran != nil && !errors.Is(ran, context.Canceled) {
+			err = errors.Join(err, ran)
+		}
 	}()
 	key := access.New(access.KindKey)
 	_, err = db.Decide(ctx, recoverer, func(snap *state.Snapshot) ([]state.Change, error) {
