@@ -125,6 +125,10 @@ func (c *cli) hint(err error) (string, bool) {
 		return "you are not logged in there: rollcall login --url URL --token-file FILE saves an API key, ROLLCALL_TOKEN holds one", true
 	case "source_not_found":
 		return "there is no such source: rollcall sync status lists them", true
+	case "service_not_found":
+		return "there is no such service: rollcall service list shows them", true
+	case "permission_held":
+		return "somebody holds it: rollcall grants --permission NAME lists who; take it from them, or say --cascade", true
 	case "permission_not_found":
 		return "there is no such permission: rollcall permissions lists them", true
 	}
