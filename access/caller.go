@@ -25,7 +25,7 @@ type Caller struct {
 // Actor returns the caller as the audit log names him. request ties the entries of
 // one request together.
 func (c Caller) Actor(request string) audit.Actor {
-	return audit.Actor{Kind: audit.ActorUser, ID: c.User.String(), Name: c.Name, Request: request}
+	return audit.Actor{Kind: audit.ActorUser, ID: c.User.String(), Name: c.Name, Key: c.Token, Request: request}
 }
 
 // maxCredential is far more than one of our credentials has, and maxBearer more than

@@ -32,6 +32,8 @@ type Actor struct {
 	Kind ActorKind
 	ID   string // a user's id, a key's public id, "<source>/<run>" of a sync
 	Name string // as it was at the time, for people
+	// Key is the public id of the API key that was used, if any.
+	Key string
 	// Request ties entries to one request or run.
 	Request string
 }

@@ -27,6 +27,7 @@ type EnvelopeActor struct {
 	Type string `json:"type" doc:"USER, API_KEY, SCIM_TOKEN, SYNC, SYSTEM"`
 	ID   string `json:"id"`
 	Name string `json:"name,omitzero" doc:"As it was at the time"`
+	Key  string `json:"key,omitzero" doc:"Public id of the API key that was used"`
 }
 
 // EnvelopeEvent is one change.
@@ -50,7 +51,7 @@ type EnvelopeChange struct {
 func (e *Entry) Envelope() Envelope {
 	v := Envelope{
 		ID: e.ID, Seq: e.Seq, Revision: int64(e.Rev), Time: e.At, Status: "SUCCESS", Origin: "local", RequestID: e.Actor.Request,
-		Actor:   EnvelopeActor{Type: strings.ToUpper(string(e.Actor.Kind)), ID: e.Actor.ID, Name: e.Actor.Name},
+		Actor:   EnvelopeActor{Type: strings.ToUpper(string(e.Actor.Kind)), ID: e.Actor.ID, Name: e.Actor.Name, Key: e.Actor.Key},
 		Actions: []string{}, Targets: []string{}, Events: make([]EnvelopeEvent, 0, len(e.Events)),
 	}
 	if source, run, ok := strings.Cut(e.Actor.ID, "/"); ok && e.Actor.Kind == ActorSync {

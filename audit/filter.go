@@ -88,7 +88,7 @@ func (f *Filter) membership(v Event) (Event, bool) {
 
 func contains(e *Entry, text string) bool {
 	in := func(s string) bool { return strings.Contains(strings.ToLower(s), text) }
-	if in(e.Actor.ID) || in(e.Actor.Name) || in(e.Actor.Request) {
+	if in(e.Actor.ID) || in(e.Actor.Key) || in(e.Actor.Name) || in(e.Actor.Request) {
 		return true
 	}
 	for i := range e.Events {

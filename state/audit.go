@@ -44,7 +44,7 @@ func decodeEntry(id string, seq uint64, rev store.Revision, stored []byte) audit
 	}
 	return audit.Entry{
 		ID: id, Seq: seq, Rev: rev, At: e.At, Events: audit.Named(events),
-		Actor: audit.Actor{Kind: e.Kind, ID: e.Actor, Name: e.Name, Request: e.Request},
+		Actor: audit.Actor{Kind: e.Kind, ID: e.Actor, Name: e.Name, Key: e.Key, Request: e.Request},
 	}
 }
 

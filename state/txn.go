@@ -210,6 +210,7 @@ type storedEntry struct {
 	Kind    audit.ActorKind `json:"kind"`
 	Actor   string          `json:"actor"`
 	Name    string          `json:"name,omitzero"`
+	Key     string          `json:"key,omitzero"`
 	Request string          `json:"req,omitzero"`
 	Events  []storedEvent   `json:"do"`
 }
@@ -247,7 +248,7 @@ func (t *txn) finish() (store.Txn, string, error) {
 	id := uuid.Must(uuid.NewV7()).String()
 	key := keyAudit + id
 	e := storedEntry{
-		V: format, ID: id, At: t.now, Kind: t.by.Kind, Actor: t.by.ID, Name: t.by.Name, Request: t.by.Request,
+		V: format, ID: id, At: t.now, Kind: t.by.Kind, Actor: t.by.ID, Name: t.by.Name, Key: t.by.Key, Request: t.by.Request,
 		Events: make([]storedEvent, len(t.log)),
 	}
 	for i, ev := range t.log {
