@@ -155,7 +155,8 @@ func (d *demonstration) config() (*app.Config, error) {
 	if err := os.WriteFile(password, []byte(company.Password), 0o600); err != nil {
 		return nil, fmt.Errorf("write the demo's password: %w", err)
 	}
-	c := &app.Config{Listen: d.o.listen, Health: "off", MaxStaleness: time.Minute, Log: app.Log{Format: "text", Level: "info"}}
+	c := app.Default()
+	c.Listen, c.Health = d.o.listen, "off"
 	c.Store.Dir = filepath.Join(d.dir, "store")
 	s := app.Source{Name: demoSource, Sync: rollsync.DefaultConfig()}
 	s.Sync.Schedule, s.Sync.Jitter = "* * * * *", false

@@ -67,7 +67,7 @@ func TestTheDemoLivesAndItsScheduleTakesItOver(t *testing.T) {
 	within, cancel := context.WithTimeout(ctx, 4*time.Minute)
 	defer cancel()
 	for _, text := range []string{
-		"First run of source halyard", "applying", "400 users", "proof: the server said", "Who now holds what",
+		"First run of source halyard", "400 users", "proof: the server said", "Who now holds what",
 		"export ROLLCALL_URL=http://127.0.0.1:", " sync plan halyard", "  company   ", "rollcall  run by schedule succeeded: users: ",
 	} {
 		if !out.wait(within, text) {
