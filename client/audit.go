@@ -55,6 +55,7 @@ type AuditActor struct {
 	Type string `json:"type"`
 	ID   string `json:"id"`
 	Name string `json:"name,omitzero"`
+	Key  string `json:"key,omitzero"`
 }
 
 // AuditEvent is one change.
