@@ -42,6 +42,7 @@ type editor struct {
 	owners    []identity.SourceID // of objects; extended, never changed
 
 	strays  map[chunkName]rawValue
+	left    map[string]struct{} // keys whose values this version cannot read
 	names   map[identity.SourceID]identity.SourceID
 	reasons map[identity.Reason]identity.Reason
 	unread  error // of chunks that this version cannot read, since apply began
@@ -50,6 +51,7 @@ type editor struct {
 func newEditor() *editor {
 	e := &editor{
 		strays:  map[chunkName]rawValue{},
+		left:    map[string]struct{}{},
 		names:   map[identity.SourceID]identity.SourceID{},
 		reasons: map[identity.Reason]identity.Reason{},
 	}
@@ -85,7 +87,7 @@ func (e *editor) publish(rev store.Revision) *Snapshot {
 		e.nesting = &nesting{}
 	}
 	s := &Snapshot{
-		rev: rev, users: e.users.Vector(), within: e.within.Vector(), groups: e.groups.Vector(),
+		rev: rev, unread: len(e.left), users: e.users.Vector(), within: e.within.Vector(), groups: e.groups.Vector(),
 		userByID: e.userByID.Map(), groupByID: e.groupByID.Map(),
 		userKeys: e.userKeys.index(), groupKeys: e.groupKeys.index(),
 		userNames: e.userNames.index(), grpNames: e.grpNames.index(),

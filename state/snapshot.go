@@ -33,6 +33,7 @@ type Snapshot struct {
 	sources   map[identity.SourceID]SourceState // copied when it changes
 	epoch     store.Revision                    // of v/p/epoch
 	config    rawSettings
+	unread    int
 	nesting   *nesting
 	userOrder *ordering
 	grpOrder  *ordering
@@ -81,6 +82,11 @@ type nesting struct {
 
 // Rev returns the revision that the snapshot is of.
 func (s *Snapshot) Rev() store.Revision { return s.rev }
+
+// Unread returns how many users, groups and chunks of members are stored that this
+// version cannot read, and therefore left out. Whoever compares the roll with something else must not take them for absent: a
+// newer version wrote them, most likely.
+func (s *Snapshot) Unread() int { return s.unread }
 
 // Book returns the grants and custom permissions.
 func (s *Snapshot) Book() *permissions.Book { return s.book }

@@ -113,7 +113,12 @@ func (v *View) load(ctx context.Context) (*editor, *Snapshot, error) {
 func (v *View) take(e *editor, ev store.Event) {
 	if err := e.apply(ev); err != nil {
 		v.log.Error("stored value left out", "key", ev.Record.Key, "rev", ev.Record.Rev, "err", err)
+		if key := ev.Record.Key; strings.HasPrefix(key, keyUser) || strings.HasPrefix(key, keyGroup) || strings.HasPrefix(key, keyMembers) {
+			e.left[key] = struct{}{}
+		}
+		return
 	}
+	delete(e.left, ev.Record.Key)
 }
 
 // The pause after a failure to follow the store. It doubles while failures go on.

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rollcall-id/rollcall/state"
@@ -76,6 +78,44 @@ func TestWhoReturnsHasNotForAMomentWhatHeHadBefore(t *testing.T) {
 		look()
 		if ann, _ := h.db.View().Now().OneUser("ann"); !slices.Contains(h.roll(), "user k-ann ann") {
 			t.Errorf("ann (%v) has not returned: %v", ann, h.roll())
+		}
+	})
+}
+
+// TestNothingIsPlannedWhileValuesCannotBeRead keeps an old replica from taking what a
+// newer one wrote for absent, and making everybody twice.
+func TestNothingIsPlannedWhileValuesCannotBeRead(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := build(t, mem.New()).start()
+		defer h.stop()
+		h.source.sees(people(proven, "ann"))
+		h.wantRun(state.RunSucceeded)
+		ann, err := h.db.View().Now().OneUser("ann")
+		if err != nil {
+			t.Fatal(err)
+		}
+		key := "v/u/" + ann.String()
+		readable, err := h.store.Get(t.Context(), key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		put := func(value string) {
+			if _, err := h.store.Apply(t.Context(), store.Txn{Then: []store.Op{store.Put(key, []byte(value))}}); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait()
+		}
+		put(`{"v":99,"src":"corp","key":"k-ann","name":"ann"}`)
+		if n := h.db.View().Now().Unread(); n != 1 {
+			t.Errorf("%d values are unread, want 1", n)
+		}
+		if run := h.wantRun(state.RunFailed); !strings.Contains(run.Error, "newer version") {
+			t.Errorf("the run says %q, want what to do", run.Error)
+		}
+		put(string(readable.Value))
+		h.wantRun(state.RunSucceeded)
+		if got := h.roll(); !slices.Equal(got, []string{"user k-ann ann"}) {
+			t.Errorf("the roll is %v, want ann once", got)
 		}
 	})
 }

@@ -161,6 +161,10 @@ func (x *execution) look(ctx context.Context) (*state.Snapshot, error) {
 		run.Server, run.Family, run.Proof = x.seen.Server, x.seen.Family, x.seen.Proof
 	})
 	snap := x.r.db.View().Now()
+	if n := snap.Unread(); n > 0 {
+		return nil, fault.New(fault.Conflict, "unread_values",
+			"the store holds %d values that this version of Rollcall cannot read, so it must not say what is new and what is gone: run the newer version that wrote them", n)
+	}
 	err = x.stage("plan", state.RunPlanning, func() (err error) {
 		defer x.rescue(ctx, &err)
 		x.plan, err = plan.Compute(snap.Of(x.spec.ID), x.seen, plan.Policy{Config: x.spec.ConfigHash, Admit: x.spec.Admit})
