@@ -264,6 +264,9 @@ func checkHistory(rt *rapid.T, s store.Store, l store.Leader, fallBehind func())
 	d := open(rt, s)
 	defer d.stop()
 	h := history{t: rt, d: d, term: lead(rt, l).Fence()}
+	h.check(rt) // of nothing
+	h.createUser(rt)
+	h.createGroup(rt)
 	rt.Repeat(map[string]func(*rapid.T){
 		"create user":   h.createUser,
 		"create group":  h.createGroup,
@@ -292,11 +295,8 @@ type history struct {
 func (h *history) key() string { h.n++; return fmt.Sprintf("k%d", h.n) }
 
 func (h *history) member(t *rapid.T) identity.Member {
-	if len(h.groups) > 0 && (len(h.users) == 0 || rapid.IntRange(0, 3).Draw(t, "kind") == 0) {
+	if rapid.IntRange(0, 3).Draw(t, "kind") == 0 {
 		return identity.GroupMember(rapid.SampledFrom(h.groups).Draw(t, "group"))
-	}
-	if len(h.users) == 0 {
-		t.Skip("nobody")
 	}
 	return identity.UserMember(rapid.SampledFrom(h.users).Draw(t, "user"))
 }
@@ -321,9 +321,6 @@ func (h *history) members(t *rapid.T) { h.change(t, "corp") }
 func (h *history) localMembers(t *rapid.T) { h.change(t, identity.Local) }
 
 func (h *history) change(t *rapid.T, origin identity.SourceID) {
-	if len(h.groups) == 0 {
-		t.Skip("no group")
-	}
 	c := ChangeMembers{Group: rapid.SampledFrom(h.groups).Draw(t, "to"), Origin: origin}
 	for range rapid.IntRange(1, 4).Draw(t, "n") {
 		if m := h.member(t); rapid.Bool().Draw(t, "add") {
@@ -339,9 +336,6 @@ func (h *history) change(t *rapid.T, origin identity.SourceID) {
 
 // manyMembers crosses the borders of chunks: the group turns to a new generation.
 func (h *history) manyMembers(t *rapid.T) {
-	if len(h.groups) == 0 {
-		t.Skip("no group")
-	}
 	g := rapid.SampledFrom(h.groups).Draw(t, "to")
 	var changes []Change
 	c := ChangeMembers{Group: g, Origin: "corp"}

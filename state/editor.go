@@ -166,11 +166,9 @@ func (e *editor) user(key string, v rawValue) error {
 	if err != nil {
 		return badKey(key)
 	}
-	var head objectHead
-	if v.raw != "" {
-		if head, err = e.head(key, v.raw); err != nil {
-			return err
-		}
+	head, err := e.head(key, v.raw)
+	if err != nil {
+		return err
 	}
 	h := e.userHandle(id)
 	u := e.users.At(int(h))
@@ -198,11 +196,9 @@ func (e *editor) group(key string, v rawValue) error {
 	if err != nil {
 		return badKey(key)
 	}
-	var head objectHead
-	if v.raw != "" {
-		if head, err = e.head(key, v.raw); err != nil {
-			return err
-		}
+	head, err := e.head(key, v.raw)
+	if err != nil {
+		return err
 	}
 	h := e.groupHandle(id)
 	old := e.groups.At(int(h))

@@ -26,9 +26,12 @@ type objectHead struct {
 	Members  generation        `json:"mem"`
 }
 
-// head reads what the view looks at. Its texts share memory with raw, where they
-// stand in it as they are.
+// head reads what the view looks at; of what is gone there is nothing. Its texts share
+// memory with raw, where they stand in it as they are.
 func (e *editor) head(key, raw string) (objectHead, error) {
+	if raw == "" {
+		return objectHead{}, nil
+	}
 	head, ok := scanHead(raw)
 	if !ok {
 		head = objectHead{}
