@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -20,18 +21,13 @@ groups and by whose grant, and one for each that does not count.
 It ends with 0 for yes and with 1 for no.`,
 		Example: `  rollcall why ann GOVERNANCE`,
 		Args:    c.args("USER", "PERMISSION"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			defer api.Close()
-			e, err := api.Explain(cmd.Context(), args[0], args[1])
+		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
+			e, err := api.Explain(ctx, args[0], args[1])
 			if err != nil {
 				return err
 			}
 			return answer(e.Allowed, c.show(e, func(w io.Writer) { c.writeSentence(w, e.Sentence) }))
-		},
+		}),
 	}
 }
 
@@ -67,13 +63,8 @@ It ends with 0 for yes and with 1 for no. Who does not exist has no permission.`
 		Example: `  rollcall can ann GOVERNANCE
   if rollcall can "$USER" CREATE_PROJECT >/dev/null; then ...; fi`,
 		Args: c.args("USER", "PERMISSION"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			defer api.Close()
-			d, err := api.Check(cmd.Context(), args[0], args[1])
+		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
+			d, err := api.Check(ctx, args[0], args[1])
 			if err != nil {
 				return err
 			}
@@ -81,7 +72,7 @@ It ends with 0 for yes and with 1 for no. Who does not exist has no permission.`
 				c.note("The store of Rollcall does not answer: this is from memory, as of %s.", c.when(d.StaleSince))
 			}
 			return answer(d.Allowed, c.show(d, func(w io.Writer) { c.writeSentence(w, decision(d)) }))
-		},
+		}),
 	}
 }
 
@@ -105,15 +96,11 @@ func whoCanCommand(c *cli) *cobra.Command {
 that gives it. It ends with 1 when nobody has it.`,
 		Example: `  rollcall who-can USER_ADMIN`,
 		Args:    c.args("PERMISSION"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			defer api.Close()
+		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
 			all := client.HolderPage{Permission: args[0], Holders: []client.Holder{}}
+			var err error
 			all.NextPageToken, err = limit.pages(c, func(p client.Page) (int, string, error) {
-				page, err := api.Holders(cmd.Context(), args[0], p)
+				page, err := api.Holders(ctx, args[0], p)
 				if err != nil {
 					return 0, "", err
 				}
@@ -124,7 +111,7 @@ that gives it. It ends with 1 when nobody has it.`,
 				return err
 			}
 			return c.showHolders(&all)
-		},
+		}),
 	}
 	limit.flag(cmd.Flags())
 	return cmd
@@ -171,20 +158,15 @@ something to the applications that ask for them.`,
 		Example: `  rollcall permissions
   rollcall permissions ann`,
 		Args: c.atMost("USER"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			defer api.Close()
+		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
 			if len(args) == 1 {
-				all, err := api.UserPermissions(cmd.Context(), args[0])
+				all, err := api.UserPermissions(ctx, args[0])
 				if err != nil {
 					return err
 				}
 				return c.showUserPermissions(all)
 			}
-			all, err := api.Permissions(cmd.Context())
+			all, err := api.Permissions(ctx)
 			if err != nil {
 				return err
 			}
@@ -196,7 +178,7 @@ something to the applications that ask for them.`,
 				}
 				t.write(w)
 			})
-		},
+		}),
 	}
 	return alone(cmd, permissionsCreateCommand(c), permissionsDeleteCommand(c))
 }
@@ -230,13 +212,8 @@ func personasCommand(c *cli) *cobra.Command {
 		Use:   "personas",
 		Short: "List the personas: what people are called for what they may do",
 		Args:  noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			defer api.Close()
-			all, err := api.Personas(cmd.Context())
+		RunE: c.asks(func(ctx context.Context, api *client.Client, _ []string) error {
+			all, err := api.Personas(ctx)
 			if err != nil {
 				return err
 			}
@@ -252,7 +229,7 @@ func personasCommand(c *cli) *cobra.Command {
 				}
 				t.write(w)
 			})
-		},
+		}),
 	}
 }
 
@@ -261,13 +238,8 @@ func whoamiCommand(c *cli) *cobra.Command {
 		Use:   "whoami",
 		Short: "Say whom your API key belongs to, and what that user may do",
 		Args:  noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			defer api.Close()
-			me, err := api.Me(cmd.Context())
+		RunE: c.asks(func(ctx context.Context, api *client.Client, _ []string) error {
+			me, err := api.Me(ctx)
 			if err != nil {
 				return err
 			}
@@ -280,6 +252,6 @@ func whoamiCommand(c *cli) *cobra.Command {
 				b.add("api key", "%s", me.APIKeyID)
 				b.write(w)
 			})
-		},
+		}),
 	}
 }

@@ -1,11 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
+
+	"github.com/rollcall-id/rollcall/client"
 )
 
 func setCommand(c *cli) *cobra.Command {
@@ -23,20 +26,15 @@ may.`,
 			}
 			return c.args("USER or group:GROUP", "KEY", "VALUE")(cmd, args)
 		},
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			defer api.Close()
-			a, err := api.SetAttribute(cmd.Context(), parseTarget(args[0]), args[1], args[2:])
+		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
+			a, err := api.SetAttribute(ctx, parseTarget(args[0]), args[1], args[2:])
 			if err != nil {
 				return err
 			}
 			return c.show(a, func(w io.Writer) {
 				fmt.Fprintf(w, "%s now has %s = %s.\n", printable(args[0]), printable(a.Key), printable(strings.Join(a.Values, ", ")))
 			})
-		},
+		}),
 	}
 }
 
@@ -47,17 +45,12 @@ func unsetCommand(c *cli) *cobra.Command {
 		Long:    `Take away an attribute that was put on a user or a group here. What the source says stays.`,
 		Example: `  rollcall unset ann cost_center`,
 		Args:    c.args("USER or group:GROUP", "KEY"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			defer api.Close()
-			if err := api.RemoveAttribute(cmd.Context(), parseTarget(args[0]), args[1]); err != nil {
+		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
+			if err := api.RemoveAttribute(ctx, parseTarget(args[0]), args[1]); err != nil {
 				return err
 			}
 			c.note("%s was taken from %s.", args[1], args[0])
 			return nil
-		},
+		}),
 	}
 }

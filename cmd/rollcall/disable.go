@@ -1,10 +1,13 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 
 	"github.com/spf13/cobra"
+
+	"github.com/rollcall-id/rollcall/client"
 )
 
 func disableCommand(c *cli) *cobra.Command {
@@ -16,20 +19,15 @@ func disableCommand(c *cli) *cobra.Command {
 grants stay, and do not count until then.`,
 		Example: `  rollcall disable ann --reason "phone stolen"`,
 		Args:    c.args("USER"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			defer api.Close()
-			d, err := api.DisableUser(cmd.Context(), args[0], reason)
+		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
+			d, err := api.DisableUser(ctx, args[0], reason)
 			if err != nil {
 				return err
 			}
 			return c.show(d, func(w io.Writer) {
 				fmt.Fprintf(w, "%s is kept out%s. To lift that: rollcall enable %s\n", printable(args[0]), printable(because(d.Reason)), printable(args[0]))
 			})
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for whoever asks later: `TEXT`")
 	return cmd
@@ -41,20 +39,15 @@ func enableCommand(c *cli) *cobra.Command {
 		Short:   "Let in a user who was disabled here",
 		Example: `  rollcall enable ann`,
 		Args:    c.args("USER"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			defer api.Close()
-			if err := api.EnableUser(cmd.Context(), args[0]); err != nil {
+		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
+			if err := api.EnableUser(ctx, args[0]); err != nil {
 				return err
 			}
 			if c.dryRun {
 				c.note("%s can be let in again.", args[0])
 				return nil
 			}
-			u, err := api.User(cmd.Context(), args[0])
+			u, err := api.User(ctx, args[0])
 			if err != nil {
 				return err
 			}
@@ -64,6 +57,6 @@ func enableCommand(c *cli) *cobra.Command {
 			}
 			c.note("%s is let in again.", args[0])
 			return nil
-		},
+		}),
 	}
 }

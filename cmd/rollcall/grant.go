@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -82,14 +83,9 @@ through groups stays: rollcall why tells what that is.`,
 		Example: `  rollcall revoke ann GOVERNANCE --reason "left the team"
   rollcall revoke group:contractors CREATE_FILTER`,
 		Args: c.args("USER or group:GROUP", "PERMISSION"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			defer api.Close()
+		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
 			to := parseTarget(args[0])
-			if err := api.Revoke(cmd.Context(), to, args[1], reason); err != nil {
+			if err := api.Revoke(ctx, to, args[1], reason); err != nil {
 				return err
 			}
 			switch {
@@ -100,14 +96,14 @@ through groups stays: rollcall why tells what that is.`,
 				c.note("%s can be taken from %s.", args[1], to.Name)
 				return nil
 			}
-			d, err := api.Check(cmd.Context(), to.Name, args[1])
+			d, err := api.Check(ctx, to.Name, args[1])
 			if err == nil && d.Allowed {
 				c.note("The grant is gone, but %s still has %s through a group: rollcall why %s %s", to.Name, args[1], to.Name, args[1])
 				return nil
 			}
 			c.note("%s was taken from %s.", args[1], to.Name)
 			return nil
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "why, for the audit log: `TEXT`")
 	return cmd
@@ -124,15 +120,11 @@ permission in the end, through whatever group, is what rollcall who-can tells.`,
 		Example: `  rollcall grants --permission USER_ADMIN
   rollcall grants --group "Data Stewards"`,
 		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			defer api.Close()
+		RunE: c.asks(func(ctx context.Context, api *client.Client, _ []string) error {
 			all := client.GrantPage{Grants: []client.Grant{}}
+			var err error
 			all.NextPageToken, err = limit.pages(c, func(p client.Page) (int, string, error) {
-				page, err := api.Grants(cmd.Context(), q, p)
+				page, err := api.Grants(ctx, q, p)
 				if err != nil {
 					return 0, "", err
 				}
@@ -150,7 +142,7 @@ permission in the end, through whatever group, is what rollcall who-can tells.`,
 				c.note("The first %d are shown. --all shows every one; --user, --group and --permission narrow it down.", len(all.Grants))
 			}
 			return err
-		},
+		}),
 	}
 	f := cmd.Flags()
 	f.StringVar(&q.User, "user", "", "only grants to `USER`, not to groups")

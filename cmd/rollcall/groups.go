@@ -29,21 +29,16 @@ group beside those whom its source puts there.`,
   rollcall group "Data Stewards"
   rollcall group corp/everybody --nested --all`,
 		Args: c.atMost("GROUP"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			defer api.Close()
+		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
 			if len(args) == 0 {
-				return c.listGroups(cmd.Context(), api, q, limit)
+				return c.listGroups(ctx, api, q, limit)
 			}
 			view := client.DirectMembers
 			if nested {
 				view = client.EffectiveMembers
 			}
-			return c.showGroup(cmd.Context(), api, args[0], view, limit)
-		},
+			return c.showGroup(ctx, api, args[0], view, limit)
+		}),
 	}
 	f := cmd.Flags()
 	f.StringVar(&q.Text, "text", "", "only those whose name contains `TEXT`")

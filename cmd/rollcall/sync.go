@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 
@@ -38,13 +39,8 @@ It ends with 0 when there is nothing to change and with 1 when there is.`,
 		Example: `  rollcall sync plan corp
   rollcall sync plan corp --steps`,
 		Args: c.args("SOURCE"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			defer api.Close()
-			raw, err := api.Plan(cmd.Context(), args[0])
+		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
+			raw, err := api.Plan(ctx, args[0])
 			if err != nil {
 				return err
 			}
@@ -59,7 +55,7 @@ It ends with 0 when there is nothing to change and with 1 when there is.`,
 				}
 			})
 			return answer(p.IsEmpty(), err)
-		},
+		}),
 	}
 	cmd.Flags().BoolVar(&steps, "steps", false, "show every change of every user and group")
 	return cmd
@@ -102,13 +98,8 @@ func syncHeldCommand(c *cli) *cobra.Command {
 approve. It ends with 1 when there is one and with 3 when there is none.`,
 		Example: `  rollcall sync held corp --steps`,
 		Args:    c.args("SOURCE"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			defer api.Close()
-			k, err := api.Held(cmd.Context(), args[0])
+		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
+			k, err := api.Held(ctx, args[0])
 			if err != nil {
 				return err
 			}
@@ -121,7 +112,7 @@ approve. It ends with 1 when there is one and with 3 when there is none.`,
 				c.writeHeld(w, args[0], &k.HeldPlan)
 			})
 			return answer(false, err)
-		},
+		}),
 	}
 	cmd.Flags().BoolVar(&steps, "steps", false, "show every change of every user and group")
 	return cmd

@@ -27,17 +27,12 @@ next run begins with what is there. Ctrl-C ends the following, not the run.`,
 		Example: `  rollcall sync run corp
   rollcall sync run corp --detach`,
 		Args: c.args("SOURCE"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
+		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
+			before, err := api.Source(ctx, args[0])
 			if err != nil {
 				return err
 			}
-			defer api.Close()
-			before, err := api.Source(cmd.Context(), args[0])
-			if err != nil {
-				return err
-			}
-			s, err := api.StartRun(cmd.Context(), args[0])
+			s, err := api.StartRun(ctx, args[0])
 			if err != nil {
 				return err
 			}
@@ -45,8 +40,8 @@ next run begins with what is there. Ctrl-C ends the following, not the run.`,
 				return c.show(s, func(w io.Writer) { fmt.Fprintln(w, printable(s.Run)) })
 			}
 			f := &follower{c: c, api: api, source: args[0], run: s.Run, before: before}
-			return f.follow(cmd.Context())
-		},
+			return f.follow(ctx)
+		}),
 	}
 	cmd.Flags().BoolVar(&detach, "detach", false, "start it, print its id, and do not wait")
 	return cmd

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"strings"
@@ -18,20 +19,15 @@ func syncStatusCommand(c *cli) *cobra.Command {
 		Example: `  rollcall sync status
   rollcall sync status corp`,
 		Args: c.atMost("SOURCE"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			defer api.Close()
+		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
 			if len(args) == 1 {
-				s, err := api.Source(cmd.Context(), args[0])
+				s, err := api.Source(ctx, args[0])
 				if err != nil {
 					return err
 				}
 				return c.show(s, func(w io.Writer) { c.writeSource(w, s) })
 			}
-			all, err := api.Sources(cmd.Context())
+			all, err := api.Sources(ctx)
 			if err != nil {
 				return err
 			}
@@ -39,7 +35,7 @@ func syncStatusCommand(c *cli) *cobra.Command {
 				c.note("There are no sources yet. Add one under sources in the configuration, and reload the daemon (SIGHUP); deploy/openldap.yaml is one to start from.")
 			}
 			return c.show(all, func(w io.Writer) { c.writeSources(w, all.Sources) })
-		},
+		}),
 	}
 }
 
@@ -142,22 +138,18 @@ func syncRunsCommand(c *cli) *cobra.Command {
 		Example: `  rollcall sync runs corp
   rollcall sync runs corp --run 20261125-090000-000-1f2a`,
 		Args: c.args("SOURCE"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			defer api.Close()
+		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
 			if run != "" {
-				r, err := api.Run(cmd.Context(), args[0], run)
+				r, err := api.Run(ctx, args[0], run)
 				if err != nil {
 					return err
 				}
 				return c.show(r, func(w io.Writer) { c.writeRun(w, r) })
 			}
 			all := client.RunPage{Runs: []client.Run{}}
+			var err error
 			all.NextPageToken, err = limit.pages(c, func(p client.Page) (int, string, error) {
-				page, err := api.Runs(cmd.Context(), args[0], p)
+				page, err := api.Runs(ctx, args[0], p)
 				if err != nil {
 					return 0, "", err
 				}
@@ -171,7 +163,7 @@ func syncRunsCommand(c *cli) *cobra.Command {
 				c.note("No run of %s is on record yet. To start one: rollcall sync run %s", args[0], args[0])
 			}
 			return c.show(all, func(w io.Writer) { c.writeRuns(w, all.Runs) })
-		},
+		}),
 	}
 	cmd.Flags().StringVar(&run, "run", "", "show this run, `ID`, in full")
 	limit.flag(cmd.Flags())

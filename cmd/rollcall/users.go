@@ -30,17 +30,12 @@ The commands below make, change and delete users of Rollcall's own.`,
   rollcall users --permission GOVERNANCE -o json
   rollcall user corp/ann`,
 		Args: c.atMost("USER"),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := c.client()
-			if err != nil {
-				return err
-			}
-			defer api.Close()
+		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
 			if len(args) == 1 {
-				return c.showUser(cmd.Context(), api, args[0])
+				return c.showUser(ctx, api, args[0])
 			}
-			return c.listUsers(cmd.Context(), api, q, limit)
-		},
+			return c.listUsers(ctx, api, q, limit)
+		}),
 	}
 	f := cmd.Flags()
 	f.StringVar(&q.Text, "text", "", "only those whose login, display name or e-mail address contains `TEXT`")
