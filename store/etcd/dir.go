@@ -49,7 +49,10 @@ func prepareDir(dir string) (*dirLock, error) {
 // a leader for ever. Nothing was ever acknowledged from them.
 func discardUnborn(dir string) error {
 	walDir := filepath.Join(dir, "member", "wal")
-	if !wal.Exist(walDir) || hasMembers(dbPath(dir)) {
+	if !wal.Exist(walDir) {
+		return discardStub(dbPath(dir))
+	}
+	if hasMembers(dbPath(dir)) {
 		return nil
 	}
 	w, err := wal.OpenForRead(zap.NewNop(), walDir, &walpb.Snapshot{})
@@ -62,6 +65,18 @@ func discardUnborn(dir string) error {
 		return nil //nolint:nilerr // Whatever this is, it is for etcd to judge.
 	}
 	return os.RemoveAll(filepath.Join(dir, "member"))
+}
+
+// discardStub removes a database that ends before its first write did. bbolt makes
+// the file first and fills it then, and etcd makes its log after both: without a log
+// nothing was ever stored.
+func discardStub(path string) error {
+	const firstWrite = 4 * 4096 // two heads, a list of free pages and an empty leaf, at the smallest page size
+	info, err := os.Stat(path)
+	if err != nil || info.Size() >= firstWrite {
+		return nil //nolint:nilerr // Not there, or not to be looked at: for checkDB to say.
+	}
+	return os.Remove(path)
 }
 
 // hasMembers reports whether etcd noted a member in its database. It may have noted

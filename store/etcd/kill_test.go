@@ -185,6 +185,22 @@ func TestOpenUnborn(t *testing.T) {
 	reopenSoon(t, dir)
 }
 
+// The moment before that: the database is there, and nothing or only a part of its
+// first write is in it.
+func TestOpenStub(t *testing.T) {
+	for _, size := range []int64{0, 4096, 4*4096 - 1} {
+		dir := t.TempDir()
+		path := dbPath(dir)
+		if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, make([]byte, size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		reopenSoon(t, dir)
+	}
+}
+
 func reopenSoon(t *testing.T, dir string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
