@@ -23,6 +23,10 @@ var floors = map[string]int{
 	"usage":       2, // what is done and touched, never by whom
 	"sync/plan":   2, // what a sync would change
 
+	"scim/schema":  1, // what a SCIM resource may hold
+	"scim/filter":  2, // SCIM filters and paths
+	"scim/dialect": 3, // what providers really send, made canonical
+
 	"state":  3, // keys, commit, view
 	"access": 3, // callers and their tokens
 
