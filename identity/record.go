@@ -1,6 +1,7 @@
 package identity
 
 import (
+	"bytes"
 	"maps"
 	"slices"
 	"time"
@@ -54,12 +55,35 @@ type Record struct {
 	// Unresolved lists what a group's directory names as members and what is
 	// neither a person nor a group of this source: shown and counted, never lost.
 	Unresolved []string
+	// Pushed is set of what an identity provider pushed.
+	Pushed *Pushed
+}
+
+// Pushed is what a push holds beside what the roll makes of it.
+type Pushed struct {
+	// Body is the resource as JSON, as whoever accepted the push will answer with.
+	Body []byte
+	// External is the provider's own id of it, unique among the users, and among the
+	// groups, of a source; "": none.
+	External string
+	// Terms are what it is found by, in whatever form who finds it asks for.
+	Terms []string
+	// At is when it was last pushed.
+	At time.Time
+}
+
+// Equal reports whether two pushes hold the same. When they came is not compared.
+func (p *Pushed) Equal(q *Pushed) bool {
+	if p == nil || q == nil {
+		return p == q
+	}
+	return p.External == q.External && slices.Equal(p.Terms, q.Terms) && bytes.Equal(p.Body, q.Body)
 }
 
 // Equal reports whether two records say the same. Hashes are not compared.
 func (r *Record) Equal(s *Record) bool {
 	return r.Source == s.Source && r.Key == s.Key && r.Name == s.Name && r.DN == s.DN &&
-		r.Disabled == s.Disabled && r.Expires.Equal(s.Expires) &&
+		r.Disabled == s.Disabled && r.Expires.Equal(s.Expires) && r.Pushed.Equal(s.Pushed) &&
 		maps.Equal(r.Profile, s.Profile) && slices.Equal(r.Unresolved, s.Unresolved) &&
 		maps.EqualFunc(r.Attributes, s.Attributes, slices.Equal[[]string])
 }

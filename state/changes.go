@@ -58,8 +58,8 @@ func objectKey(m identity.Member) string {
 	return userKey(u)
 }
 
-// Create makes a user or a group of a record. A user of the source "local" claims
-// his name: fault.Exists when it is taken.
+// Create makes a user or a group of a record. A user of the source "local" and one
+// that was pushed claims his name: fault.Exists when it is taken.
 type Create struct {
 	Member identity.Member
 	Record *identity.Record
@@ -78,10 +78,8 @@ func (c Create) build(t *txn) error {
 	if err := t.put(key, &o); err != nil {
 		return err
 	}
-	if !c.Member.IsGroup() && c.Record.Source == identity.Local {
-		if err := t.claim(c); err != nil {
-			return err
-		}
+	if err := t.claim(c.Member, nil, &o); err != nil {
+		return err
 	}
 	e := audit.Event{Action: noun(c.Member) + "Created", Target: c.Member.String()}
 	if t.by.Kind != audit.ActorSync {
@@ -89,24 +87,6 @@ func (c Create) build(t *txn) error {
 	}
 	t.event(e)
 	return t.giveDefaults(c)
-}
-
-func (t *txn) claim(c Create) error {
-	taken := false
-	folded := identity.FoldName(c.Record.Name)
-	t.snap.userNames.find(nameHash(identity.Local, folded), func(h uint32) bool {
-		u := t.snap.users.Ref(int(h))
-		taken = u.exists() && u.source == identity.Local && identity.FoldName(u.name) == folded
-		return !taken
-	})
-	if taken {
-		return fault.New(fault.Exists, "name_taken", "there is already a local user %q", c.Record.Name)
-	}
-	key := nameKey(identity.Local, c.Record.Name)
-	t.base(key, 0)
-	u, _ := c.Member.User()
-	t.write(store.Put(key, []byte(`"`+u.String()+`"`)))
-	return nil
 }
 
 func noun(m identity.Member) string {
@@ -133,12 +113,15 @@ func (c Update) build(t *txn) error {
 	if o.Source != c.Record.Source {
 		return managedBy(c.Member, o.Source)
 	}
-	action := "Updated"
+	before, action := *o, "Updated"
 	if !o.Missing.IsZero() {
 		action = "Returned"
 	}
 	o.Missing = time.Time{}
 	o.put(c.Record)
+	if err := t.claim(c.Member, &before, o); err != nil {
+		return err
+	}
 	t.event(audit.Event{Action: noun(c.Member) + action, Target: c.Member.String(), Changes: c.Changes})
 	return t.put(key, o)
 }
@@ -148,7 +131,8 @@ func managedBy(m identity.Member, s identity.SourceID) error {
 }
 
 // Deactivate marks a user or group as gone from its source. Its grants, its local
-// layer and its members stay, and count for nothing until it returns.
+// layer and its members stay, and count for nothing until it returns. What it claimed
+// is free.
 type Deactivate struct {
 	Member identity.Member
 	Source identity.SourceID
@@ -163,7 +147,11 @@ func (c Deactivate) build(t *txn) error {
 	if o.Source != c.Source {
 		return managedBy(c.Member, o.Source)
 	}
+	before := *o
 	o.Missing = t.now
+	if err := t.claim(c.Member, &before, o); err != nil {
+		return err
+	}
 	t.event(audit.Event{Action: noun(c.Member) + "Deactivated", Target: c.Member.String(), Reason: string(identity.ReasonMissing)})
 	return t.put(key, o)
 }

@@ -138,7 +138,7 @@ func TestTheLastAdministratorStays(t *testing.T) {
 	m := identity.UserMember(boss)
 	c.refused("last_administrator", actor(boss), RemoveGrant{Subject: m, Permission: permissions.UserAdmin})
 	c.refused("last_administrator", actor(boss), Disable{User: boss})
-	c.refused("last_administrator", actor(boss), Delete{m})
+	c.refused("last_administrator", actor(boss), Delete{Member: m})
 	c.user("deputy", permissions.ApplicationAdmin, permissions.UserAdmin)
 	c.must(actor(boss), RemoveGrant{Subject: m, Permission: permissions.UserAdmin})
 }
@@ -237,7 +237,7 @@ func TestADeletedUserLeavesNothingButHisTraces(t *testing.T) {
 	m := identity.UserMember(ann)
 	g := c.group("staff")
 	c.must(actor(boss), add(g, m), SetLocalAttribute{m, "floor", []string{"3"}}, PutToken{Token{ID: "abc", User: ann, Hash: "x"}})
-	c.must(actor(boss), Delete{m})
+	c.must(actor(boss), Delete{Member: m})
 	snap := c.View().Now()
 	if _, _, ok := snap.User(ann); ok || len(snap.FindUsers("ann")) > 0 || len(snap.Book().Of(m)) > 0 || len(snap.Tokens(ann)) > 0 || snap.MemberCount(g) > 0 {
 		t.Errorf("something of the user is left:\n%s", dump(snap))
@@ -245,9 +245,9 @@ func TestADeletedUserLeavesNothingButHisTraces(t *testing.T) {
 	c.user("ann") // the name is free again
 	synced := identity.NewUserID()
 	c.commit(t, run, Create{Member: identity.UserMember(synced), Record: record("k9", "bob")})
-	c.refused("managed_by_source", actor(boss), Delete{identity.UserMember(synced)})
+	c.refused("managed_by_source", actor(boss), Delete{Member: identity.UserMember(synced)})
 	c.commit(t, run, Deactivate{identity.UserMember(synced), "corp"})
-	c.must(actor(boss), Delete{identity.UserMember(synced)})
+	c.must(actor(boss), Delete{Member: identity.UserMember(synced)})
 }
 
 // TestDefaultsAreGivenOnceWhenASourceFirstShowsSomebody is the one exception to the

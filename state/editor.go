@@ -26,6 +26,8 @@ type editor struct {
 	groupKeys indexEdit
 	userNames indexEdit
 	grpNames  indexEdit
+	userTerms indexEdit
+	grpTerms  indexEdit
 	locals    *persist.Edit[identity.Member, rawValue]
 	tokens    *persist.Edit[string, Token]
 	book      *permissions.Edit
@@ -74,6 +76,7 @@ func (e *editor) begin(s *Snapshot) {
 	e.userByID, e.groupByID = s.userByID.Edit(), s.groupByID.Edit()
 	e.userKeys, e.groupKeys = s.userKeys.edit(), s.groupKeys.edit()
 	e.userNames, e.grpNames = s.userNames.edit(), s.grpNames.edit()
+	e.userTerms, e.grpTerms = s.userTerms.edit(), s.grpTerms.edit()
 	e.locals, e.tokens = s.locals.Edit(), s.tokens.Edit()
 	e.book = s.book.Edit()
 	e.sources, e.copied = s.sources, false
@@ -91,6 +94,7 @@ func (e *editor) publish(rev store.Revision) *Snapshot {
 		userByID: e.userByID.Map(), groupByID: e.groupByID.Map(),
 		userKeys: e.userKeys.index(), groupKeys: e.groupKeys.index(),
 		userNames: e.userNames.index(), grpNames: e.grpNames.index(),
+		userTerms: e.userTerms.index(), grpTerms: e.grpTerms.index(),
 		locals: e.locals.Map(), tokens: e.tokens.Map(), book: e.book.Book(),
 		sources: e.sources, epoch: e.epoch, config: e.config, nesting: e.nesting,
 		userOrder: e.userOrder, grpOrder: e.grpOrder, owners: e.owners,
@@ -175,17 +179,23 @@ func (e *editor) user(key string, v rawValue) error {
 	if u.exists() {
 		e.userKeys.remove(keyHash(u.source, u.key), h)
 		e.userNames.remove(nameHash(u.source, identity.FoldName(u.name)), h)
+		for _, term := range termsOf(u.raw) {
+			e.userTerms.remove(textHash(string(u.source), term), h)
+		}
 	}
 	n := userSlot{id: id, disabled: u.disabled, rev: v.rev}
 	if v.raw != "" {
 		n.raw, n.source, n.off = v.raw, head.Source, head.Disabled
 		n.key, n.name, n.hash = head.Key, head.Name, uint64(head.Hash)
-		n.missing = !head.Missing.IsZero()
+		n.missing, n.body = !head.Missing.IsZero(), head.body(v.raw)
 		if !head.Expires.IsZero() {
 			n.expires = head.Expires.Unix()
 		}
 		e.userKeys.add(keyHash(n.source, n.key), h)
 		e.userNames.add(nameHash(n.source, identity.FoldName(n.name)), h)
+		for _, term := range head.Terms {
+			e.userTerms.add(textHash(string(n.source), term), h)
+		}
 	}
 	e.users.Set(int(h), n)
 	return nil
@@ -205,13 +215,19 @@ func (e *editor) group(key string, v rawValue) error {
 	if old.exists() {
 		e.groupKeys.remove(keyHash(old.source, old.key), h)
 		e.grpNames.remove(nameHash(old.source, identity.FoldName(old.name)), h)
+		for _, term := range termsOf(old.raw) {
+			e.grpTerms.remove(textHash(string(old.source), term), h)
+		}
 	}
 	n := groupSlot{id: id, parents: old.parents, own: old.own, local: old.local, rev: v.rev}
 	if v.raw != "" {
 		n.raw, n.source, n.key, n.name = v.raw, head.Source, head.Key, head.Name
-		n.hash, n.missing = uint64(head.Hash), !head.Missing.IsZero()
+		n.hash, n.missing, n.body = uint64(head.Hash), !head.Missing.IsZero(), head.body(v.raw)
 		e.groupKeys.add(keyHash(n.source, n.key), h)
 		e.grpNames.add(nameHash(n.source, identity.FoldName(n.name)), h)
+		for _, term := range head.Terms {
+			e.grpTerms.add(textHash(string(n.source), term), h)
+		}
 	}
 	n.own = e.turn(h, n.source, n.own, head.Members)
 	if n.exists() && n.source != identity.Local {

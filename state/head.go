@@ -24,6 +24,8 @@ type objectHead struct {
 	Expires  time.Time         `json:"exp"`
 	Missing  time.Time         `json:"gone"`
 	Members  generation        `json:"mem"`
+	Terms    []string          `json:"terms"`
+	Size     int               `json:"size"`
 }
 
 // head reads what the view looks at; of what is gone there is nothing. Its texts share
@@ -85,16 +87,55 @@ func scanHead(raw string) (h objectHead, ok bool) {
 		h.Members.Buckets = s.number()
 		s.want(`}`)
 	}
+	if s.have(`,"terms":[`) {
+		h.Terms = s.list()
+	}
+	if s.have(`,"size":`) {
+		h.Size = int(s.number())
+	}
+	body, ok := bodyAt(raw, h.Size)
+	s.ok = s.ok && ok && body >= s.at
 	if !s.ok || !strings.HasSuffix(raw, "}") || !utf8.ValidString(raw) {
 		return h, false
 	}
-	rest := raw[s.at:]
-	for _, name := range [...]string{`"v"`, `"src"`, `"key"`, `"name"`, `"hash"`, `"off"`, `"exp"`, `"gone"`, `"mem"`, `\u`} {
+	rest := raw[s.at:body]
+	for _, name := range [...]string{`"v"`, `"src"`, `"key"`, `"name"`, `"hash"`, `"off"`, `"exp"`, `"gone"`, `"mem"`, `"terms"`, `"size"`, `\u`} {
 		if strings.Contains(rest, name) {
 			return h, false
 		}
 	}
 	return h, true
+}
+
+// body returns the size of a body that stands where it is written, else 0.
+func (h *objectHead) body(raw string) uint32 {
+	if _, ok := bodyAt(raw, h.Size); !ok {
+		return 0
+	}
+	return uint32(h.Size)
+}
+
+// termsOf returns the terms of a stored object.
+func termsOf(raw string) []string {
+	if h, ok := scanHead(raw); ok {
+		return h.Terms
+	}
+	var h objectHead
+	if json.Unmarshal([]byte(raw), &h) != nil {
+		return nil
+	}
+	return h.Terms
+}
+
+// bodyAt returns where the body of a push stands in its object, which is at the end:
+// what it says is nobody's business here. Without a body it is the end itself.
+func bodyAt(raw string, size int) (int, bool) {
+	const name = `,"raw":`
+	at := len(raw) - 1 - size
+	if size == 0 {
+		return max(at, 0), true
+	}
+	return at, at > len(name) && raw[at-len(name):at] == name
 }
 
 // scanner walks over JSON without white space. Once it is not ok it stays so.
@@ -138,6 +179,17 @@ func (s *scanner) text() string {
 	s.at += n
 	s.want(`"`)
 	return t
+}
+
+// list reads the rest of a list of strings that stand for themselves.
+func (s *scanner) list() (list []string) {
+	for s.ok && !s.have(`]`) {
+		if len(list) > 0 {
+			s.want(`,`)
+		}
+		list = append(list, s.text())
+	}
+	return list
 }
 
 func (s *scanner) unmarshal(to interface{ UnmarshalText([]byte) error }) {

@@ -22,7 +22,9 @@ import (
 //	v/m/<group>/<origin>/<gen>/<b>   members of a group, by origin: chunk b, in hex,
 //	                                 of a generation; chunks are hashed by member id
 //	v/n/<source>/<folded name>       the claim of a user on a login name, where two
-//	                                 writers could race: local users
+//	                                 writers could race: local users, pushed ones
+//	v/x/<source>/<u or g>/<id>       the claim of what was pushed on the id that its
+//	                                 provider has for it
 //	v/p/epoch                        rewritten by every local write that can change
 //	                                 what anyone may do
 //	v/p/settings                     the settings that bear on permissions
@@ -59,6 +61,7 @@ const (
 	keyLocal     = "v/l/"
 	keyMembers   = "v/m/"
 	keyName      = "v/n/"
+	keyExternal  = "v/x/"
 	keyEpoch     = "v/p/epoch"
 	keySettings  = "v/p/settings"
 	keyGrant     = "v/p/g/"
@@ -87,6 +90,11 @@ func grantKey(m identity.Member, p permissions.Permission) string {
 
 func nameKey(s identity.SourceID, name string) string {
 	return keyName + string(s) + "/" + identity.FoldName(name)
+}
+
+// externalKey is of the id that the provider has for m: users and groups apart.
+func externalKey(s identity.SourceID, m identity.Member, id string) string {
+	return keyExternal + string(s) + "/" + memberText(m)[:1] + "/" + id
 }
 
 func memberText(m identity.Member) string {

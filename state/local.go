@@ -27,13 +27,11 @@ func (c UpdateLocal) build(t *txn) error {
 	if o.Source != identity.Local {
 		return managedBy(c.Member, o.Source)
 	}
-	if !c.Member.IsGroup() && identity.FoldName(o.Name) != identity.FoldName(c.Record.Name) {
-		if err := t.claim(Create{Member: c.Member, Record: c.Record}); err != nil {
-			return err
-		}
-		t.write(store.Delete(nameKey(identity.Local, o.Name)))
-	}
+	before := *o
 	o.put(c.Record)
+	if err := t.claim(c.Member, &before, o); err != nil {
+		return err
+	}
 	t.event(audit.Event{Action: noun(c.Member) + "Updated", Target: c.Member.String(), Name: c.Record.Name, Changes: c.Changes})
 	return t.put(key, o)
 }
@@ -41,7 +39,11 @@ func (c UpdateLocal) build(t *txn) error {
 // Delete removes a user or group for good, with its local layer, its grants, its local
 // memberships and, of a user, his keys. What a source still has is managed there:
 // fault.Conflict. The id is never used again, and the audit log keeps what was.
-type Delete struct{ Member identity.Member }
+type Delete struct {
+	Member identity.Member
+	// Source, when set, is the one on whose word it goes: then it may still be there.
+	Source identity.SourceID
+}
 
 func (c Delete) build(t *txn) error {
 	key := objectKey(c.Member)
@@ -49,7 +51,7 @@ func (c Delete) build(t *txn) error {
 	if err != nil {
 		return err
 	}
-	if o.Source != identity.Local && o.Missing.IsZero() {
+	if o.Source != identity.Local && o.Source != c.Source && o.Missing.IsZero() {
 		return managedBy(c.Member, o.Source)
 	}
 	name := o.Name
@@ -68,7 +70,10 @@ func (c Delete) build(t *txn) error {
 			return err
 		}
 	}
-	t.deleteRest(c.Member, o)
+	t.deleteRest(c.Member)
+	if err := t.claim(c.Member, o, nil); err != nil {
+		return err
+	}
 	t.write(store.Delete(key))
 	t.event(audit.Event{Action: noun(c.Member) + "Deleted", Target: c.Member.String(), Name: name})
 	if len(t.ops) > store.MaxOps-2 {
@@ -78,7 +83,7 @@ func (c Delete) build(t *txn) error {
 }
 
 // deleteRest removes what hangs on a user or group besides memberships and grants.
-func (t *txn) deleteRest(m identity.Member, o *storedObject) {
+func (t *txn) deleteRest(m identity.Member) {
 	if _, ok := t.snap.locals.Get(m); ok {
 		t.write(store.Delete(localKey(m)))
 	}
@@ -92,9 +97,6 @@ func (t *txn) deleteRest(m identity.Member, o *storedObject) {
 		return
 	}
 	u, _ := m.User()
-	if o.Source == identity.Local {
-		t.write(store.Delete(nameKey(identity.Local, o.Name)))
-	}
 	for id, tok := range t.snap.tokens.All() {
 		if tok.User == u {
 			t.write(store.Delete(keyToken + id))

@@ -23,7 +23,8 @@ type userSlot struct {
 	off      identity.Reason // why the source keeps him out
 	rev      store.Revision
 	hash     uint64
-	expires  int64 // Unix seconds; 0: never
+	expires  int64  // Unix seconds; 0: never
+	body     uint32 // size of the body of a push, at the end of raw; 0: none, or elsewhere
 	missing  bool
 	disabled bool // locally
 }
@@ -50,6 +51,7 @@ type groupSlot struct {
 	source  identity.SourceID
 	rev     store.Revision
 	hash    uint64
+	body    uint32 // as that of a user
 	missing bool
 	parents []uint32 // present groups that it is directly in, sorted
 	own     memberSet

@@ -27,6 +27,8 @@ type Snapshot struct {
 	groupKeys index
 	userNames index
 	grpNames  index
+	userTerms index
+	grpTerms  index
 	locals    persist.Map[identity.Member, rawValue]
 	book      *permissions.Book
 	tokens    persist.Map[string, Token]

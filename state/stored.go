@@ -39,11 +39,16 @@ type storedObject struct {
 	Expires  time.Time           `json:"exp,omitzero"`
 	Missing  time.Time           `json:"gone,omitzero"`
 	Members  generation          `json:"mem,omitzero"` // groups only
+	Terms    []string            `json:"terms,omitempty"`
+	Size     int                 `json:"size,omitzero"` // of Body, which is the last of all
 	Created  time.Time           `json:"made,omitzero"`
+	Pushed   time.Time           `json:"mod,omitzero"`
+	External string              `json:"ext,omitzero"`
 	DN       string              `json:"dn,omitzero"`
 	Profile  map[string]string   `json:"prof,omitempty"`
 	Attrs    identity.Attributes `json:"attr,omitempty"`
 	Loose    []string            `json:"loose,omitempty"` // members that nobody answers to
+	Body     jsontext.Value      `json:"raw,omitzero"`    // of a push
 	Unknown  jsontext.Value      `json:",embed"`
 }
 
@@ -136,13 +141,21 @@ func (o *storedObject) put(r *identity.Record) {
 	o.V, o.Source, o.Key, o.Name, o.Hash = format, r.Source, r.Key, r.Name, hash64(r.Hash)
 	o.Disabled, o.Expires, o.DN = r.Disabled, r.Expires.UTC(), r.DN
 	o.Profile, o.Attrs, o.Loose = r.Profile, r.Attributes, r.Unresolved
+	o.Body, o.Size, o.Terms, o.External, o.Pushed = nil, 0, nil, "", time.Time{}
+	if p := r.Pushed; p != nil {
+		o.Body, o.Size, o.Terms, o.External, o.Pushed = p.Body, len(p.Body), p.Terms, p.External, p.At.UTC()
+	}
 }
 
 func (o *storedObject) record() identity.Record {
-	return identity.Record{
+	r := identity.Record{
 		Source: o.Source, Key: o.Key, Name: o.Name, DN: o.DN, Profile: o.Profile, Attributes: o.Attrs,
 		Disabled: o.Disabled, Expires: o.Expires, Hash: uint64(o.Hash), Unresolved: o.Loose,
 	}
+	if o.Size > 0 {
+		r.Pushed = &identity.Pushed{Body: o.Body, External: o.External, Terms: o.Terms, At: o.Pushed}
+	}
+	return r
 }
 
 func (l *storedLocal) layer() identity.LocalLayer {

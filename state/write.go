@@ -32,7 +32,18 @@ func (o *storedObject) append(b []byte) ([]byte, error) {
 	if o.Members != (generation{}) {
 		w.b = fmt.Appendf(w.b, `,"mem":{"gen":%d,"n":%d}`, o.Members.Gen, o.Members.Buckets)
 	}
+	if len(o.Terms) > 0 {
+		w.name("terms")
+		w.list(o.Terms)
+	}
+	if o.Size != 0 {
+		w.b = fmt.Appendf(w.b, `,"size":%d`, o.Size)
+	}
 	w.instant("made", o.Created)
+	w.instant("mod", o.Pushed)
+	if o.External != "" {
+		w.field("ext", o.External)
+	}
 	if o.DN != "" {
 		w.field("dn", o.DN)
 	}
@@ -47,6 +58,10 @@ func (o *storedObject) append(b []byte) ([]byte, error) {
 	if len(o.Loose) > 0 {
 		w.b = append(w.b, `,"loose":`...)
 		w.list(o.Loose)
+	}
+	if len(o.Body) > 0 {
+		w.name("raw")
+		w.b = append(w.b, o.Body...)
 	}
 	return append(w.b, '}'), w.err
 }
