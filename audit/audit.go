@@ -24,13 +24,14 @@ const (
 	ActorUser   ActorKind = "user"
 	ActorKey    ActorKind = "api_key"
 	ActorSync   ActorKind = "sync"
+	ActorPush   ActorKind = "push"
 	ActorSystem ActorKind = "system"
 )
 
 // Actor is who made a change.
 type Actor struct {
 	Kind ActorKind
-	ID   string // a user's id, a key's public id, "<source>/<run>" of a sync
+	ID   string // a user's id, a key's public id, "<source>/<run>" of a sync, "<source>/<token>" of a push
 	Name string // as it was at the time, for people
 	// Key is the public id of the API key that was used, if any.
 	Key string

@@ -54,8 +54,11 @@ func (e *Entry) Envelope() Envelope {
 		Actor:   EnvelopeActor{Type: strings.ToUpper(string(e.Actor.Kind)), ID: e.Actor.ID, Name: e.Actor.Name, Key: e.Actor.Key},
 		Actions: []string{}, Targets: []string{}, Events: make([]EnvelopeEvent, 0, len(e.Events)),
 	}
-	if source, run, ok := strings.Cut(e.Actor.ID, "/"); ok && e.Actor.Kind == ActorSync {
+	switch source, run, ok := strings.Cut(e.Actor.ID, "/"); {
+	case ok && e.Actor.Kind == ActorSync:
 		v.Origin, v.RunID = source, run
+	case ok && e.Actor.Kind == ActorPush:
+		v.Origin = source
 	}
 	targets := map[string]bool{}
 	for _, x := range e.Events {

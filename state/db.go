@@ -28,6 +28,8 @@ type DB struct {
 	now   func() time.Time
 	view  *View
 	first *editor // of the view, until Run takes it
+
+	pushes pushes
 }
 
 // Open checks that this version may use the store, reads everything, and returns a
@@ -43,6 +45,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		o.Now = time.Now
 	}
 	d := &DB{store: o.Store, log: o.Log, now: o.Now, view: newView(o.Store, o.Log, o.Now)}
+	d.pushes.db = d
 	if err := d.checkFormat(ctx); err != nil {
 		return nil, err
 	}
@@ -207,13 +210,18 @@ func (d *DB) send(ctx context.Context, t *txn) (store.Revision, error) {
 	return rev, err
 }
 
-// apply commits a transaction. When the answer is lost it looks for the audit entry
-// instead of trying again: the entry is there exactly when the rest is.
+// apply commits a transaction.
 func (d *DB) apply(ctx context.Context, t *txn) (store.Revision, error) {
 	st, key, err := t.finish()
 	if err != nil {
 		return 0, err
 	}
+	return d.write(ctx, st, key)
+}
+
+// write commits a transaction. When the answer is lost it looks for the audit entry
+// under key instead of trying again: the entry is there exactly when the rest is.
+func (d *DB) write(ctx context.Context, st store.Txn, key string) (store.Revision, error) {
 	rev, err := d.store.Apply(ctx, st)
 	switch {
 	case errors.Is(err, fault.Stale):

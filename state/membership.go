@@ -85,6 +85,9 @@ func (t *txn) turn(c ChangeMembers) error {
 			return errTurn // what this transaction has written there is not in the plan
 		}
 	}
+	if t.under != nil && t.under.touches(p.old) {
+		return errTurn
+	}
 	ops := p.chunkOps()
 	if len(ops) > maxChunks || t.bytes()+(store.Txn{Then: ops}).Bytes() > bulkBytes {
 		return errTurn

@@ -178,7 +178,7 @@ func (c PutDefaults) build(t *txn) error {
 // returns, is renamed or read again was created before.
 func (t *txn) giveDefaults(c Create) error {
 	d, ok := t.snap.Defaults(c.Record.Source)
-	if !ok || t.by.Kind != audit.ActorSync || c.Member.IsGroup() {
+	if !ok || t.by.Kind != audit.ActorSync && t.by.Kind != audit.ActorPush || c.Member.IsGroup() {
 		return nil
 	}
 	for _, p := range d.Permissions {

@@ -36,6 +36,8 @@ type txn struct {
 	// spread lets members stay in chunks that are too few or too many for them, where
 	// a new generation would take more than this transaction.
 	spread bool
+	// under are the writes that this one joins, if any.
+	under *joined
 }
 
 func newTxn(s *Snapshot, by audit.Actor, now time.Time) *txn {
@@ -73,10 +75,13 @@ func (t *txn) put(key string, v any) error {
 // pending returns what the transaction already writes under key.
 func (t *txn) pending(key string) ([]byte, bool) {
 	i, ok := t.at[key]
-	if !ok || t.ops[i].Kind != store.OpPut {
-		return nil, false
+	switch {
+	case ok && t.ops[i].Kind == store.OpPut:
+		return t.ops[i].Value, true
+	case !ok && t.under != nil:
+		return t.under.chunk(key)
 	}
-	return t.ops[i].Value, true
+	return nil, false
 }
 
 func (t *txn) event(e audit.Event) {
@@ -242,11 +247,24 @@ func (t *txn) visible() bool {
 // finish returns the transaction with its audit entry, and the key of the entry: to
 // find out whether a transaction whose answer was lost was committed.
 func (t *txn) finish() (store.Txn, string, error) {
+	entry, err := t.entry()
+	if err != nil {
+		return store.Txn{}, "", err
+	}
+	done := store.Txn{If: t.conds, Then: t.ops}
+	if entry.Key != "" {
+		done.Then = append(slices.Clip(t.ops), entry)
+	}
+	return done, entry.Key, nil
+}
+
+// entry returns the write of the audit entry, or one without a key when there is
+// nothing to tell.
+func (t *txn) entry() (store.Op, error) {
 	if len(t.log) == 0 {
-		return store.Txn{If: t.conds, Then: t.ops}, "", nil
+		return store.Op{}, nil
 	}
 	id := uuid.Must(uuid.NewV7()).String()
-	key := keyAudit + id
 	e := storedEntry{
 		V: format, ID: id, At: t.now, Kind: t.by.Kind, Actor: t.by.ID, Name: t.by.Name, Key: t.by.Key, Request: t.by.Request,
 		Events: make([]storedEvent, len(t.log)),
@@ -260,7 +278,7 @@ func (t *txn) finish() (store.Txn, string, error) {
 	}
 	b, err := encode(e)
 	if err != nil {
-		return store.Txn{}, "", err
+		return store.Op{}, err
 	}
-	return store.Txn{If: t.conds, Then: append(slices.Clip(t.ops), store.Put(key, b))}, key, nil
+	return store.Put(keyAudit+id, b), nil
 }

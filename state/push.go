@@ -1,0 +1,307 @@
+package state
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/rollcall-id/rollcall/audit"
+	"github.com/rollcall-id/rollcall/fault"
+	"github.com/rollcall-id/rollcall/store"
+)
+
+// Push writes what a source pushes, and returns the revision once the View shows it.
+// decide is called with a snapshot and returns the changes; when somebody else changed
+// the same thing meanwhile it is called again with a newer one, up to five times.
+// Pushes that come together share a transaction, each with an audit entry of its own:
+// they never rest on what another of them writes, but for members of groups, which are
+// added and removed whatever others add and remove at the same time.
+//
+// It does not ask permissions.Judge: what a source says of people and groups confers
+// nothing by itself, as with a sync.
+func (d *DB) Push(ctx context.Context, by audit.Actor, decide func(*Snapshot) ([]Change, error)) (store.Revision, error) {
+	p := &push{ctx: ctx, by: by, decide: decide, done: make(chan struct{})}
+	d.pushes.add(p)
+	<-p.done
+	if p.panicked != nil {
+		panic(p.panicked) // where decide came from, and not in the goroutine of all
+	}
+	return p.rev, p.err
+}
+
+// pushes joins writes that come at the same time into one transaction, so that they
+// share one write to disk and none finds its ground shifted by the others. One
+// transaction is under way at a time; who comes meanwhile is in the next one.
+type pushes struct {
+	db *DB
+
+	mu      sync.Mutex
+	queue   []*push // in order; guarded by mu
+	running bool    // guarded by mu
+}
+
+// push is a write that waits for its transaction.
+type push struct {
+	ctx    context.Context //nolint:containedctx // of who waits, in a queue
+	by     audit.Actor
+	decide func(*Snapshot) ([]Change, error)
+	tries  int
+
+	done     chan struct{} // closed when the rest is set
+	rev      store.Revision
+	err      error
+	panicked any
+}
+
+func (p *push) finish(rev store.Revision, err error) {
+	p.rev, p.err = rev, err
+	close(p.done)
+}
+
+// pushTime is how long a joined transaction may take before it counts as lost.
+const pushTime = 30 * time.Second
+
+func (q *pushes) add(p *push) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.queue = append(q.queue, p)
+	if !q.running {
+		q.running = true
+		go q.run()
+	}
+}
+
+// run writes until nobody waits.
+func (q *pushes) run() {
+	for {
+		q.mu.Lock()
+		waiting := q.queue
+		q.queue = nil
+		q.running = len(waiting) > 0
+		q.mu.Unlock()
+		if len(waiting) == 0 {
+			return
+		}
+		left := q.round(waiting)
+		q.mu.Lock()
+		q.queue = append(left, q.queue...)
+		q.mu.Unlock()
+	}
+}
+
+// round writes one transaction of those who wait and returns who has to wait on.
+func (q *pushes) round(waiting []*push) (left []*push) {
+	ctx, cancel := context.WithTimeout(context.Background(), pushTime)
+	defer cancel()
+	j := &joined{db: q.db, snap: q.db.view.Now(), at: map[string]int{}}
+	for i, p := range waiting {
+		if j.full {
+			left = append(left, waiting[i:]...)
+			break
+		}
+		if !j.take(p) {
+			left = append(left, p)
+		}
+	}
+	if len(j.members) == 0 {
+		return left
+	}
+	rev, err := j.send(ctx)
+	if errors.Is(err, fault.Stale) {
+		return append(j.again(ctx, err), left...)
+	}
+	for _, p := range j.members {
+		p.finish(rev, err)
+	}
+	return left
+}
+
+// joined is a transaction of several pushes.
+type joined struct {
+	db      *DB
+	snap    *Snapshot
+	members []*push
+	parts   []*txn         // what each of them writes, on top of those before it
+	at      map[string]int // key to the part that last writes it
+	conds   int
+	ops     int
+	bytes   int
+	full    bool
+	alone   *decision // what the only member writes, when it takes more than a transaction
+}
+
+// errJoined says that another member of a joined transaction writes the same thing.
+var errJoined = errors.New("written by another member of the transaction")
+
+// take lets a push join, or settles it when there is nothing to write. It reports
+// false when the push has to wait for the next transaction.
+func (j *joined) take(p *push) (settled bool) {
+	if err := p.ctx.Err(); err != nil {
+		p.finish(0, err)
+		return true
+	}
+	defer func() {
+		if v := recover(); v != nil {
+			p.panicked, settled = v, true
+			p.finish(0, nil)
+		}
+	}()
+	cs, err := p.decide(j.snap)
+	if err != nil || len(cs) == 0 {
+		p.finish(j.snap.rev, err)
+		return true
+	}
+	t, err := j.build(p, cs)
+	switch {
+	case errors.Is(err, errTurn):
+		return j.takeAlone(p, cs)
+	case errors.Is(err, errJoined):
+		return false
+	case err != nil:
+		p.finish(0, err)
+		return true
+	}
+	return j.add(p, t)
+}
+
+func (j *joined) build(p *push, cs []Change) (*txn, error) {
+	t := newTxn(j.snap, p.by, j.db.now())
+	t.under = j
+	for _, c := range cs {
+		if err := c.build(t); err != nil {
+			return nil, err
+		}
+	}
+	for key := range t.at {
+		if j.writes(key) {
+			return nil, errJoined
+		}
+	}
+	for _, c := range t.conds {
+		if c.Kind == store.CondUnchangedPrefix && len(j.members) > 0 || j.writes(c.Key) {
+			return nil, errJoined
+		}
+	}
+	return t, nil
+}
+
+// writes reports whether a member writes a key that no other may touch then: any but
+// those of chunks of members, which are changed on top of one another.
+func (j *joined) writes(key string) bool {
+	_, ok := j.at[key]
+	return ok && !strings.HasPrefix(key, keyMembers)
+}
+
+// chunk returns what the members so far write under the key of a chunk.
+func (j *joined) chunk(key string) ([]byte, bool) {
+	i, ok := j.at[key]
+	if !ok || !strings.HasPrefix(key, keyMembers) {
+		return nil, false
+	}
+	return j.parts[i].pending(key)
+}
+
+// touches reports whether a member writes anything under a prefix.
+func (j *joined) touches(prefix string) bool {
+	for key := range j.at {
+		if strings.HasPrefix(key, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// takeAlone takes a push of more members than fit in one transaction, if it is the
+// first to come.
+func (j *joined) takeAlone(p *push, cs []Change) bool {
+	if len(j.members) > 0 {
+		return false
+	}
+	d := &decision{txn: newTxn(j.snap, p.by, j.db.now())}
+	for _, c := range cs {
+		if err := d.take(c); err != nil {
+			p.finish(0, tooManyMembers(err))
+			return true
+		}
+	}
+	j.alone, j.members, j.parts, j.full = d, []*push{p}, []*txn{d.txn}, true
+	return true
+}
+
+// add adds a part if there is room for it.
+func (j *joined) add(p *push, t *txn) bool {
+	ops, conds, bytes := j.ops+len(t.ops)+1, j.conds+len(t.conds), j.bytes+t.bytes()+t.told
+	if len(j.members) > 0 && (ops > bulkOps || conds > bulkOps || bytes > bulkBytes) {
+		j.full = true
+		return false
+	}
+	j.ops, j.conds, j.bytes = ops, conds, bytes
+	for key := range t.at {
+		j.at[key] = len(j.parts)
+	}
+	j.members, j.parts = append(j.members, p), append(j.parts, t)
+	return true
+}
+
+// send commits and waits until the view shows it.
+func (j *joined) send(ctx context.Context) (store.Revision, error) {
+	if j.alone != nil {
+		return j.db.sendTurned(ctx, j.alone)
+	}
+	all := j.together()
+	key := "" // of an entry: any of them tells whether all was written
+	for _, t := range j.parts {
+		entry, err := t.entry()
+		if err != nil {
+			return 0, err
+		}
+		if entry.Key != "" {
+			all.write(entry)
+			key = entry.Key
+		}
+	}
+	rev, err := j.db.write(ctx, store.Txn{If: all.conds, Then: all.ops}, key)
+	if err != nil || !all.visible() {
+		return rev, err
+	}
+	_, err = j.db.view.AtLeast(ctx, rev)
+	return rev, err
+}
+
+// together returns what all parts write, and rest on, as one.
+func (j *joined) together() *txn {
+	all := newTxn(j.snap, audit.Actor{}, j.db.now())
+	for _, t := range j.parts {
+		for _, c := range t.conds {
+			if !slices.Contains(all.conds, c) {
+				all.conds = append(all.conds, c)
+			}
+		}
+		for _, op := range t.ops {
+			all.write(op)
+		}
+	}
+	return all
+}
+
+// again waits for what came between and returns those who try once more; the others
+// are settled.
+func (j *joined) again(ctx context.Context, stale error) (left []*push) {
+	all := j.parts[0]
+	if j.alone == nil {
+		all = j.together()
+	}
+	next, err := j.db.newer(ctx, all)
+	for _, p := range j.members {
+		if p.tries++; next == nil || p.tries == tries {
+			p.finish(0, cmp.Or(err, stale))
+			continue
+		}
+		left = append(left, p)
+	}
+	return left
+}

@@ -1,0 +1,238 @@
+package state
+
+import (
+	"iter"
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/store"
+)
+
+// Pushed is a user or group as an identity provider pushed it. Its texts share memory
+// with the view.
+type Pushed struct {
+	Member identity.Member
+	Key    identity.Key
+	Name   string
+	// Body is the resource as JSON, as it was accepted.
+	Body string
+	// Created and Modified are instants in the form of RFC 3339; "": not known.
+	Created, Modified string
+	// Gone says that its source has taken it away: only its provider can bring it back.
+	Gone bool
+	// Off says that the source keeps the user out.
+	Off bool
+	Rev store.Revision
+	// Handle numbers it among the users, or the groups, of all snapshots of a view.
+	Handle uint32
+}
+
+// PushedUser returns the user whom a source has under a key, gone or not.
+func (s *Snapshot) PushedUser(source identity.SourceID, key identity.Key) (p Pushed, found bool) {
+	s.userKeys.find(keyHash(source, key), func(h uint32) bool {
+		if u := s.users.Ref(int(h)); u.exists() && u.source == source && u.key == key {
+			p, found = u.pushed(h), true
+		}
+		return !found
+	})
+	return p, found
+}
+
+// PushedGroup returns the group that a source has under a key, gone or not. Its revision
+// covers the members that its source gave it.
+func (s *Snapshot) PushedGroup(source identity.SourceID, key identity.Key) (p Pushed, found bool) {
+	s.groupKeys.find(keyHash(source, key), func(h uint32) bool {
+		if g := s.groups.Ref(int(h)); g.exists() && g.source == source && g.key == key {
+			p, found = g.pushed(h), true
+		}
+		return !found
+	})
+	return p, found
+}
+
+// PushedUserAt returns the user of a handle, and whether there is one of that source.
+func (s *Snapshot) PushedUserAt(source identity.SourceID, handle uint32) (Pushed, bool) {
+	if int(handle) >= s.users.Len() {
+		return Pushed{}, false
+	}
+	u := s.users.Ref(int(handle))
+	if !u.exists() || u.source != source {
+		return Pushed{}, false
+	}
+	return u.pushed(handle), true
+}
+
+// PushedGroupAt returns the group of a handle, as PushedUserAt does.
+func (s *Snapshot) PushedGroupAt(source identity.SourceID, handle uint32) (Pushed, bool) {
+	if int(handle) >= s.groups.Len() {
+		return Pushed{}, false
+	}
+	g := s.groups.Ref(int(handle))
+	if !g.exists() || g.source != source {
+		return Pushed{}, false
+	}
+	return g.pushed(handle), true
+}
+
+// PushedUsers yields what a source has of users, those that are gone aside, in the
+// order of their ids.
+func (s *Snapshot) PushedUsers(source identity.SourceID) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		id := func(h uint32) identity.UserID { return s.users.Ref(int(h)).id }
+		handles := s.userOrder.from(s.users.Len(),
+			func(h uint32) int { return id(h).Compare(identity.UserID{}) },
+			func(a, b uint32) int { return id(a).Compare(id(b)) })
+		for _, h := range handles {
+			u := s.users.Ref(int(h))
+			if u.exists() && !u.missing && u.source == source && !yield(h) {
+				return
+			}
+		}
+	}
+}
+
+// PushedGroups yields what a source has of groups, as PushedUsers does.
+func (s *Snapshot) PushedGroups(source identity.SourceID) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		id := func(h uint32) identity.GroupID { return s.groups.Ref(int(h)).id }
+		handles := s.grpOrder.from(s.groups.Len(),
+			func(h uint32) int { return id(h).Compare(identity.GroupID{}) },
+			func(a, b uint32) int { return id(a).Compare(id(b)) })
+		for _, h := range handles {
+			g := s.groups.Ref(int(h))
+			if g.exists() && !g.missing && g.source == source && !yield(h) {
+				return
+			}
+		}
+	}
+}
+
+// UsersByTerm yields the users of a source that are found by a term, gone or not.
+func (s *Snapshot) UsersByTerm(source identity.SourceID, term string) iter.Seq[Pushed] {
+	return func(yield func(Pushed) bool) {
+		s.userTerms.find(textHash(string(source), term), func(h uint32) bool {
+			u := s.users.Ref(int(h))
+			if !u.exists() || u.source != source || !slices.Contains(termsOf(u.raw), term) {
+				return true
+			}
+			return yield(u.pushed(h))
+		})
+	}
+}
+
+// GroupsByTerm yields the groups of a source that are found by a term, gone or not.
+func (s *Snapshot) GroupsByTerm(source identity.SourceID, term string) iter.Seq[Pushed] {
+	return func(yield func(Pushed) bool) {
+		s.grpTerms.find(textHash(string(source), term), func(h uint32) bool {
+			g := s.groups.Ref(int(h))
+			if !g.exists() || g.source != source || !slices.Contains(termsOf(g.raw), term) {
+				return true
+			}
+			return yield(g.pushed(h))
+		})
+	}
+}
+
+// OwnMembers yields the members that its source gave to the group of a handle, those
+// that are gone aside.
+func (s *Snapshot) OwnMembers(group uint32) iter.Seq2[identity.Member, identity.Key] {
+	return func(yield func(identity.Member, identity.Key) bool) {
+		g := s.groups.Ref(int(group))
+		for _, c := range g.own.chunks {
+			for _, r := range c.refs {
+				if m, key, ok := s.present(r, g.source); ok && !yield(m, key) {
+					return
+				}
+			}
+		}
+	}
+}
+
+func (s *Snapshot) present(r ref, source identity.SourceID) (identity.Member, identity.Key, bool) {
+	if r.isGroup() {
+		g := s.groups.Ref(int(r.handle()))
+		return identity.GroupMember(g.id), g.key, g.present() && g.source == source
+	}
+	u := s.users.Ref(int(r.handle()))
+	return identity.UserMember(u.id), u.key, u.exists() && !u.missing && u.source == source
+}
+
+// OwnMember reports whether its source gave the group of a handle a member.
+func (s *Snapshot) OwnMember(group uint32, m identity.Member) bool {
+	r, ok := s.ref(m)
+	return ok && s.groups.Ref(int(group)).own.has(r)
+}
+
+// OwnGroups yields the handles of the groups of his own source that a user or group is
+// directly in by its word.
+func (s *Snapshot) OwnGroups(m identity.Member) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		r, ok := s.ref(m)
+		if !ok {
+			return
+		}
+		_, source := s.Name(m)
+		for _, h := range s.parents(r) {
+			g := s.groups.Ref(int(h))
+			if g.source == source && g.own.has(r) && !yield(h) {
+				return
+			}
+		}
+	}
+}
+
+func (u *userSlot) pushed(h uint32) Pushed {
+	p := Pushed{
+		Member: identity.UserMember(u.id), Key: u.key, Name: u.name, Gone: u.missing,
+		Off: u.off != identity.Active, Rev: u.rev, Handle: h,
+	}
+	p.read(u.raw, u.body)
+	return p
+}
+
+func (g *groupSlot) pushed(h uint32) Pushed {
+	p := Pushed{Member: identity.GroupMember(g.id), Key: g.key, Name: g.name, Gone: g.missing, Rev: g.rev, Handle: h}
+	for i := range g.own.chunks {
+		p.Rev = max(p.Rev, g.own.chunks[i].rev)
+	}
+	p.read(g.raw, g.body)
+	return p
+}
+
+// read finds what stands behind the head: by its place where this version wrote it.
+func (p *Pushed) read(raw string, size uint32) {
+	at := strings.Index(raw, `,"size":`)
+	if size == 0 || at < 0 {
+		p.decode(raw)
+		return
+	}
+	p.Body = raw[len(raw)-1-int(size) : len(raw)-1]
+	s := scanner{raw: raw, at: at, ok: true}
+	s.want(`,"size":`)
+	s.number()
+	if s.have(`,"made":`) {
+		p.Created = s.text()
+	}
+	if s.have(`,"mod":`) {
+		p.Modified = s.text()
+	}
+	if !s.ok {
+		p.decode(raw)
+	}
+}
+
+func (p *Pushed) decode(raw string) {
+	var o struct {
+		Created  string         `json:"made"`
+		Modified string         `json:"mod"`
+		Body     jsontext.Value `json:"raw"`
+	}
+	if json.Unmarshal([]byte(raw), &o) != nil {
+		return // the follower has refused to take it in, so this cannot be
+	}
+	p.Created, p.Modified, p.Body = o.Created, o.Modified, string(o.Body)
+}
