@@ -95,7 +95,7 @@ func (q *pushes) run() {
 
 // round writes one transaction of those who wait and returns who has to wait on.
 func (q *pushes) round(waiting []*push) (left []*push) {
-	ctx, cancel := context.WithTimeout(context.Background(), pushTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(waiting[0].ctx), pushTime)
 	defer cancel()
 	j := &joined{db: q.db, snap: q.db.view.Now(), at: map[string]int{}}
 	for i, p := range waiting {
