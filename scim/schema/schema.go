@@ -105,13 +105,16 @@ type Schema struct {
 // Find returns the attribute of that name, in any case, or nil.
 func (s *Schema) Find(name string) *Attribute { return find(s.Attributes, name) }
 
-// ResourceType is a kind of resource: RFC 7643, section 6.
+// ResourceType is a kind of resource: RFC 7643, section 6. [New] makes one that is
+// checked and quick to search. It must not be changed once it is in use.
 type ResourceType struct {
 	Name        string // "User"; also its id
 	Endpoint    string // "/Users"
 	Description string
 	Core        *Schema
 	Extensions  []Extension
+
+	index *index // nil in a literal: then look-ups go through the lists
 }
 
 // Extension is a schema that resources of a type may have beside the core one.

@@ -1,0 +1,85 @@
+package schema
+
+import (
+	"strings"
+	"testing"
+)
+
+func TestResolve(t *testing.T) {
+	for _, c := range []struct{ urn, name, sub, want string }{
+		{"", "userName", "", "userName"},
+		{"", "USERNAME", "", "userName"},
+		{UserURN, "username", "", "userName"},
+		{strings.ToUpper(UserURN), "Name", "FamilyName", "name.familyName"},
+		{"", "emails", "value", "emails.value"},
+		{"", "id", "", "id"},
+		{UserURN, "meta", "lastmodified", "meta.lastModified"},
+		{"", "groups", "$REF", "groups.$ref"},
+		{strings.ToLower(EnterpriseURN), "Manager", "displayname", "manager.displayName"},
+		{EnterpriseURN, "", "", "whole"},
+		{"", "department", "", ""},
+		{EnterpriseURN, "userName", "", ""},
+		{EnterpriseURN, "id", "", ""},
+		{"", "userName", "value", ""},
+		{"", "nope", "", ""},
+		{"", "", "", ""},
+		{"urn:x:y", "userName", "", ""},
+	} {
+		for _, typ := range []*ResourceType{User(), {Core: User().Core, Extensions: User().Extensions}} {
+			r, ok := typ.Resolve(c.urn, c.name, c.sub)
+			got := ""
+			switch {
+			case !ok:
+			case r.Attr == nil:
+				got = "whole"
+			case r.Sub == nil:
+				got = r.Attr.Name
+			default:
+				got = r.Attr.Name + "." + r.Sub.Name
+			}
+			if got != c.want {
+				t.Errorf("Resolve(%q, %q, %q) = %q, want %q", c.urn, c.name, c.sub, got, c.want)
+			}
+			if ok && r.Extension != strings.EqualFold(c.urn, EnterpriseURN) {
+				t.Errorf("Resolve(%q, %q, %q).Extension = %v", c.urn, c.name, c.sub, r.Extension)
+			}
+		}
+	}
+}
+
+func TestSplitURN(t *testing.T) {
+	for path, want := range map[string][2]string{
+		"userName":                       {"", "userName"},
+		"name.familyName":                {"", "name.familyName"},
+		UserURN + ":name.familyName":     {UserURN, "name.familyName"},
+		strings.ToLower(EnterpriseURN):   {EnterpriseURN, ""},
+		EnterpriseURN + ":manager.value": {EnterpriseURN, "manager.value"},
+		"urn:example:1.0:Badge":          {"urn:example:1.0:Badge", ""},
+		"urn:example:1.0:Badge:color":    {"urn:example:1.0:Badge", "color"},
+		"urn:example:badge:color":        {"urn:example:badge", "color"},
+		`emails[value eq "a:b"].value`:   {"", `emails[value eq "a:b"].value`},
+		`urn:x:1.0:Y:z[value eq "a:b"]`:  {"urn:x:1.0:Y", `z[value eq "a:b"]`},
+	} {
+		if urn, rest := User().SplitURN(path); urn != want[0] || rest != want[1] {
+			t.Errorf("SplitURN(%q) = %q, %q, want %q", path, urn, rest, want)
+		}
+	}
+}
+
+func TestNewRefuses(t *testing.T) {
+	core := User().Core
+	for name, typ := range map[string]ResourceType{
+		"no name":         {Endpoint: "/X", Core: core},
+		"no slash":        {Name: "X", Endpoint: "X", Core: core},
+		"two slashes":     {Name: "X", Endpoint: "/X/y", Core: core},
+		"no schema":       {Name: "X", Endpoint: "/X"},
+		"the core itself": {Name: "X", Endpoint: "/X", Core: core, Extensions: []Extension{{Schema: core}}},
+	} {
+		if made, err := New(typ); err == nil {
+			t.Errorf("%s: New = %v", name, made)
+		}
+	}
+	if _, err := User().With(User().Extensions...); err == nil {
+		t.Error("With takes an extension twice")
+	}
+}
