@@ -321,6 +321,9 @@ func (p *parser) path() (Path, error) {
 		split = p.o.Type.SplitURN
 	}
 	urn, rest := split(word)
+	if strings.HasSuffix(word, ":") || urn != "" && !strings.Contains(urn, ":") {
+		return Path{}, p.fail(start, "%q is neither an attribute nor a URN", word)
+	}
 	if p.peek() == '[' && rest == "" {
 		return p.attributeOf(Path{URN: urn}), nil
 	}

@@ -32,16 +32,16 @@ type binding uint8
 
 const (
 	loose binding = iota
-	within
+	tight
 )
 
 // print recurses as deep as the tree, which [Parse] bounds.
 func print(b []byte, e Expr, in binding) []byte {
 	switch e := e.(type) {
 	case And:
-		return printTerms(b, e.Terms, " and ", within)
+		return printTerms(b, e.Terms, " and ", tight)
 	case Or:
-		if in == within && len(e.Terms) > 1 {
+		if in == tight && len(e.Terms) > 1 {
 			b = printTerms(append(b, '('), e.Terms, " or ", loose)
 			return append(b, ')')
 		}
