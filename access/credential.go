@@ -21,16 +21,17 @@ type Kind string
 const (
 	KindKey       Kind = "rcl_pat"  // the API key of a person
 	KindService   Kind = "rcl_app"  // the system key of a service: an application behind us
+	KindPush      Kind = "rcl_scim" // of an identity provider, for one source
 	KindBootstrap Kind = "rcl_boot" // of the first start: works once
 	KindSigned    Kind = "oidc"     // a token that an identity provider signed; never issued here
 )
 
 // issued are the kinds that this package makes and reads.
-var issued = [...]Kind{KindKey, KindService, KindBootstrap}
+var issued = [...]Kind{KindKey, KindService, KindPush, KindBootstrap}
 
 // ScanningPattern is what a scanner for leaked secrets looks for (RE2 syntax). It is
 // published in docs/keys.md, with how the checksum at the end is computed.
-const ScanningPattern = `\brcl_(?:pat|app|boot)_[0-9A-Za-z]{10}_[0-9A-Za-z]{36}\b`
+const ScanningPattern = `\brcl_(?:pat|app|scim|boot)_[0-9A-Za-z]{10}_[0-9A-Za-z]{36}\b`
 
 // A credential is "<kind>_<public id>_<secret><checksum>", in the manner of GitHub:
 // a scanner recognizes one, checksum included, without a database, and a typing

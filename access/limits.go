@@ -20,6 +20,8 @@ type LimitsConfig struct {
 	PerKey Bucket `yaml:"per_key"`
 	// PerService is how often one application may ask, with each of its keys.
 	PerService Bucket `yaml:"per_service"`
+	// PerSource is how often an identity provider may push, with each of its tokens.
+	PerSource Bucket `yaml:"per_source"`
 	// Failures is how often one address may present what does not count.
 	Failures Bucket `yaml:"failures"`
 }
@@ -42,6 +44,7 @@ func DefaultLimits() LimitsConfig {
 func (c *LimitsConfig) Validate(p *config.Problems) {
 	c.PerKey.validate(p.In("per_key"))
 	c.PerService.validate(p.In("per_service"))
+	c.PerSource.validate(p.In("per_source"))
 	c.Failures.validate(p.In("failures"))
 }
 
@@ -70,6 +73,7 @@ type Limiter struct {
 	now      func() time.Time
 	keys     *buckets
 	services *buckets
+	sources  *buckets
 	failures *buckets
 }
 
@@ -84,6 +88,7 @@ func NewLimiter(c LimitsConfig, now func() time.Time) *Limiter {
 	}
 	return &Limiter{
 		now: now, keys: newBuckets(c.PerKey, maxBuckets), services: newBuckets(c.PerService, maxBuckets),
+		sources:  newBuckets(c.PerSource, maxBuckets),
 		failures: newBuckets(c.Failures, maxBuckets),
 	}
 }
@@ -95,8 +100,12 @@ func (l *Limiter) Request(c Caller) error {
 		return nil
 	}
 	of, setting := l.keys, "limits.per_key"
-	if c.Kind == KindService {
+	switch c.Kind {
+	case KindService:
 		of, setting = l.services, "limits.per_service"
+	case KindPush:
+		of, setting = l.sources, "limits.per_source"
+	case KindKey, KindBootstrap, KindSigned:
 	}
 	if of.limit.Rate <= 0 {
 		return nil

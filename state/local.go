@@ -1,6 +1,8 @@
 package state
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"github.com/rollcall-id/rollcall/audit"
@@ -113,6 +115,19 @@ func (s *Snapshot) Tokens(of identity.UserID) []Token {
 			out = append(out, t)
 		}
 	}
+	return out
+}
+
+// PushTokens returns the tokens that a source may be pushed to with, in the order of
+// their making.
+func (s *Snapshot) PushTokens(of identity.SourceID) []Token {
+	var out []Token
+	for _, t := range s.tokens.All() {
+		if t.Source == of && of != "" {
+			out = append(out, t)
+		}
+	}
+	slices.SortFunc(out, func(a, b Token) int { return cmp.Or(a.Created.Compare(b.Created), cmp.Compare(a.ID, b.ID)) })
 	return out
 }
 

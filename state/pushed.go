@@ -2,6 +2,7 @@ package state
 
 import (
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/permissions"
 	"github.com/rollcall-id/rollcall/store"
 )
 
@@ -183,6 +185,24 @@ func (s *Snapshot) OwnGroups(m identity.Member) iter.Seq[uint32] {
 			}
 		}
 	}
+}
+
+// CarriedBy returns the permissions that a membership in a group of a source may give:
+// those that are granted to one, or to a group that one is nested in.
+func (s *Snapshot) CarriedBy(source identity.SourceID) []permissions.Permission {
+	seen := map[permissions.Permission]bool{}
+	for h := range s.groups.Len() {
+		g := s.groups.Ref(h)
+		if !g.exists() || g.source != source {
+			continue
+		}
+		for _, above := range append(slices.Clone(s.Above(uint32(h))), uint32(h)) {
+			for _, grant := range s.book.Of(identity.GroupMember(s.GroupID(above))) {
+				seen[grant.Permission] = true
+			}
+		}
+	}
+	return slices.Sorted(maps.Keys(seen))
 }
 
 func (u *userSlot) pushed(h uint32) Pushed {

@@ -67,14 +67,16 @@ type RunRequest struct {
 
 // Token is a credential as it is stored: by its hash.
 type Token struct {
-	V       int             `json:"v"`
-	ID      string          `json:"-"` // public
-	Hash    string          `json:"hash"`
-	User    identity.UserID `json:"user,omitzero"` // whose it is; zero for the bootstrap token
-	Name    string          `json:"name,omitzero"`
-	By      string          `json:"by"`
-	Created time.Time       `json:"made"`
-	Expires time.Time       `json:"exp,omitzero"`
+	V    int             `json:"v"`
+	ID   string          `json:"-"` // public
+	Hash string          `json:"hash"`
+	User identity.UserID `json:"user,omitzero"` // whose it is; zero for the bootstrap token and for one of a source
+	// Source, when set, is the one that may be pushed to with the token.
+	Source  identity.SourceID `json:"src,omitzero"`
+	Name    string            `json:"name,omitzero"`
+	By      string            `json:"by"`
+	Created time.Time         `json:"made"`
+	Expires time.Time         `json:"exp,omitzero"`
 	// Used is when it was last used, to the hour or so.
 	Used time.Time `json:"used,omitzero"`
 	// Permissions, when there are any, are all that the token may be used for, whatever
