@@ -20,6 +20,14 @@ func (c Fenced) build(t *txn) error {
 	return nil
 }
 
+// Tell puts an event into the audit entry that no change of a Commit would.
+type Tell struct{ Event audit.Event }
+
+func (c Tell) build(t *txn) error { //nolint:unparam // a Change may fail
+	t.event(c.Event)
+	return nil
+}
+
 // IfRev makes a Commit happen only while the user or group is as of a revision that
 // [Snapshot.User] or [Snapshot.Group] returned; else it is fault.Stale.
 type IfRev struct {

@@ -31,6 +31,48 @@ type Pushed struct {
 	Rev store.Revision
 	// Handle numbers it among the users, or the groups, of all snapshots of a view.
 	Handle uint32
+
+	raw string
+}
+
+// External returns the provider's own id of it, "" when there is none.
+func (p *Pushed) External() string { return p.rest().External }
+
+// Loose returns what a group names as members and what is nobody of its source.
+func (p *Pushed) Loose() []string {
+	if !strings.Contains(p.raw, `,"loose":[`) {
+		return nil
+	}
+	return p.rest().Loose
+}
+
+func (p *Pushed) rest() (o storedObject) {
+	if decode("", []byte(p.raw), &o) != nil {
+		return storedObject{} // the follower has refused to take it in, so this cannot be
+	}
+	return o
+}
+
+// UsersNamed yields the users whom a source has, or had, under a login name.
+func (s *Snapshot) UsersNamed(source identity.SourceID, name string) iter.Seq[Pushed] {
+	return func(yield func(Pushed) bool) {
+		folded := identity.FoldName(name)
+		s.userNames.find(nameHash(source, folded), func(h uint32) bool {
+			u := s.users.Ref(int(h))
+			return !u.exists() || u.source != source || identity.FoldName(u.name) != folded || yield(u.pushed(h))
+		})
+	}
+}
+
+// GroupsNamed yields the groups that a source has, or had, under a name.
+func (s *Snapshot) GroupsNamed(source identity.SourceID, name string) iter.Seq[Pushed] {
+	return func(yield func(Pushed) bool) {
+		folded := identity.FoldName(name)
+		s.grpNames.find(nameHash(source, folded), func(h uint32) bool {
+			g := s.groups.Ref(int(h))
+			return !g.exists() || g.source != source || identity.FoldName(g.name) != folded || yield(g.pushed(h))
+		})
+	}
 }
 
 // PushedUser returns the user whom a source has under a key, gone or not.
@@ -225,6 +267,7 @@ func (g *groupSlot) pushed(h uint32) Pushed {
 
 // read finds what stands behind the head: by its place where this version wrote it.
 func (p *Pushed) read(raw string, size uint32) {
+	p.raw = raw
 	at := strings.Index(raw, `,"size":`)
 	if size == 0 || at < 0 {
 		p.decode(raw)
@@ -252,7 +295,7 @@ func (p *Pushed) decode(raw string) {
 		Body     jsontext.Value `json:"raw"`
 	}
 	if json.Unmarshal([]byte(raw), &o) != nil {
-		return // the follower has refused to take it in, so this cannot be
+		return // as in rest
 	}
 	p.Created, p.Modified, p.Body = o.Created, o.Modified, string(o.Body)
 }
