@@ -12,8 +12,9 @@ import (
 // Filter is a filter that was checked against a resource type. It may be used
 // concurrently.
 type Filter struct {
-	root  node
-	terms []*term // all that are in root
+	root   node
+	terms  []*term // all that are in root
+	groups []leaf  // the attributes of value paths
 }
 
 // node is a part of a compiled filter: an and, or, not, within or *term.
@@ -79,13 +80,14 @@ func Compile(e Expr, t *schema.ResourceType, o Options) (*Filter, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Filter{root, c.terms}, nil
+	return &Filter{root, c.terms, c.groups}, nil
 }
 
 type compiler struct {
 	typ     *schema.ResourceType
 	lenient bool
 	terms   []*term
+	groups  []leaf
 }
 
 func wrong(format string, args ...any) error { return &Error{Text: fmt.Sprintf(format, args...)} }
@@ -115,6 +117,7 @@ func (c *compiler) expr(e Expr, in *target) (node, error) {
 			return nil, err
 		}
 		inner, err := c.expr(e.Filter, &found)
+		c.groups = append(c.groups, leaf{groupKey: found.groupKey, kind: exists, untyped: found.untyped})
 		return within{found.groupKey, inner}, err
 	}
 	return nil, wrong("the filter is empty")
@@ -135,9 +138,8 @@ func (c *compiler) exprs(list []Expr, in *target) ([]node, error) {
 // target is what a path was found to name.
 type target struct {
 	leaf
-	attr    *schema.Attribute // the attribute, nil if untyped
-	last    *schema.Attribute // it or its sub-attribute, nil if untyped
-	element bool              // a value of a simple attribute that has several
+	attr *schema.Attribute // the attribute, nil if untyped
+	last *schema.Attribute // it or its sub-attribute, nil if untyped
 }
 
 // find finds what a path names; in a value path, among the sub-attributes of in.
@@ -179,7 +181,7 @@ func (c *compiler) findSub(p Path, in *target) (target, error) {
 	f := target{leaf: leaf{groupKey: in.groupKey}, attr: in.attr}
 	if p.URN == "" && p.Sub == "" && in.sub == "" && in.attr != nil {
 		if in.attr.Type != schema.Complex && strings.EqualFold(p.Attr, "value") {
-			f.last, f.element = in.attr, true
+			f.last = in.attr
 			return f, nil
 		}
 		if f.last = in.attr.Find(p.Attr); f.last != nil && f.last.Returned != schema.Never {
@@ -245,22 +247,31 @@ func (c *compiler) compare(e Compare, in *target) (node, error) {
 	if f.untyped {
 		return c.untyped(e, f)
 	}
-	if f.last == nil {
-		return nil, wrong("%s is a schema: compare one of its attributes", e.Path)
+	if err := f.simple(e.Path); err != nil {
+		return nil, err
 	}
-	if f.last.Type == schema.Complex {
-		value := f.last.Find("value")
-		if value == nil || value.Type == schema.Complex {
-			return nil, wrong("attribute %q is complex: compare one of its sub-attributes, such as %s.%s", e.Path, e.Path, f.last.Sub[0].Name)
-		}
-		f.last, f.sub = value, value.Name
-	}
-	f.leaf.typed(f.last)
 	t := &term{leaf: f.leaf, op: e.Op}
 	if err := c.operand(t, f.last, e); err != nil {
 		return nil, err
 	}
 	return c.term(t), nil
+}
+
+// simple makes a target one that can be compared: a complex attribute stands for its
+// sub-attribute value.
+func (f *target) simple(p Path) error {
+	if f.last == nil {
+		return wrong("%s is a schema: compare one of its attributes", p)
+	}
+	if f.last.Type == schema.Complex {
+		value := f.last.Find("value")
+		if value == nil {
+			return wrong("attribute %q is complex: compare one of its sub-attributes, such as %s.%s", p, p, f.last.Sub[0].Name)
+		}
+		f.last, f.sub = value, value.Name
+	}
+	f.leaf.typed(f.last)
+	return nil
 }
 
 // null compiles a comparison with null.
@@ -303,39 +314,47 @@ func (c *compiler) operand(t *term, a *schema.Attribute, e Compare) error {
 		if part || order {
 			return wrong("%s is a boolean: it can be compared by eq and ne only", e.Path)
 		}
-		on, ok := e.Value.(bool)
-		if s, is := e.Value.(string); is && c.lenient {
-			on, ok = strings.EqualFold(s, "true"), strings.EqualFold(s, "true") || strings.EqualFold(s, "false")
-		}
-		if !ok {
-			return mismatch
-		}
-		t.on, t.any = on, on
+		return c.boolOperand(t, e, mismatch)
 	case schema.Decimal, schema.Integer:
 		if part {
 			return wrong("%s is a number: it cannot be compared by %s", e.Path, e.Op)
 		}
-		s, ok := e.Value.(Number)
-		if in, is := e.Value.(string); is && c.lenient && isNumber(in) {
-			s, ok = Number(in), true
-		}
-		if !ok {
-			return mismatch
-		}
-		n, err := parseNumber(string(s))
-		t.num, t.any = n, n
-		return err
+		return c.numberOperand(t, e, mismatch)
 	case schema.Binary:
 		if order {
 			return wrong("%s is binary: it cannot be compared by %s", e.Path, e.Op)
 		}
-		return c.textOperand(t, e, mismatch)
 	case schema.DateTime:
 		return c.timeOperand(t, e, part, mismatch)
 	case schema.String, schema.Reference, schema.Complex:
-		return c.textOperand(t, e, mismatch)
 	}
+	return c.textOperand(t, e, mismatch)
+}
+
+func (c *compiler) boolOperand(t *term, e Compare, mismatch error) error {
+	on, ok := e.Value.(bool)
+	if s, is := e.Value.(string); is && c.lenient {
+		on = strings.EqualFold(s, "true")
+		ok = on || strings.EqualFold(s, "false")
+	}
+	if !ok {
+		return mismatch
+	}
+	t.on, t.any = on, on
 	return nil
+}
+
+func (c *compiler) numberOperand(t *term, e Compare, mismatch error) error {
+	s, ok := e.Value.(Number)
+	if in, is := e.Value.(string); is && c.lenient && isNumber(in) {
+		s, ok = Number(in), true
+	}
+	if !ok {
+		return mismatch
+	}
+	n, err := parseNumber(string(s))
+	t.num, t.any = n, n
+	return err
 }
 
 func (c *compiler) textOperand(t *term, e Compare, mismatch error) error {

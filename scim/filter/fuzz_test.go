@@ -76,9 +76,17 @@ func FuzzCompileMatch(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, r := range []schema.Object{ann, {}} {
+		rows := []schema.Object{ann, {}}
+		table := NewTable(func(yield func(uint32, Values) bool) {
+			_ = yield(0, Of(rows[0])) && yield(1, Of(rows[1]))
+		})
+		selected := c.Select(table)
+		for i, r := range rows {
 			if c.Match(r) == contrary.Match(r) {
 				t.Fatalf("%q and its contrary agree about %v", text, r)
+			}
+			if selected.Has(uint32(i)) != c.Match(r) {
+				t.Fatalf("%q in a table: %v", text, !c.Match(r))
 			}
 		}
 	})

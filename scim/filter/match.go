@@ -2,6 +2,7 @@ package filter
 
 import (
 	"cmp"
+	"slices"
 	"strings"
 
 	"github.com/rollcall-id/rollcall/scim/schema"
@@ -65,12 +66,7 @@ func (t *term) match(v Values) bool {
 	case nil:
 		return t.op == NotEqual
 	case []any:
-		for _, entry := range list {
-			if t.matchEntry(entry) {
-				return true
-			}
-		}
-		return t.op == NotEqual && len(list) == 0
+		return slices.ContainsFunc(list, t.matchEntry) || t.op == NotEqual && len(list) == 0
 	default:
 		return t.matchEntry(list)
 	}
@@ -182,22 +178,9 @@ func (t *term) testAny(v any) bool {
 	case nil:
 		return t.op == NotEqual
 	case []any:
-		for _, v := range v {
-			if t.testAny(v) {
-				return true
-			}
-		}
-		return t.op == NotEqual && len(v) == 0
+		return slices.ContainsFunc(v, t.testAny) || t.op == NotEqual && len(v) == 0
 	case schema.Object:
-		if t.op == present {
-			return len(v) > 0
-		}
-		switch in := member(v, "value", true).(type) {
-		case schema.Object, []any:
-			return t.op == NotEqual // nothing to compare this deep
-		default:
-			return t.testAny(in)
-		}
+		return t.testObject(v)
 	case string:
 		if operand, ok := t.any.(string); ok || t.op == present {
 			return testText(t.op, foldText(v, t.fold), operand)
@@ -213,4 +196,17 @@ func (t *term) testAny(v any) bool {
 		}
 	}
 	return t.op == NotEqual || t.op == present
+}
+
+// testObject compares the member value of an object, if it is simple.
+func (t *term) testObject(o schema.Object) bool {
+	if t.op == present {
+		return len(o) > 0
+	}
+	switch v := member(o, "value", true).(type) {
+	case schema.Object, []any:
+		return t.op == NotEqual
+	default:
+		return t.testAny(v)
+	}
 }

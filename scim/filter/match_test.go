@@ -304,8 +304,10 @@ func TestMatchLenient(t *testing.T) {
 
 // A value that is not of its attribute's type is none: a schema may have changed since.
 func TestMatchOtherTypes(t *testing.T) {
-	o := schema.Object{"userName": int64(1), "active": "true", "name": "x", "emails": schema.Object{"value": "a"}, "roles": []any{"r"},
-		"meta": schema.Object{"created": "then"}, badge: schema.Object{"score": "1"}, enterpriseURN: "x"}
+	o := schema.Object{
+		"userName": int64(1), "active": "true", "name": "x", "emails": schema.Object{"value": "a"}, "roles": []any{"r"},
+		"meta": schema.Object{"created": "then"}, badge: schema.Object{"score": "1"}, enterpriseURN: "x",
+	}
 	for text, want := range map[string]bool{
 		`userName pr`: false, `active eq true`: false, `active ne true`: true, `name.familyName pr`: false, `emails.value eq "a"`: true,
 		`emails[value eq "a"]`: true, `roles eq "r"`: false, `meta.created pr`: true, `meta.created gt "2000-01-01T00:00:00Z"`: false,
