@@ -83,6 +83,9 @@ func (d *DB) judged(snap *Snapshot, by audit.Actor, decide func(*Snapshot) ([]Ch
 	if err := permissions.Judge(before, after, maps.Keys(reach.users), w, t.now); err != nil {
 		return nil, err
 	}
+	if err := permissions.MayRaise(before, w, t.now, raisedUsers(t.lets)); err != nil {
+		return nil, err
+	}
 	return t, permissions.JudgeGroups(before, after, maps.Keys(reach.groups), w, t.now)
 }
 

@@ -32,7 +32,11 @@ type SourceState struct {
 	Approval *Approval `json:"ok,omitzero"`
 	// Request asks the leader for a run. Any replica may set it; the run that serves
 	// it takes it away.
-	Request *RunRequest    `json:"ask,omitzero"`
+	Request *RunRequest `json:"ask,omitzero"`
+	// Marked is when the configuration was last changed over the API, until a run that
+	// began later was proven complete and applied. A hash of another configuration than
+	// Config marks a source as well.
+	Marked  time.Time      `json:"marked,omitzero"`
 	Unknown jsontext.Value `json:",embed"`
 
 	rev store.Revision
@@ -47,7 +51,8 @@ type HeldPlan struct {
 	Run     string    `json:"run"`
 	At      time.Time `json:"at"`
 	Reasons []string  `json:"reasons"`
-	Parts   int       `json:"parts"` // of the stored plan
+	Parts   int       `json:"parts"`           // of the stored plan
+	Raises  int       `json:"raises,omitzero"` // how many people it would raise
 }
 
 // Approval is a person's word that a held plan may be applied.

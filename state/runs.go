@@ -57,9 +57,11 @@ type Run struct {
 	Conflicts    []plan.Conflict    `json:"conflicts,omitempty"`
 	ConflictsAll int                `json:"conflictsAll,omitzero"`
 	Withheld     []string           `json:"withheld,omitempty"`
-	Held         []string           `json:"held,omitempty"`   // why the plan waits for approval
-	Digest       string             `json:"digest,omitzero"`  // what an approval quotes
-	Summary      string             `json:"summary,omitzero"` // one line for people
+	Consequences []plan.Consequence `json:"consequences,omitempty"` // of the first hundred permissions
+	Marked       bool               `json:"marked,omitzero"`        // how the source is read was changed before it
+	Held         []string           `json:"held,omitempty"`         // why the plan waits for approval
+	Digest       string             `json:"digest,omitzero"`        // what an approval quotes
+	Summary      string             `json:"summary,omitzero"`       // one line for people
 	Error        string             `json:"error,omitzero"`
 	Stages       []Stage            `json:"stages,omitempty"`
 	Unknown      jsontext.Value     `json:",embed"`

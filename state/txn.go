@@ -13,6 +13,7 @@ import (
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/permissions"
 	"github.com/rollcall-id/rollcall/store"
+	"github.com/rollcall-id/rollcall/sync/plan"
 )
 
 // Change is one thing to be changed, as a value. The changes of one Commit happen
@@ -32,6 +33,7 @@ type txn struct {
 	at    map[string]int // key to its place in ops
 	log   []audit.Event
 	limit []permissions.Permission // of the key that by acts with, if it has one
+	lets  []plan.Raised            // that somebody else will do, whom and what by confers by this
 	told  int                      // bytes that log takes at most
 	// spread lets members stay in chunks that are too few or too many for them, where
 	// a new generation would take more than this transaction.

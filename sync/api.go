@@ -13,9 +13,6 @@ import (
 	"github.com/rollcall-id/rollcall/sync/plan"
 )
 
-// approvalLasts is how long an approval waits for a run that it covers.
-const approvalLasts = 24 * time.Hour
-
 // tries is how often a small write is decided again when somebody else came between.
 const tries = 5
 
@@ -40,6 +37,38 @@ func (l *lane) inProgress() error {
 	return fault.New(fault.Conflict, "run_in_progress", "%s %s of source %q is under way: wait for it", what, j.run.ID, l.spec.ID)
 }
 
+// MayStart returns the error that Start would return now, on this replica.
+func (r *Runner) MayStart(source identity.SourceID) error {
+	r.mu.Lock()
+	l, err := r.lane(source)
+	if err == nil {
+		err = l.free()
+	}
+	r.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	if ask := r.db.View().Now().Source(source).Request; ask != nil {
+		return asked(source, ask)
+	}
+	return nil
+}
+
+// free returns why no run can be asked for. The caller holds mu.
+func (l *lane) free() error {
+	switch {
+	case l.spec.Disabled:
+		return fault.New(fault.Conflict, "source_disabled", "source %q is disabled in the configuration: set enabled to true first", l.spec.ID)
+	case l.waiting != nil || l.busy != nil && !l.busy.planOnly:
+		return l.inProgress()
+	}
+	return nil
+}
+
+func asked(source identity.SourceID, ask *state.RunRequest) error {
+	return fault.New(fault.Conflict, "run_in_progress", "run %s of source %q was asked for already: wait for it", ask.Run, source)
+}
+
 // Start asks for a run of a source and returns at once, with the run as it is
 // queued. On a replica that does not lead it stores the request, which the leader
 // takes up under the id that is returned. It is fault.Conflict with the code
@@ -48,12 +77,7 @@ func (r *Runner) Start(ctx context.Context, source identity.SourceID, by string)
 	r.mu.Lock()
 	l, err := r.lane(source)
 	if err == nil {
-		switch {
-		case l.spec.Disabled:
-			err = fault.New(fault.Conflict, "source_disabled", "source %q is disabled in the configuration: set enabled to true first", source)
-		case l.waiting != nil || l.busy != nil && !l.busy.planOnly:
-			err = l.inProgress()
-		}
+		err = l.free()
 	}
 	if err != nil {
 		r.mu.Unlock()
@@ -75,7 +99,7 @@ func (r *Runner) Start(ctx context.Context, source identity.SourceID, by string)
 func (r *Runner) request(ctx context.Context, run state.Run) error {
 	return r.change(ctx, run.Source, func(st *state.SourceState) error {
 		if st.Request != nil {
-			return fault.New(fault.Conflict, "run_in_progress", "run %s of source %q was asked for already: wait for it", st.Request.Run, run.Source)
+			return asked(run.Source, st.Request)
 		}
 		st.Request = &state.RunRequest{Run: run.ID, By: run.By, At: run.Started}
 		return nil
@@ -134,7 +158,7 @@ func (r *Runner) Plan(ctx context.Context, source identity.SourceID, by string) 
 // fault.NotFound when none is held, and fault.Stale when another one is. The
 // approval is stored for 24 hours, whoever leads, and the leader begins a run at
 // once. It covers every later plan whose steps of the kinds in question are the same
-// or fewer.
+// or fewer. One that raises people is approved by who may confer that.
 func (r *Runner) Approve(ctx context.Context, source identity.SourceID, digest string, by audit.Actor) error {
 	r.mu.Lock()
 	_, err := r.lane(source)
@@ -142,27 +166,11 @@ func (r *Runner) Approve(ctx context.Context, source identity.SourceID, digest s
 	if err != nil {
 		return err
 	}
-	event := audit.Event{
-		Action: "SyncRunApproved", Target: "source/" + string(source), Name: string(source),
-		Changes: []audit.Change{{Field: "digest", After: []string{digest}}},
+	approve, err := r.db.Approve(ctx, source, digest)
+	if err != nil {
+		return err
 	}
-	err = r.change(ctx, source, func(st *state.SourceState) error {
-		switch {
-		case st.Held == nil:
-			return fault.New(fault.NotFound, "no_held_plan", "source %q has no plan that waits for approval", source)
-		case st.Held.Digest != digest:
-			return fault.New(fault.Stale, "plan_changed",
-				"the plan that waits is another one, %s, since %s: look at it before you approve it",
-				st.Held.Digest, st.Held.At.Format(time.RFC3339))
-		}
-		now := r.now().UTC()
-		st.Approval = &state.Approval{Digest: digest, By: by.String(), At: now, Expires: now.Add(approvalLasts)}
-		return nil
-	}, by, event)
-	if err == nil {
-		r.log.InfoContext(ctx, "held plan approved", "source", source, "digest", digest, "actor", by.String())
-		r.poke()
-	}
+	_, err = r.db.Decide(ctx, by, func(*state.Snapshot) ([]state.Change, error) { return []state.Change{approve}, nil })
 	return err
 }
 

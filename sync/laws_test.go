@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
 
+	"github.com/rollcall-id/rollcall/audit"
 	"github.com/rollcall-id/rollcall/fault"
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/permissions"
@@ -155,7 +156,7 @@ func (h *house) sync() state.Run {
 	if run.State != state.RunHeld {
 		return run
 	}
-	if err := h.Approve(h.t.Context(), corp, run.Digest, admin); err != nil {
+	if err := h.Approve(h.t.Context(), corp, run.Digest, audit.Actor{Kind: audit.ActorSystem, ID: "test"}); err != nil {
 		h.t.Fatalf("Approve: %v", err)
 	}
 	for {
@@ -172,7 +173,7 @@ func (h *house) sync() state.Run {
 }
 
 // local returns the stored bytes of all that is not a source's: grants, local layers,
-// local members, permissions, tokens.
+// local members, permissions, tokens. The epoch is moved by whoever approves a plan.
 func (h *house) local() map[string]string {
 	h.t.Helper()
 	records, _, err := h.store.List(context.Background(), "v/")
@@ -185,7 +186,7 @@ func (h *house) local() map[string]string {
 			h.t.Fatalf("list: %v", err)
 		}
 		ours := strings.HasPrefix(r.Key, "v/u/") || strings.HasPrefix(r.Key, "v/g/") || strings.HasPrefix(r.Key, "v/s/") ||
-			r.Key == "v/term" || strings.HasPrefix(r.Key, "v/m/") && strings.Contains(r.Key, "/corp/")
+			r.Key == "v/term" || r.Key == "v/p/epoch" || strings.HasPrefix(r.Key, "v/m/") && strings.Contains(r.Key, "/corp/")
 		if !ours {
 			rows[r.Key] = fmt.Sprint(r.Rev, " ", string(r.Value))
 		}

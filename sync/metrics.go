@@ -20,7 +20,7 @@ type metrics struct {
 	entries   *prometheus.GaugeVec
 	conflicts *prometheus.GaugeVec
 
-	proven, held, leader *prometheus.Desc
+	proven, held, raises, leader *prometheus.Desc
 }
 
 func newMetrics(reg prometheus.Registerer, r *Runner) (*metrics, error) {
@@ -45,7 +45,9 @@ func newMetrics(reg prometheus.Registerer, r *Runner) (*metrics, error) {
 		}, bySource),
 		proven: prometheus.NewDesc("rollcall_sync_last_proven_timestamp_seconds",
 			"When a read that was proven complete was last applied.", bySource, nil),
-		held:   prometheus.NewDesc("rollcall_sync_plan_held", "1 while a plan waits for approval.", bySource, nil),
+		held: prometheus.NewDesc("rollcall_sync_plan_held", "1 while a plan waits for approval.", bySource, nil),
+		raises: prometheus.NewDesc("rollcall_sync_plan_raises",
+			"How many people the plan that waits would give a permission that they do not have.", bySource, nil),
 		leader: prometheus.NewDesc("rollcall_sync_leader", "1 on the replica that runs the sources.", nil, nil),
 	}
 	if reg == nil {
@@ -63,6 +65,7 @@ func newMetrics(reg prometheus.Registerer, r *Runner) (*metrics, error) {
 func (m *metrics) Describe(to chan<- *prometheus.Desc) {
 	to <- m.proven
 	to <- m.held
+	to <- m.raises
 	to <- m.leader
 }
 
@@ -79,6 +82,11 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	for id := range r.lanes {
 		st := snap.Source(id)
 		gauge(m.held, truth(st.Held != nil), string(id))
+		raises := 0
+		if st.Held != nil {
+			raises = st.Held.Raises
+		}
+		gauge(m.raises, float64(raises), string(id))
 		if !st.LastProven.IsZero() {
 			gauge(m.proven, float64(st.LastProven.UnixMilli())/1000, string(id))
 		}

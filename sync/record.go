@@ -27,6 +27,9 @@ func (x *execution) settle(ctx context.Context, action string, edit func(*state.
 	if run.Error != "" {
 		event.Reason = clip(run.Error)
 	}
+	if run.State == state.RunHeld {
+		event.Changes = []audit.Change{{Field: "held", After: run.Held}}
+	}
 	snap := x.r.db.View().Now()
 	var want state.SourceState
 	for try := 1; ; try++ {
@@ -207,7 +210,8 @@ const (
 
 // describe writes what a plan says into the run's record.
 func describe(run *state.Run, p *plan.Plan) {
-	run.Proof, run.Counts = p.Proof, p.Counts
+	run.Proof, run.Counts, run.Marked = p.Proof, p.Counts, p.Marked
+	run.Consequences = p.Consequences[:min(len(p.Consequences), keptSamples)]
 	run.SkippedAll, run.ConflictsAll = len(p.Skipped), len(p.Conflicts)
 	run.Skipped, run.Conflicts, run.Withheld = nil, nil, nil
 	room := keptSamplesSize

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"runtime/debug"
 	"slices"
+	"time"
 
 	"github.com/rollcall-id/rollcall/audit"
 	"github.com/rollcall-id/rollcall/fault"
@@ -32,7 +33,8 @@ type execution struct {
 
 	seen    *identity.Observation
 	plan    *plan.Plan
-	writing bool // the first write of the plan may have happened
+	marked  time.Time // when the mark was set that the plan was made under
+	writing bool      // the first write of the plan may have happened
 }
 
 func (r *Runner) execution(l *lane, spec SourceSpec, j *job) *execution {
@@ -167,7 +169,9 @@ func (x *execution) look(ctx context.Context) (*state.Snapshot, error) {
 	}
 	err = x.stage("plan", state.RunPlanning, func() (err error) {
 		defer x.rescue(ctx, &err)
-		x.plan, err = plan.Compute(snap.Of(x.spec.ID), x.seen, plan.Policy{Config: x.spec.ConfigHash, Admit: x.spec.Admit})
+		if x.plan, err = plan.Compute(snap.Of(x.spec.ID), x.seen, plan.Policy{Config: x.spec.ConfigHash, Admit: x.spec.Admit}); err == nil {
+			x.weigh(snap)
+		}
 		return err
 	})
 	if err != nil {
@@ -179,6 +183,17 @@ func (x *execution) look(ctx context.Context) (*state.Snapshot, error) {
 	})
 	x.r.metrics.planned(x.spec.ID, x.plan)
 	return snap, ctx.Err()
+}
+
+// weigh works out what the plan lets people do, and marks it when how the source is
+// read was changed since a read of it was last proven complete and applied: then it is
+// held if it raises anyone. What a directory does by itself is not held for that: a
+// group that carries a grant carries it for whomever the directory puts there.
+func (x *execution) weigh(snap *state.Snapshot) {
+	st := snap.Source(x.spec.ID)
+	x.marked = st.Marked
+	x.plan.Marked = st.Config != x.spec.ConfigHash || !st.Marked.IsZero()
+	snap.Weigh(x.plan, x.r.now())
 }
 
 // pull reads the source once.
@@ -266,7 +281,7 @@ func (x *execution) covered(ctx context.Context, snap *state.Snapshot) (bool, er
 // hold keeps the plan for a person to look at. Nothing of it is applied.
 func (x *execution) hold(ctx context.Context, held *plan.Held) error {
 	before := x.r.db.View().Now().Source(x.spec.ID).Held
-	keep := state.HeldPlan{Digest: held.Digest, Run: x.job.run.ID, At: x.r.now().UTC(), Reasons: reasons(held)}
+	keep := state.HeldPlan{Digest: held.Digest, Run: x.job.run.ID, At: x.r.now().UTC(), Reasons: reasons(held), Raises: x.plan.RaisedPeople()}
 	if before != nil && before.Digest == held.Digest {
 		keep = *before // the same plan waits as before
 	} else {
@@ -314,6 +329,9 @@ func (x *execution) succeed(ctx context.Context) error {
 		if proven {
 			st.Cursor, st.Config = x.seen.Cursor, x.spec.ConfigHash
 			st.LastProven = x.r.now().UTC()
+			if st.Marked.Equal(x.marked) { // else it was set while the run went on
+				st.Marked = time.Time{}
+			}
 		}
 		st.Held, st.Approval = nil, nil
 	})

@@ -78,12 +78,20 @@ func (p *Plan) touched(l Limits) []byte {
 	return slices.Concat(slices.CompactFunc(all, bytes.Equal)...)
 }
 
-// fingerprints yields one hash for each step of the crossed kinds.
+// fingerprints yields one hash for each step of the crossed kinds, and for each thing
+// that somebody gains where that is crossed.
 func (p *Plan) fingerprints(l Limits, crossed map[string]bool) iter.Seq[[]byte] {
 	return func(yield func([]byte) bool) {
 		for i := range p.Steps {
 			s := &p.Steps[i]
 			for text := range s.guarded(l, crossed) {
+				if sum := sha256.Sum256(text); !yield(sum[:]) {
+					return
+				}
+			}
+		}
+		if crossed[Raises] {
+			for text := range p.raiseTexts {
 				if sum := sha256.Sum256(text); !yield(sum[:]) {
 					return
 				}

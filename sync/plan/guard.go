@@ -17,6 +17,7 @@ const (
 	Creations      = "creations"
 	NamesChanged   = "names_changed"
 	FirstRun       = "first_run"
+	Raises         = "raises"
 )
 
 // Held says why a plan may not run before a person has approved it. It is an
@@ -90,6 +91,7 @@ func (p *Plan) checks(l Limits) []check {
 		against(l.GroupsRemoved, GroupsRemoved, n.Groups.Removed, n.GroupsKnown, "%s of %s groups removed%s"),
 		against(l.MembersRemoved, MembersRemoved, n.Members.Removed, n.MembersKnown, "%s of %s memberships removed%s"),
 		p.oneGroup(l.OneGroup),
+		p.raises(),
 	)
 	if p.isFirst() {
 		return append(cs, p.firstRun(l)...)

@@ -143,6 +143,14 @@ type Plan struct {
 	Conflicts []Conflict         `json:"conflicts,omitempty"` // what a person has to settle
 	Withheld  []string           `json:"withheld,omitempty"`  // why removals were left out: one line for each reason
 	Proof     identity.Proof     `json:"proof"`
+	// Consequences say what the plan changes of what people may do, by permission. They
+	// are what package state finds, and not a part of what is applied.
+	Consequences []Consequence `json:"consequences,omitempty"`
+	// Marked says that how the source is read was changed since a run was last applied:
+	// then the plan is held if it raises anyone, and Raised lists whom and what, by
+	// permission and name.
+	Marked bool     `json:"marked,omitzero"`
+	Raised []Raised `json:"raised,omitempty"`
 }
 
 // Counts sums a plan up. Members counts single memberships.

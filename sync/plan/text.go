@@ -27,6 +27,7 @@ func (p *Plan) Text(w io.Writer, v View) error {
 	}
 	fmt.Fprintf(b, "  %s, %s read\n", count(p.Counts.UsersSeen, "user", "users"), count(p.Counts.GroupsSeen, "group", "groups"))
 	p.writeCounts(b)
+	writeLines(b, "may do", p.consequenceLines())
 	if v.Limits != nil {
 		writeLines(b, "guard", p.guardLines(*v.Limits))
 	}
