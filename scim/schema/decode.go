@@ -36,25 +36,27 @@ type decoder struct{ *jsontext.Decoder }
 
 func (d decoder) resource(t *ResourceType) (Object, error) {
 	return d.members(func(name string) (string, any, error) {
-		if strings.Contains(name, ":") {
-			if r, ok := t.Resolve(name, "", ""); ok && r.Extension {
-				v, err := d.object(r.Schema.Attributes)
-				return r.Schema.ID, v, err
-			}
-			v, err := d.untyped()
-			return name, v, err
-		}
-		r, ok := t.Resolve("", name, "")
-		if !ok {
-			v, err := d.untyped()
-			return name, v, err
-		}
-		if r.Schema == nil && r.Attr.Name != "externalId" {
+		if r, ok := t.Resolve("", name, ""); ok && r.Schema == nil && r.Attr.Name != "externalId" {
 			return "", nil, d.SkipValue()
 		}
+		return d.member(t, name)
+	})
+}
+
+// member reads the value of a member of a resource. It returns the name as the schema
+// spells it.
+func (d decoder) member(t *ResourceType, name string) (string, any, error) {
+	if strings.Contains(name, ":") {
+		if r, ok := t.Resolve(name, "", ""); ok && r.Extension {
+			v, err := d.object(r.Schema.Attributes)
+			return r.Schema.ID, v, err
+		}
+	} else if r, ok := t.Resolve("", name, ""); ok {
 		v, err := d.value(r.Attr)
 		return r.Attr.Name, v, err
-	})
+	}
+	v, err := d.untyped()
+	return name, v, err
 }
 
 // members reads an object whose members are read by one. A member without a name or

@@ -13,7 +13,8 @@ import (
 // Encode appends a resource as canonical JSON: schemas with the URNs of what is there,
 // externalId, the core attributes in the order of the schema, the extensions in the
 // order of the type, and then, by name, what no schema is known for. id and meta are
-// for the caller to put in front and behind.
+// for the caller to add. What is never returned is left out: it would be kept for
+// nothing, and could only be lost to somebody.
 func Encode(dst []byte, t *ResourceType, o Object) []byte {
 	dst = AppendString(append(dst, `{"schemas":[`...), t.Core.ID)
 	others := unknown(t, o)
@@ -97,7 +98,7 @@ func absent(v any) bool {
 }
 
 func encodeMember(dst []byte, a *Attribute, v any) []byte {
-	if absent(v) {
+	if absent(v) || a.Returned == Never {
 		return dst
 	}
 	if len(dst) > 0 && dst[len(dst)-1] != '{' {

@@ -1,0 +1,158 @@
+package schema
+
+import (
+	"bytes"
+	"iter"
+	"strings"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// Members yields the names and values of an object as [Encode] wrote it: valid, and
+// without blanks. Values are parts of raw. It decodes nothing.
+func Members(raw []byte) iter.Seq2[string, []byte] {
+	return func(yield func(string, []byte) bool) {
+		members(raw, func(name, value []byte) bool { return yield(unquote(name), value) })
+	}
+}
+
+// members calls one with each name, quotes included, and value, until it returns false.
+func members(raw []byte, one func(name, value []byte) bool) {
+	for i := 1; i < len(raw) && raw[i] == '"'; i++ { // behind the brace, then each comma
+		end := i + skip(raw[i:])
+		if end >= len(raw) {
+			return
+		}
+		value := raw[end+1:] // behind the colon
+		value = value[:skip(value)]
+		if len(value) == 0 || !one(raw[i:end], value) {
+			return
+		}
+		i = end + 1 + len(value)
+	}
+}
+
+// elements calls one with each value of a list.
+func elements(raw []byte, one func(value []byte)) {
+	for i := 1; i < len(raw) && raw[i] != ']'; i++ {
+		n := skip(raw[i:])
+		if n == 0 {
+			return
+		}
+		one(raw[i : i+n])
+		i += n
+	}
+}
+
+// skip returns the length of the value that raw begins with.
+func skip(raw []byte) int {
+	if len(raw) == 0 {
+		return 0
+	}
+	switch raw[0] {
+	case '"':
+		return skipString(raw)
+	case '{', '[':
+		depth := 0
+		for i := 0; i < len(raw); i++ {
+			switch raw[i] {
+			case '"':
+				i += skipString(raw[i:]) - 1
+			case '{', '[':
+				depth++
+			case '}', ']':
+				if depth--; depth == 0 {
+					return i + 1
+				}
+			}
+		}
+		return len(raw)
+	}
+	if i := bytes.IndexAny(raw, ",]}"); i >= 0 {
+		return i
+	}
+	return len(raw)
+}
+
+func skipString(raw []byte) int {
+	for i := 1; i < len(raw); i++ {
+		n := bytes.IndexByte(raw[i:], '"')
+		if n < 0 {
+			break
+		}
+		i += n
+		escapes := 0
+		for raw[i-1-escapes] == '\\' {
+			escapes++
+		}
+		if escapes%2 == 0 {
+			return i + 1
+		}
+	}
+	return len(raw)
+}
+
+// unquote returns the text of a string. What is not one is empty.
+func unquote(raw []byte) string {
+	if len(raw) < 2 || raw[0] != '"' {
+		return ""
+	}
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1 : len(raw)-1])
+	}
+	b, err := jsontext.AppendUnquote(nil, raw)
+	if err != nil {
+		return ""
+	}
+	return string(b)
+}
+
+// named reports whether a name, quotes included, is this one.
+func named(raw []byte, name string) bool {
+	if len(raw) == len(name)+2 && bytes.IndexByte(raw, '\\') < 0 {
+		return string(raw[1:len(raw)-1]) == name
+	}
+	return bytes.IndexByte(raw, '\\') >= 0 && unquote(raw) == name
+}
+
+// Raw is a resource as [Encode] wrote it, whose members are decoded when they are asked
+// for.
+type Raw struct {
+	Type *ResourceType
+	JSON []byte
+}
+
+// Member returns the JSON of what stands under a name, or nil. A name with a colon, the
+// URN of an extension, is found in any case.
+func (r Raw) Member(name string) []byte {
+	anyCase := strings.Contains(name, ":")
+	var found []byte
+	members(r.JSON, func(key, value []byte) bool {
+		if named(key, name) || anyCase && strings.EqualFold(unquote(key), name) {
+			found = value
+		}
+		return found == nil
+	})
+	return found
+}
+
+// Value returns what stands under a name, or nil: what [Decode] would put there.
+func (r Raw) Value(name string) any {
+	raw := r.Member(name)
+	switch {
+	case raw == nil:
+		return nil
+	case raw[0] == '"':
+		return unquote(raw)
+	case raw[0] == 't':
+		return true
+	case raw[0] == 'f':
+		return false
+	}
+	d := decoder{jsontext.NewDecoder(bytes.NewBuffer(raw))}
+	_, v, err := d.member(r.Type, name)
+	if err != nil || absent(v) {
+		return nil
+	}
+	return v
+}
