@@ -1,0 +1,324 @@
+package dialect
+
+import (
+	"encoding/base64"
+	"maps"
+	"math"
+	"reflect"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/rollcall-id/rollcall/scim/schema"
+)
+
+func fold(s string) string { return strings.ToLower(s) }
+
+// clip keeps what an error repeats of a request short.
+func clip(s string) string {
+	if len(s) > 80 {
+		return strings.ToValidUTF8(s[:80], "") + "..."
+	}
+	return s
+}
+
+// canon makes values canonical and notes what it changes.
+type canon struct {
+	t     *schema.ResourceType
+	k     Knobs
+	notes []Note
+}
+
+// maxNoted bounds the notes of one request.
+const maxNoted = 100
+
+func (c *canon) note(path, text string) {
+	if len(c.notes) < maxNoted {
+		c.notes = append(c.notes, Note{path, text})
+	}
+}
+
+// value returns the canonical form of what was sent for an attribute; nil: no value.
+func (c *canon) value(a *schema.Attribute, v any, path string) (any, error) {
+	if v == nil {
+		return nil, nil //nolint:nilnil // no value
+	}
+	if !a.MultiValued {
+		if list, ok := v.([]any); ok {
+			if len(list) == 0 {
+				return nil, nil //nolint:nilnil // no value
+			}
+			if len(list) > 1 || c.k.Strict {
+				return nil, invalid("invalidValue", "%s has one value, and not a list", path)
+			}
+			c.note(path, "the only value of a list was taken")
+			v = list[0]
+		}
+		return c.single(a, v, path)
+	}
+	list, ok := v.([]any)
+	if !ok {
+		if c.k.Strict {
+			return nil, invalid("invalidValue", "%s is a list of values", path)
+		}
+		c.note(path, "a value without a list was taken for a list of one")
+		list = []any{v}
+	}
+	var out []any
+	for _, e := range list {
+		one, err := c.single(a, e, path)
+		if err != nil {
+			return nil, err
+		}
+		if one != nil {
+			out = append(out, one)
+		}
+	}
+	return c.several(a, out, path)
+}
+
+// several brings the values of an attribute in order: no value twice, one primary.
+func (c *canon) several(a *schema.Attribute, list []any, path string) (any, error) {
+	out := make([]any, 0, len(list))
+	primary := false
+	byValue := make(map[any][]int, len(list))
+	for _, e := range list {
+		key := identityOf(e)
+		if slices.ContainsFunc(byValue[key], func(i int) bool { return reflect.DeepEqual(out[i], e) }) {
+			c.note(path, "a value that was there twice was taken once")
+			continue
+		}
+		if o, ok := e.(schema.Object); ok && o["primary"] == true {
+			if primary && c.k.RefusePrimaries {
+				return nil, invalid("invalidValue", "%s has two values that are primary", path)
+			}
+			if primary {
+				o = maps.Clone(o)
+				delete(o, "primary")
+				e = o
+				c.note(path, "only the first of several primary values stays primary")
+			}
+			primary = true
+		}
+		byValue[key] = append(byValue[key], len(out))
+		out = append(out, e)
+	}
+	if len(out) == 0 {
+		return nil, nil //nolint:nilnil // no value
+	}
+	_ = a
+	return out, nil
+}
+
+// identityOf is what equal values have in common.
+func identityOf(e any) any {
+	if o, ok := e.(schema.Object); ok {
+		s, _ := o["value"].(string)
+		return s
+	}
+	return e
+}
+
+// single returns the canonical form of one value; nil: no value.
+func (c *canon) single(a *schema.Attribute, v any, path string) (any, error) {
+	if v == nil {
+		return nil, nil //nolint:nilnil // no value
+	}
+	if a.Type == schema.Complex {
+		return c.complex(a, v, path)
+	}
+	if text, ok := v.(string); ok {
+		return c.text(a, text, path)
+	}
+	switch a.Type {
+	case schema.Boolean:
+		if b, ok := v.(bool); ok {
+			return b, nil
+		}
+	case schema.Integer:
+		switch n := v.(type) {
+		case int64:
+			return n, nil
+		case float64:
+			if n == math.Trunc(n) && math.Abs(n) < 1<<53 {
+				return int64(n), nil
+			}
+		}
+	case schema.Decimal:
+		switch n := v.(type) {
+		case int64:
+			return float64(n), nil
+		case float64:
+			return n, nil
+		}
+	case schema.String, schema.DateTime, schema.Binary, schema.Reference, schema.Complex:
+	}
+	return nil, invalid("invalidValue", "%s is of type %s", path, a.Type)
+}
+
+// text returns the canonical form of what was sent as a string.
+func (c *canon) text(a *schema.Attribute, text, path string) (any, error) {
+	wrong := invalid("invalidValue", "%s is of type %s", path, a.Type)
+	switch a.Type {
+	case schema.Boolean:
+		if !c.k.BooleanStrings {
+			return nil, wrong
+		}
+		switch strings.ToLower(text) {
+		case "true":
+			c.note(path, "a string was taken for a boolean")
+			return true, nil
+		case "false":
+			c.note(path, "a string was taken for a boolean")
+			return false, nil
+		}
+		return nil, wrong
+	case schema.Integer, schema.Decimal, schema.Complex:
+		return nil, wrong
+	case schema.DateTime:
+		if _, err := time.Parse(time.RFC3339, text); err != nil {
+			if _, err := time.Parse("2006-01-02T15:04:05", text); err != nil {
+				return nil, invalid("invalidValue", "%s is a dateTime, such as 2008-01-23T04:56:22Z", path)
+			}
+		}
+	case schema.Binary:
+		if _, err := base64.StdEncoding.DecodeString(text); err != nil {
+			return nil, invalid("invalidValue", "%s is base64", path)
+		}
+	case schema.String, schema.Reference:
+	}
+	if !utf8.ValidString(text) {
+		return nil, invalid("invalidValue", "%s is not valid UTF-8", path)
+	}
+	if text == "" && (c.k.NullClears || a.Required) {
+		return nil, nil //nolint:nilnil // no value
+	}
+	return text, nil
+}
+
+// complex returns the canonical form of a complex value.
+func (c *canon) complex(a *schema.Attribute, v any, path string) (any, error) {
+	in, ok := v.(object)
+	if text, isText := v.(string); isText && !c.k.Strict {
+		if in, ok = c.embedded(text); !ok {
+			return c.fromText(a, text, path)
+		}
+		c.note(path, "JSON in a string was taken for an object")
+	}
+	if !ok {
+		return nil, invalid("invalidValue", "%s is an object with %s", path, subNames(a))
+	}
+	out := schema.Object{}
+	for _, m := range in {
+		sub := a.Find(m.name)
+		at := path + "." + clip(m.name)
+		if sub == nil {
+			if err := c.unknown(at); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		if sub.Mutability == schema.ReadOnly {
+			continue // RFC 7644, section 3.3: what is read-only is left out
+		}
+		one, err := c.value(sub, m.value, path+"."+sub.Name)
+		if err != nil {
+			return nil, err
+		}
+		if one != nil {
+			out[sub.Name] = one
+		}
+	}
+	if len(out) == 0 {
+		return nil, nil //nolint:nilnil // no value
+	}
+	return out, nil
+}
+
+// embedded reads JSON that was sent as a string.
+func (c *canon) embedded(text string) (object, bool) {
+	if !strings.HasPrefix(strings.TrimSpace(text), "{") {
+		return nil, false
+	}
+	o, err := parse([]byte(text))
+	return o, err == nil
+}
+
+// fromText takes a string for a complex value whose sub-attribute value it is.
+func (c *canon) fromText(a *schema.Attribute, text, path string) (any, error) {
+	if a.Find("value") == nil || !a.MultiValued && !c.k.StringManager {
+		return nil, invalid("invalidValue", "%s is an object with %s", path, subNames(a))
+	}
+	if text == "" {
+		return nil, nil //nolint:nilnil // no value
+	}
+	c.note(path, "a string was taken for the value of an object")
+	return schema.Object{"value": text}, nil
+}
+
+func subNames(a *schema.Attribute) string {
+	names := make([]string, len(a.Sub))
+	for i, s := range a.Sub {
+		names[i] = s.Name
+	}
+	return strings.Join(names, ", ")
+}
+
+// unknown refuses an attribute that no schema has, or notes that it is left out.
+func (c *canon) unknown(path string) error {
+	if c.k.RefuseUnknown {
+		return invalid("invalidSyntax", "no schema has the attribute %s", path)
+	}
+	c.note(path, "no schema has this attribute: it was left out")
+	return nil
+}
+
+// anything returns the canonical form of a value that no schema is known for; nil: no
+// value.
+func anything(v any) any {
+	switch v := v.(type) {
+	case object:
+		out := schema.Object{}
+		for _, m := range v {
+			if x := anything(m.value); x != nil {
+				out[m.name] = x
+			}
+		}
+		if len(out) == 0 {
+			return nil
+		}
+		return out
+	case []any:
+		var out []any
+		for _, e := range v {
+			if x := anything(e); x != nil {
+				out = append(out, x)
+			}
+		}
+		if len(out) == 0 {
+			return nil
+		}
+		return out
+	}
+	return v
+}
+
+// clone copies a canonical value so that it can be changed.
+func clone(v any) any {
+	switch v := v.(type) {
+	case schema.Object:
+		out := make(schema.Object, len(v))
+		for name, x := range v {
+			out[name] = clone(x)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, x := range v {
+			out[i] = clone(x)
+		}
+		return out
+	}
+	return v
+}

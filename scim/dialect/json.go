@@ -1,0 +1,123 @@
+package dialect
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strconv"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// maxDepth is how deep a body may be nested. The RFC's own resources have four levels.
+const maxDepth = 24
+
+// member is one name of an object with its value. Objects are kept in the order in
+// which they were sent: the operations of a PATCH without a path happen in it.
+type member struct {
+	name  string
+	value any
+}
+
+// object is a JSON object as it was sent. Other values are a string, a bool, an int64,
+// a float64, nil, or a []any.
+type object []member
+
+func (o object) get(name string) (any, bool) {
+	for _, m := range o {
+		if m.name == name {
+			return m.value, true
+		}
+	}
+	return nil, false
+}
+
+// parse reads a body: one JSON object, without names that stand in it twice, in
+// whatever case.
+func parse(body []byte) (object, error) {
+	dec := jsontext.NewDecoder(bytes.NewReader(body), jsontext.AllowDuplicateNames(true))
+	v, err := parseValue(dec, 0)
+	if err == nil {
+		if _, end := dec.ReadToken(); !errors.Is(end, io.EOF) {
+			err = invalid("invalidSyntax", "something follows the JSON object of the body")
+		}
+	}
+	if err != nil {
+		if e, ok := errors.AsType[*Error](err); ok {
+			return nil, e
+		}
+		return nil, invalid("invalidSyntax", "the body is not valid JSON at byte %d", dec.InputOffset())
+	}
+	o, ok := v.(object)
+	if !ok {
+		return nil, invalid("invalidSyntax", "the body is not a JSON object")
+	}
+	return o, nil
+}
+
+func parseValue(dec *jsontext.Decoder, depth int) (any, error) {
+	if depth > maxDepth {
+		return nil, invalid("invalidSyntax", "the body is nested deeper than %d levels", maxDepth)
+	}
+	tok, err := dec.ReadToken()
+	if err != nil {
+		return nil, err
+	}
+	switch tok.Kind() {
+	case '{':
+		return parseObject(dec, depth)
+	case '[':
+		list := []any{}
+		for dec.PeekKind() != ']' {
+			v, err := parseValue(dec, depth+1)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, v)
+		}
+		_, err := dec.ReadToken()
+		return list, err
+	case '"':
+		return tok.String(), nil
+	case 't', 'f':
+		return tok.Bool(), nil
+	case '0':
+		return parseNumber(tok.String())
+	}
+	return nil, nil //nolint:nilnil // null
+}
+
+func parseNumber(text string) (any, error) {
+	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
+		return n, nil
+	}
+	f, err := strconv.ParseFloat(text, 64)
+	if err != nil {
+		return nil, invalid("invalidValue", "a number of the body is too large")
+	}
+	return f, nil
+}
+
+func parseObject(dec *jsontext.Decoder, depth int) (any, error) {
+	o := object{}
+	seen := map[string]bool{}
+	for dec.PeekKind() != '}' {
+		tok, err := dec.ReadToken()
+		if err != nil {
+			return nil, err
+		}
+		name := tok.String()
+		if folded := fold(name); seen[folded] {
+			return nil, invalid("invalidSyntax", "the name %q stands twice in one object of the body", clip(name))
+		} else {
+			seen[folded] = true
+		}
+		v, err := parseValue(dec, depth+1)
+		if err != nil {
+			return nil, err
+		}
+		o = append(o, member{name, v})
+	}
+	_, err := dec.ReadToken()
+	return o, err
+}

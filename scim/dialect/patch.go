@@ -1,0 +1,508 @@
+package dialect
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/rollcall-id/rollcall/scim/filter"
+	"github.com/rollcall-id/rollcall/scim/schema"
+)
+
+// PatchURN names the schema of a PATCH body.
+const PatchURN = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
+
+// Kind is what an operation does: RFC 7644, section 3.5.2.
+type Kind string
+
+// The kinds of operation.
+const (
+	Add     Kind = "add"
+	Remove  Kind = "remove"
+	Replace Kind = "replace"
+)
+
+// Op is one operation on the attributes of a resource.
+type Op struct {
+	Kind  Kind
+	Path  filter.Path
+	Value any // canonical; of Remove: the values to be removed, nil for all
+
+	ref     schema.Ref
+	urn     string // of what no schema is known for
+	entries *filter.Filter
+}
+
+// Members is what a PATCH, or a PUT, does to the members of a group: Replace them all by
+// Add, or take Remove out and put Add in. No id is in both.
+type Members struct {
+	Replace     bool
+	Add, Remove []string
+}
+
+// Patch is what the body of a PATCH means.
+type Patch struct {
+	Ops      []Op
+	Members  Members
+	Password bool // one was sent
+}
+
+// maxOps is the number of operations that one PATCH may have.
+const maxOps = 1000
+
+// ReadPatch reads the body of a PATCH. Its error is an [*Error].
+func ReadPatch(body []byte, t *schema.ResourceType, k Knobs) (*Patch, []Note, error) {
+	in, err := parse(body)
+	if err != nil {
+		return nil, nil, err
+	}
+	r := &patchReader{canon: canon{t: t, k: k}, members: newMemberPlan()}
+	list, err := r.operations(in)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, v := range list {
+		o, ok := v.(object)
+		if !ok {
+			return nil, r.notes, invalid("invalidSyntax", "operation %d is not an object", i+1)
+		}
+		if err := r.operation(o, i+1); err != nil {
+			return nil, r.notes, err
+		}
+		if len(r.patch.Ops) > 10*maxOps {
+			return nil, r.notes, invalid("tooMany", "the operations change more than %d attributes", 10*maxOps)
+		}
+	}
+	r.patch.Members = r.members.plan()
+	return &r.patch, r.notes, nil
+}
+
+type patchReader struct {
+	canon
+	patch   Patch
+	members *memberPlan
+}
+
+func (r *patchReader) operations(in object) ([]any, error) {
+	var list []any
+	found, named := false, false
+	for _, m := range in {
+		switch fold(m.name) {
+		case "operations":
+			if list, found = m.value.([]any); !found {
+				return nil, invalid("invalidSyntax", "Operations is a list")
+			}
+		case "schemas":
+			urns, _ := m.value.([]any)
+			named = slices.ContainsFunc(urns, func(u any) bool { s, _ := u.(string); return strings.EqualFold(s, PatchURN) })
+		}
+	}
+	switch {
+	case !found:
+		return nil, invalid("invalidSyntax", "the body has no Operations")
+	case !named && r.k.Strict:
+		return nil, invalid("invalidSyntax", "schemas has to name %s", PatchURN)
+	case len(list) == 0 && r.k.Strict:
+		return nil, invalid("invalidSyntax", "Operations is empty")
+	case len(list) > maxOps:
+		return nil, &Error{Status: 413, SCIMType: "tooMany", Detail: "the body has more than 1000 Operations: send them in several requests"}
+	}
+	if !named {
+		r.note("schemas", "they do not name "+PatchURN)
+	}
+	return list, nil
+}
+
+func (r *patchReader) operation(o object, n int) error {
+	var kind Kind
+	var path string
+	var value any
+	given := false
+	for _, m := range o {
+		switch fold(m.name) {
+		case "op":
+			text, _ := m.value.(string)
+			if kind = Kind(fold(text)); string(kind) != text {
+				r.note("", "op "+clip(text)+" was taken for "+clip(string(kind)))
+			}
+		case "path":
+			if m.value == nil {
+				continue
+			}
+			text, ok := m.value.(string)
+			if !ok {
+				return invalid("invalidPath", "the path of operation %d is not a string", n)
+			}
+			path = text
+		case "value":
+			value, given = m.value, true
+		}
+	}
+	if kind != Add && kind != Remove && kind != Replace {
+		return invalid("invalidSyntax", "the op of operation %d is none of add, remove and replace", n)
+	}
+	if path == "" {
+		return r.pathless(kind, value, n)
+	}
+	if !given && kind != Remove {
+		return invalid("invalidValue", "operation %d has no value", n)
+	}
+	p, err := filter.ParsePath(path, filter.Options{Type: r.t, Lenient: !r.k.Strict})
+	if err != nil {
+		return invalid("invalidPath", "the path of operation %d: %v", n, err)
+	}
+	return r.target(kind, p, value, given, true)
+}
+
+// pathless reads an operation whose value names the attributes.
+func (r *patchReader) pathless(kind Kind, value any, n int) error {
+	if text, ok := value.(string); ok && !r.k.Strict {
+		if o, ok := r.embedded(text); ok {
+			value = o
+		}
+	}
+	in, ok := value.(object)
+	switch {
+	case kind == Remove && (!ok || r.k.Strict):
+		return invalid("noTarget", "operation %d removes, and has no path", n)
+	case !ok:
+		return invalid("invalidValue", "operation %d has no path, and its value is not an object", n)
+	}
+	for _, m := range in {
+		if err := r.named(kind, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// named reads one name of a value without a path.
+func (r *patchReader) named(kind Kind, m member) error {
+	switch fold(m.name) {
+	case "schemas", "id", "meta":
+		r.note(m.name, "left out: the server says what it is")
+		return nil
+	}
+	p, err := filter.ParsePath(m.name, filter.Options{Type: r.t, Lenient: !r.k.Strict})
+	if err != nil {
+		return r.unknown(clip(m.name))
+	}
+	return r.target(kind, p, m.value, true, false)
+}
+
+// target finds what a path names, and adds the operations on it. pathed says that it
+// was a path of its own, and not a name among others.
+func (r *patchReader) target(kind Kind, p filter.Path, value any, given, pathed bool) error { //nolint:revive // two facts of the request
+	ref, ok := r.t.Resolve(p.URN, p.Attr, p.Sub)
+	if !ok && p.URN == "" && p.Attr != "" {
+		if x, found := r.bare(p.Attr); found {
+			r.note(p.Attr, "taken for the attribute of "+x.Schema.ID)
+			p.URN = x.Schema.ID
+			ref, ok = r.t.Resolve(p.URN, p.Attr, p.Sub)
+		}
+	}
+	if !ok {
+		return r.beyond(kind, p, value, pathed)
+	}
+	if ref.Attr == nil {
+		return r.whole(kind, p, ref, value)
+	}
+	last := ref.Last()
+	if ref.Attr.Mutability == schema.ReadOnly || last.Mutability == schema.ReadOnly {
+		if pathed && (ref.Attr.Mutability == schema.ReadOnly || r.k.Strict) {
+			return invalid("mutability", "%s is read-only", p)
+		}
+		r.note(p.String(), "it is read-only: left out")
+		return nil
+	}
+	if r.isMembers(ref.Attr) {
+		return r.memberOp(kind, p, value, given)
+	}
+	if ref.Attr.Returned == schema.Never {
+		r.patch.Password = true
+		r.note(ref.Attr.Name, "it is not kept: nobody signs in here")
+		return nil
+	}
+	return r.attributeOp(kind, p, ref, value)
+}
+
+// beyond reads an operation on what no schema has.
+func (r *patchReader) beyond(kind Kind, p filter.Path, value any, pathed bool) error { //nolint:revive // as in target
+	_, known := r.t.Resolve(p.URN, "", "")
+	if p.URN == "" || known {
+		if pathed && (r.k.RefuseUnknown || r.k.Strict) {
+			return invalid("invalidPath", "no schema has %s", clip(p.String()))
+		}
+		return r.unknown(clip(p.String()))
+	}
+	if r.k.RefuseUnknown {
+		return invalid("invalidPath", "no schema %s is known here", clip(p.URN))
+	}
+	if p.Filter != nil || p.Sub != "" {
+		return r.unknown(clip(p.String()))
+	}
+	r.note(clip(p.URN), "no schema of this name is known: kept as it is")
+	op := Op{Kind: kind, Path: p, urn: p.URN, Value: anything(value)}
+	if op.Value == nil {
+		op.Kind = Remove
+	}
+	r.patch.Ops = append(r.patch.Ops, op)
+	return nil
+}
+
+// whole reads an operation on a whole extension, or on the core schema: RFC 7644,
+// section 3.10.
+func (r *patchReader) whole(kind Kind, p filter.Path, ref schema.Ref, value any) error {
+	if value == nil && ref.Extension {
+		r.patch.Ops = append(r.patch.Ops, Op{Kind: Remove, Path: p, ref: ref})
+		return nil
+	}
+	in, ok := value.(object)
+	if !ok {
+		return invalid("invalidValue", "%s is an object", p.URN)
+	}
+	for _, m := range in {
+		if err := r.target(kind, filter.Path{URN: p.URN, Attr: m.name}, m.value, true, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *patchReader) attributeOp(kind Kind, p filter.Path, ref schema.Ref, value any) error {
+	op := Op{Kind: kind, Path: p, ref: ref}
+	if p.Filter != nil {
+		if !ref.Attr.MultiValued {
+			return invalid("invalidPath", "%s has one value: it takes no filter", ref.Attr.Name)
+		}
+		var err error
+		o := filter.Options{Type: r.t, Lenient: !r.k.Strict}
+		if op.entries, err = filter.Compile(filter.ValuePath{Path: filter.Path{URN: p.URN, Attr: p.Attr}, Filter: p.Filter}, r.t, o); err != nil {
+			return invalid("invalidFilter", "the path %s: %v", clip(p.String()), err)
+		}
+	}
+	if kind != Remove && r.clears(ref, value) {
+		if r.k.Strict {
+			return invalid("invalidValue", "%s: a value is missing", p)
+		}
+		r.note(p.String(), "no value was taken for its removal")
+		op.Kind, value = Remove, nil
+	}
+	var err error
+	switch {
+	case value == nil:
+	case op.Kind == Remove && !ref.Attr.MultiValued:
+		// RFC 7644, section 3.5.2.2: what is removed is named by the path.
+	case ref.Sub != nil:
+		op.Value, err = r.value(ref.Sub, value, p.String())
+	case p.Filter != nil:
+		op.Value, err = r.single(ref.Attr, value, p.String())
+	default:
+		if err := r.clearParts(kind, p, ref, value); err != nil {
+			return err
+		}
+		op.Value, err = r.value(ref.Attr, value, p.String())
+	}
+	if err != nil {
+		return err
+	}
+	if op.Kind != Remove && op.Value == nil {
+		if in, ok := value.(object); ok && len(in) > 0 {
+			return nil // its parts were cleared, or are none of ours
+		}
+		op.Kind = Remove
+	}
+	r.patch.Ops = append(r.patch.Ops, op)
+	return nil
+}
+
+// clears reports whether a value stands for none: null, and for those providers who
+// write it so, an empty string or a complex value of nothing else.
+func (r *patchReader) clears(ref schema.Ref, value any) bool {
+	switch v := value.(type) {
+	case nil:
+		return true
+	case string:
+		return v == "" && (r.k.NullClears || ref.Last().Type == schema.Complex)
+	case []any:
+		return len(v) == 0
+	}
+	return false
+}
+
+// clearParts adds the removal of sub-attributes that are set to null.
+func (r *patchReader) clearParts(kind Kind, p filter.Path, ref schema.Ref, value any) error {
+	in, ok := value.(object)
+	if !ok || ref.Attr.Type != schema.Complex || ref.Attr.MultiValued || kind == Remove {
+		return nil
+	}
+	for _, m := range in {
+		if m.value != nil {
+			continue
+		}
+		sub := p
+		sub.Sub = m.name
+		if _, known := r.t.Resolve(p.URN, p.Attr, m.name); known {
+			if err := r.target(Remove, sub, nil, false, false); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// memberOp reads an operation on the members of a group.
+func (r *patchReader) memberOp(kind Kind, p filter.Path, value any, given bool) error { //nolint:revive // a fact of the request
+	if p.Filter != nil {
+		return r.filteredMembers(kind, p, value)
+	}
+	if p.Sub != "" && fold(p.Sub) != "value" {
+		r.note(p.String(), "what is said of a member beside his id is the server's: left out")
+		return nil
+	}
+	if kind == Remove && (!given || value == nil) || kind == Replace && value == nil {
+		r.members.replace(nil)
+		return nil
+	}
+	attr := r.t.Core.Find("members")
+	v, err := r.value(attr, value, "members")
+	if err != nil {
+		return err
+	}
+	ids := memberIDs(v)
+	switch kind {
+	case Add:
+		r.members.add(ids)
+	case Remove:
+		if r.k.Strict {
+			return invalid("invalidValue", "a removal names what it removes by its path")
+		}
+		r.note("members", "the values of a removal were taken for those to be removed")
+		r.members.remove(ids)
+	case Replace:
+		r.members.replace(ids)
+	}
+	return nil
+}
+
+// filteredMembers reads members[value eq "id"], with or between several.
+func (r *patchReader) filteredMembers(kind Kind, p filter.Path, value any) error {
+	ids, ok := idsOf(p.Filter)
+	if !ok {
+		return invalid("invalidFilter", "members are named by their value: members[value eq \"id\"]")
+	}
+	switch {
+	case kind == Remove && p.Sub == "":
+		r.members.remove(ids)
+	case kind == Remove:
+		r.note(p.String(), "what is said of a member beside his id is the server's: left out")
+	default:
+		if o, isObject := value.(object); isObject && p.Sub == "" {
+			if v, has := o.get("value"); has {
+				if id, isText := v.(string); isText && !slices.Contains(ids, id) {
+					r.members.remove(ids)
+					ids = []string{id}
+				}
+			}
+		}
+		r.members.add(ids)
+	}
+	return nil
+}
+
+func idsOf(e filter.Expr) ([]string, bool) {
+	switch e := e.(type) {
+	case filter.Compare:
+		id, ok := e.Value.(string)
+		return []string{id}, ok && e.Op == filter.Equal && fold(e.Path.Attr) == "value"
+	case filter.Or:
+		var all []string
+		for _, t := range e.Terms {
+			ids, ok := idsOf(t)
+			if !ok {
+				return nil, false
+			}
+			all = append(all, ids...)
+		}
+		return all, true
+	}
+	return nil, false
+}
+
+// memberPlan is what operations on members come to, one after another.
+type memberPlan struct {
+	whole bool
+	in    map[string]bool // false: out
+	order []string
+}
+
+func newMemberPlan() *memberPlan { return &memberPlan{in: map[string]bool{}} }
+
+func (m *memberPlan) set(ids []string, in bool) { //nolint:revive // in or out
+	for _, id := range ids {
+		if _, known := m.in[id]; !known {
+			m.order = append(m.order, id)
+		}
+		m.in[id] = in
+	}
+}
+
+func (m *memberPlan) add(ids []string)    { m.set(ids, true) }
+func (m *memberPlan) remove(ids []string) { m.set(ids, false) }
+
+func (m *memberPlan) replace(ids []string) {
+	*m = memberPlan{whole: true, in: map[string]bool{}}
+	m.set(ids, true)
+}
+
+func (m *memberPlan) plan() Members {
+	p := Members{Replace: m.whole}
+	for _, id := range m.order {
+		switch {
+		case m.in[id]:
+			p.Add = append(p.Add, id)
+		case !m.whole:
+			p.Remove = append(p.Remove, id)
+		}
+	}
+	return p
+}
+
+// Touches reports whether anything is done to members.
+func (m *Members) Touches() bool { return m.Replace || len(m.Add)+len(m.Remove) > 0 }
+
+// Body returns the operations as the RFC writes them; nil when there are none that
+// schemas know of. Of members it holds one, for all.
+func (p *Patch) Body() []byte {
+	type operation struct {
+		Op    Kind   `json:"op"`
+		Path  string `json:"path"`
+		Value any    `json:"value,omitzero"`
+	}
+	var ops []operation
+	for _, op := range p.Ops {
+		if op.urn != "" || op.ref.Attr == nil {
+			continue
+		}
+		o := operation{Op: op.Kind, Path: op.Path.String()}
+		if op.Kind != Remove {
+			o.Value = op.Value
+		}
+		ops = append(ops, o)
+	}
+	switch m := &p.Members; {
+	case len(m.Add) > 0:
+		ops = append(ops, operation{Add, "members", []any{map[string]any{"value": m.Add[0]}}})
+	case m.Touches():
+		ops = append(ops, operation{Op: Remove, Path: "members"})
+	}
+	if len(ops) == 0 {
+		return nil
+	}
+	b, err := json.Marshal(map[string]any{"schemas": []string{PatchURN}, "Operations": ops}, json.Deterministic(true))
+	if err != nil {
+		return nil // of canonical values it cannot fail
+	}
+	return b
+}
