@@ -55,7 +55,7 @@ func (c texts) test(t *term, i int) bool { return c.textColumn.test(t.op, t.text
 
 func (c texts) cell(i int) cell {
 	s, ok := c.entry(i)
-	return cell{there: ok, text: string(s)}
+	return cell{there: ok, text: s}
 }
 
 func (c booleans) selects(t *term, n int) Rows {
@@ -119,133 +119,12 @@ func each(c column, t *term, n int) Rows {
 	return out
 }
 
-// builder makes the group of one attribute from rows in ascending order.
-type builder struct {
-	key     groupKey
-	leaves  []leaf // one for each column
-	rows    []uint32
-	cells   [][]cell // of each leaf
-	several bool     // a row has more than one value
-}
-
-func newBuilder(key groupKey) *builder { return &builder{key: key} }
-
-// want adds a column, unless it is there.
-func (b *builder) want(l leaf) {
-	if l.kind == exists || slices.ContainsFunc(b.leaves, func(k leaf) bool { return k.column() == l.column() }) {
-		return
-	}
-	b.leaves = append(b.leaves, l)
-	b.cells = append(b.cells, nil)
-}
-
-// add takes the values of a row.
-func (b *builder) add(row uint32, v Values) {
-	switch list := b.key.values(v).(type) {
-	case nil:
-	case []any:
-		b.several = b.several || len(list) > 1
-		for _, entry := range list {
-			b.addEntry(row, entry)
-		}
-	default:
-		b.addEntry(row, list)
-	}
-}
-
-func (b *builder) addEntry(row uint32, entry any) {
-	b.rows = append(b.rows, row)
-	for i := range b.leaves {
-		l := &b.leaves[i]
-		b.cells[i] = append(b.cells[i], l.cell(l.value(entry)))
-	}
-}
-
-// copy takes the values of a row from a group that has all the columns.
-func (b *builder) copy(row uint32, g *group) {
-	first, end := g.span(int(row))
-	if g.starts == nil && !g.there.has(int(row)) {
-		return
-	}
-	b.several = b.several || end > first+1
-	for e := first; e < end; e++ {
-		b.rows = append(b.rows, row)
-		for i := range b.leaves {
-			b.cells[i] = append(b.cells[i], g.columns[b.leaves[i].column()].cell(e))
-		}
-	}
-}
-
 // span returns the first entry of a row and the one behind its last.
 func (g *group) span(row int) (first, end int) {
 	if g.starts == nil {
 		return row, row + 1
 	}
 	return int(g.starts[row]), int(g.starts[row+1])
-}
-
-// group lays out what was added for n rows.
-func (b *builder) group(n int) *group {
-	g := &group{entries: n, there: newRows(n), columns: map[columnKey]column{}}
-	for _, row := range b.rows {
-		g.there.set(int(row))
-	}
-	if b.several {
-		g.entries, g.owners = len(b.rows), b.rows
-		g.starts = make([]uint32, n+1)
-		for _, row := range b.rows {
-			g.starts[row+1]++
-		}
-		for i := range n {
-			g.starts[i+1] += g.starts[i]
-		}
-	}
-	for i, l := range b.leaves {
-		cells := b.cells[i]
-		if !b.several {
-			cells = make([]cell, n)
-			for j, row := range b.rows {
-				cells[row] = b.cells[i][j]
-			}
-		}
-		g.columns[l.column()] = newColumn(l.kind, cells)
-	}
-	return g
-}
-
-func newColumn(k kind, cells []cell) column {
-	there := newRows(len(cells))
-	for i := range cells {
-		if cells[i].there {
-			there.set(i)
-		}
-	}
-	switch k {
-	case boolean:
-		c := booleans{there, newRows(len(cells))}
-		for i := range cells {
-			if cells[i].on {
-				c.on.set(i)
-			}
-		}
-		return c
-	case numeric:
-		return numbers{there, collect(cells, func(c *cell) number { return c.num })}
-	case instant:
-		return instants{there, collect(cells, func(c *cell) int64 { return c.at })}
-	case general:
-		return anything(collect(cells, func(c *cell) any { return c.any }))
-	case text, exists:
-	}
-	return texts{newTextColumn(collect(cells, func(c *cell) string { return c.text }), there)}
-}
-
-func collect[T any](cells []cell, of func(*cell) T) []T {
-	out := make([]T, len(cells))
-	for i := range cells {
-		out[i] = of(&cells[i])
-	}
-	return out
 }
 
 // reduce returns the rows of entries.

@@ -5,6 +5,7 @@ import (
 	"iter"
 	"maps"
 	"slices"
+	"sync"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -289,6 +290,73 @@ func TestTableForgetsWhatIsFree(t *testing.T) {
 	if columns > mostFree*2 || len(table.base.groups) > mostFree {
 		t.Errorf("%d groups with %d columns are kept", len(table.base.groups), columns)
 	}
+}
+
+// Many ask at once while columns are missing, and while rows change.
+func TestTableIsSharedSafely(t *testing.T) {
+	rows := map[uint32]schema.Object{}
+	for i := range uint32(300) {
+		rows[i] = person(int(i))
+	}
+	table := NewTable(source(rows))
+	next := table.With(maps.All(map[uint32]Values{5: nil, 7: Of(person(8)), 400: Of(person(9))}), source(rows))
+	var wg sync.WaitGroup
+	for _, text := range []string{`active eq true`, `emails[type eq "work"]`, `name.familyName sw "s"`, `emails.value co "ann"`, `userName pr`, `urn:x:y:z ne "1"`} {
+		f := compiled(t, text, Options{})
+		for range 4 {
+			wg.Go(func() {
+				for row, o := range rows {
+					if f.Select(table).Has(row) != f.Match(o) {
+						t.Errorf("%s: row %d", text, row)
+					}
+				}
+				if got := f.Select(next); got.Has(5) || got.Has(7) != f.Match(person(8)) || got.Has(400) != f.Match(person(9)) {
+					t.Errorf("%s: the changes", text)
+				}
+			})
+		}
+	}
+	wg.Wait()
+}
+
+// BenchmarkTable says what columns cost: to make them from stored JSON, to make them
+// anew after changes, and to ask while as many rows as can be are not in columns.
+func BenchmarkTable(b *testing.B) {
+	typ := testType(b)
+	stored := make([]Values, 50_000)
+	for i := range stored {
+		stored[i] = schema.Raw{Type: typ, JSON: schema.Encode(nil, typ, person(i))}
+	}
+	all := func(yield func(uint32, Values) bool) {
+		for i, v := range stored {
+			if !yield(uint32(i), v) {
+				return
+			}
+		}
+	}
+	f := compiled(b, `emails[type eq "work" and value co "smith"] and active eq true and name.familyName sw "s"`, Options{})
+	b.Run("make", func(b *testing.B) {
+		for b.Loop() {
+			f.Select(NewTable(all))
+		}
+	})
+	table := NewTable(all)
+	f.Select(table)
+	changes := map[uint32]Values{}
+	for i := range uint32(changesBeforeCompaction(len(stored))) {
+		changes[i*50] = stored[i]
+	}
+	b.Run("compact", func(b *testing.B) {
+		for b.Loop() {
+			table.base.compact(changes, all)
+		}
+	})
+	next := table.With(maps.All(changes), all)
+	b.Run("changed", func(b *testing.B) {
+		for b.Loop() {
+			f.Select(next)
+		}
+	})
 }
 
 func BenchmarkSelect(b *testing.B) {

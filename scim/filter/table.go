@@ -52,7 +52,12 @@ func (t *Table) With(changes, source iter.Seq2[uint32, Values]) *Table {
 	if changed == nil {
 		changed = map[uint32]Values{}
 	}
-	maps.Insert(changed, changes)
+	for row, v := range changes {
+		changed[row] = nil
+		if v != nil {
+			changed[row] = &memory{of: v}
+		}
+	}
 	t.base.mu.RLock()
 	defer t.base.mu.RUnlock()
 	if len(changed) <= changesBeforeCompaction(t.base.n) {
@@ -86,11 +91,12 @@ func (b *base) compact(changed map[uint32]Values, source iter.Seq2[uint32, Value
 		for c := range g.columns {
 			to.want(leaf{groupKey: key, sub: c.sub, kind: c.kind, fold: c.fold, untyped: c.kind == general})
 		}
+		from := to.of(g)
 		for row := range next.live.All() {
 			if v := changed[row]; v != nil {
 				to.add(row, v)
 			} else {
-				to.copy(row, g)
+				to.copy(row, g, from)
 			}
 		}
 		next.groups[key] = to.group(next.n)

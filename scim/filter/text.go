@@ -1,7 +1,6 @@
 package filter
 
 import (
-	"bytes"
 	"strings"
 )
 
@@ -10,15 +9,16 @@ import (
 // the slab never finds what reaches from one value into the next. Where values repeat,
 // the slab has each once, and entries have codes.
 type textColumn struct {
-	slab    []byte
+	slab    string
 	offsets []int    // of the first byte of each value, and one beyond the slab
 	codes   []uint32 // of each entry: 1 + the number of its value, or 0 without one
 	there   Rows     // which entries have a value; if there are no codes
 }
 
 const (
-	edge = 0xFF // stands around each value
-	gone = 0xFE // stands for no value, where there are no codes
+	edge  = 0xFF // stands around each value
+	gone  = 0xFE // stands for no value, where there are no codes
+	edges = "\xFF"
 )
 
 // fewValues bounds what is worth a code: up to 1,024 values, or one in four entries.
@@ -34,12 +34,18 @@ func newTextColumn(values []string, there Rows) *textColumn {
 	for _, s := range values {
 		size += len(s) + 1
 	}
-	c.slab = append(make([]byte, 0, size), edge)
+	slab := append(make([]byte, 0, size), edge)
 	c.offsets = make([]int, 0, len(values)+1)
 	for i, s := range values {
-		c.add(s, there.has(i))
+		c.offsets = append(c.offsets, len(slab))
+		if there.has(i) {
+			slab = append(slab, s...)
+		} else {
+			slab = append(slab, gone)
+		}
+		slab = append(slab, edge)
 	}
-	c.offsets = append(c.offsets, len(c.slab))
+	c.slab, c.offsets = string(slab), append(c.offsets, len(slab))
 	return c
 }
 
@@ -64,36 +70,26 @@ func (c *textColumn) encode(values []string, there Rows) {
 		}
 		codes[i] = code
 	}
-	c.slab, c.offsets, c.codes = slab, append(offsets, len(slab)), codes
+	c.slab, c.offsets, c.codes = string(slab), append(offsets, len(slab)), codes
 }
 
-func (c *textColumn) add(s string, there bool) {
-	c.offsets = append(c.offsets, len(c.slab))
-	if there {
-		c.slab = append(c.slab, s...)
-	} else {
-		c.slab = append(c.slab, gone)
-	}
-	c.slab = append(c.slab, edge)
-}
-
-// bytes returns a value by its number.
-func (c *textColumn) bytes(value int) []byte {
+// value returns a value by its number.
+func (c *textColumn) value(value int) string {
 	return c.slab[c.offsets[value] : c.offsets[value+1]-1]
 }
 
 // entry returns the text of an entry.
-func (c *textColumn) entry(i int) ([]byte, bool) {
+func (c *textColumn) entry(i int) (string, bool) {
 	if c.codes != nil {
 		if c.codes[i] == 0 {
-			return nil, false
+			return "", false
 		}
-		return c.bytes(int(c.codes[i] - 1)), true
+		return c.value(int(c.codes[i] - 1)), true
 	}
 	if !c.there.has(i) {
-		return nil, false
+		return "", false
 	}
-	return c.bytes(i), true
+	return c.value(i), true
 }
 
 func (c *textColumn) values() int { return len(c.offsets) - 1 }
@@ -129,20 +125,19 @@ func (c *textColumn) selects(op Op, operand string, n int) Rows {
 // them.
 func (c *textColumn) search(op Op, operand string) Rows {
 	hits := newRows(c.values())
-	var needle []byte
+	var needle string
 	switch op {
 	case Equal:
-		needle = append(append([]byte{edge}, operand...), edge)
+		needle = edges + operand + edges
 	case Contains:
-		needle = []byte(operand)
+		needle = operand
 	case StartsWith:
-		needle = append([]byte{edge}, operand...)
+		needle = edges + operand
 	case EndsWith:
-		needle = append([]byte(operand), edge)
+		needle = operand + edges
 	case NotEqual, Greater, Less, GreaterOrEqual, LessOrEqual, present:
-		operand := []byte(operand)
 		for v := range c.values() {
-			if s := c.bytes(v); op == present && len(s) > 0 || op != present && holds(op, bytes.Compare(s, operand)) {
+			if testText(op, c.value(v), operand) {
 				hits.set(v)
 			}
 		}
@@ -156,10 +151,10 @@ func (c *textColumn) search(op Op, operand string) Rows {
 }
 
 // find sets the values that the needle is in. It walks over the slab, not over values.
-func (c *textColumn) find(needle []byte, hits Rows) {
+func (c *textColumn) find(needle string, hits Rows) {
 	v := 0
 	for at := 0; ; {
-		i := bytes.Index(c.slab[at:], needle)
+		i := strings.Index(c.slab[at:], needle)
 		if i < 0 {
 			return
 		}
@@ -198,20 +193,5 @@ func (c *textColumn) test(op Op, operand string, i int) bool {
 	if !ok {
 		return op == NotEqual
 	}
-	switch op {
-	case Equal:
-		return string(s) == operand
-	case NotEqual:
-		return string(s) != operand
-	case Contains:
-		return bytes.Contains(s, []byte(operand))
-	case StartsWith:
-		return len(s) >= len(operand) && string(s[:len(operand)]) == operand
-	case EndsWith:
-		return len(s) >= len(operand) && string(s[len(s)-len(operand):]) == operand
-	case Greater, Less, GreaterOrEqual, LessOrEqual:
-		return holds(op, strings.Compare(string(s), operand))
-	case present:
-	}
-	return len(s) > 0
+	return testText(op, s, operand)
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/rollcall-id/rollcall/scim/schema"
@@ -39,6 +40,35 @@ func member(o schema.Object, name string, anyCase bool) any {
 		}
 	}
 	return nil
+}
+
+// memory remembers what a resource answered: what is in no column yet is matched by
+// every filter that comes.
+type memory struct {
+	of Values
+
+	mu  sync.Mutex // guards got
+	got map[string]any
+}
+
+// mostRemembered bounds what is remembered: anyone can ask for any URN.
+const mostRemembered = 16
+
+// Value returns what stands under the name.
+func (m *memory) Value(name string) any {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if v, ok := m.got[name]; ok {
+		return v
+	}
+	v := m.of.Value(name)
+	if len(m.got) < mostRemembered {
+		if m.got == nil {
+			m.got = map[string]any{}
+		}
+		m.got[name] = v
+	}
+	return v
 }
 
 // values returns the value or values of an attribute: a []any of several.

@@ -145,7 +145,10 @@ func (d decoder) number(t Type) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	text := tok.String()
+	return parseNumber(tok.String(), t)
+}
+
+func parseNumber(text string, t Type) (any, error) {
 	if t != Decimal {
 		if n, err := strconv.ParseInt(text, 10, 64); err == nil {
 			return n, nil

@@ -6,6 +6,7 @@ import (
 
 	reference "github.com/elimity-com/scim/schema"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 // What is shown can be read again, and says the same.
@@ -127,4 +128,24 @@ func TestResourceTypesAreShown(t *testing.T) {
 	if got := string(Group().JSON()); strings.Contains(got, "schemaExtensions") || strings.Contains(got, "meta") {
 		t.Errorf("JSON = %s", got)
 	}
+}
+
+// A schema that is read is shown so that it is read the same.
+func FuzzSchema(f *testing.F) {
+	f.Add(User().Core.JSON())
+	f.Add(User().Extensions[0].Schema.JSON())
+	f.Add([]byte(`{"id":"urn:example:1.0:Badge","name":"B","attributes":[{"name":"a"},{"name":"$ref","type":"reference","referenceTypes":["x"]}]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		s, err := Parse(text)
+		if err != nil {
+			return
+		}
+		again, err := Parse(s.JSON())
+		if err != nil {
+			t.Fatalf("Parse(%s) = %v", s.JSON(), err)
+		}
+		if d := cmp.Diff(s, again, cmpopts.EquateEmpty()); d != "" {
+			t.Fatalf("(-was +again):\n%s", d)
+		}
+	})
 }

@@ -30,6 +30,7 @@ type index struct {
 	schemas map[string]map[string]*Attribute // per URN
 	byURN   map[string]Ref                   // whole schemas
 	subs    map[*Attribute]map[string]*Attribute
+	urns    []string // the longest first: one may begin with another
 }
 
 // New checks a resource type and makes it quick to search.
@@ -61,12 +62,21 @@ func (t *ResourceType) With(more ...Extension) (*ResourceType, error) {
 	return New(c)
 }
 
+// search returns the index, made for the occasion if the type is a literal.
+func (t *ResourceType) search() *index {
+	if t.index != nil {
+		return t.index
+	}
+	return newIndex(t)
+}
+
 func newIndex(t *ResourceType) *index {
 	x := &index{
 		core:    map[string]*Attribute{},
 		schemas: map[string]map[string]*Attribute{},
 		byURN:   map[string]Ref{},
 		subs:    map[*Attribute]map[string]*Attribute{},
+		urns:    []string{t.Core.ID},
 	}
 	x.add(x.core, Common())
 	x.add(x.core, t.Core.Attributes)
@@ -77,7 +87,9 @@ func newIndex(t *ResourceType) *index {
 		x.add(names, e.Schema.Attributes)
 		x.schemas[foldName(e.Schema.ID)] = names
 		x.byURN[foldName(e.Schema.ID)] = Ref{Schema: e.Schema, Extension: true}
+		x.urns = append(x.urns, e.Schema.ID)
 	}
+	slices.SortFunc(x.urns, func(a, b string) int { return len(b) - len(a) })
 	return x
 }
 
@@ -96,10 +108,7 @@ func (x *index) add(to map[string]*Attribute, list []*Attribute) {
 // core schema for attributes of the core schema and for those that every resource has;
 // the name may be empty to find a schema, and so may sub.
 func (t *ResourceType) Resolve(urn, name, sub string) (Ref, bool) {
-	x := t.index
-	if x == nil {
-		x = newIndex(t)
-	}
+	x := t.search()
 	var buf [96]byte
 	r, names := Ref{Schema: t.Core}, x.core
 	if urn != "" {
@@ -143,7 +152,7 @@ func (t *ResourceType) SplitURN(path string) (urn, rest string) {
 	if !strings.Contains(path, ":") {
 		return "", path
 	}
-	for _, id := range t.urns() {
+	for _, id := range t.search().urns {
 		if len(path) < len(id) || !strings.EqualFold(path[:len(id)], id) {
 			continue
 		}
@@ -181,14 +190,6 @@ func isVersion(s string) bool {
 		return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r < '0' || r > '9' })
 	}
 	return ok && digits(major) && digits(minor)
-}
-
-func (t *ResourceType) urns() []string {
-	list := []string{t.Core.ID}
-	for _, e := range t.Extensions {
-		list = append(list, e.Schema.ID)
-	}
-	return list
 }
 
 // foldName returns the form in which names and URNs are compared. They are ASCII.

@@ -66,6 +66,34 @@ func TestSplitURN(t *testing.T) {
 	}
 }
 
+// One URN may begin with another: the longer one counts.
+func TestSplitURNOfTheLongest(t *testing.T) {
+	more, err := Parse([]byte(`{"id":"` + UserURN + `:More","name":"More","attributes":[{"name":"a"}]}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	typ, err := User().With(Extension{Schema: more})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string][2]string{
+		UserURN + ":More:a":   {UserURN + ":More", "a"},
+		UserURN + ":More":     {UserURN + ":More", ""},
+		UserURN + ":userName": {UserURN, "userName"},
+	} {
+		if urn, rest := typ.SplitURN(path); urn != want[0] || rest != want[1] {
+			t.Errorf("SplitURN(%q) = %q, %q, want %q", path, urn, rest, want)
+		}
+	}
+}
+
+func BenchmarkResolve(b *testing.B) {
+	b.ReportAllocs()
+	for b.Loop() {
+		User().Resolve(EnterpriseURN, "Manager", "displayName")
+	}
+}
+
 func TestNewRefuses(t *testing.T) {
 	core := User().Core
 	for name, typ := range map[string]ResourceType{

@@ -139,20 +139,79 @@ func (r Raw) Member(name string) []byte {
 // Value returns what stands under a name, or nil: what [Decode] would put there.
 func (r Raw) Value(name string) any {
 	raw := r.Member(name)
-	switch {
-	case raw == nil:
+	if raw == nil {
 		return nil
-	case raw[0] == '"':
+	}
+	a := &Attribute{}
+	if ref, ok := r.Type.Resolve(name, "", ""); ok {
+		a = &Attribute{Sub: ref.Schema.Attributes} // an extension is read as a complex value is
+	} else if ref, ok := r.Type.Resolve("", name, ""); ok {
+		a = ref.Attr
+	}
+	return read(raw, a)
+}
+
+// read reads a value of an attribute, or returns nil if there is none. It is [Decode]
+// for bytes that [Encode] wrote, and needs no check of them.
+func read(raw []byte, a *Attribute) any {
+	switch raw[0] {
+	case '"':
 		return unquote(raw)
-	case raw[0] == 't':
+	case 't':
 		return true
-	case raw[0] == 'f':
+	case 'f':
 		return false
+	case 'n':
+		return nil
+	case '[':
+		var list []any
+		elements(raw, func(value []byte) {
+			if v := read(value, a); v != nil {
+				list = append(list, v)
+			}
+		})
+		if list == nil {
+			return nil
+		}
+		return list
+	case '{':
+		return readObject(raw, a.Sub)
 	}
-	d := decoder{jsontext.NewDecoder(bytes.NewBuffer(raw))}
-	_, v, err := d.member(r.Type, name)
-	if err != nil || absent(v) {
+	n, err := parseNumber(string(raw), a.Type)
+	if err != nil {
 		return nil
 	}
-	return v
+	return n
+}
+
+func readObject(raw []byte, list []*Attribute) any {
+	o := Object{}
+	members(raw, func(name, value []byte) bool {
+		a := spelled(list, name)
+		if a == nil {
+			key := unquote(name)
+			if a = find(list, key); a == nil {
+				a = &Attribute{Name: key}
+			}
+		}
+		if v := read(value, a); v != nil {
+			o[a.Name] = v
+		}
+		return true
+	})
+	if len(o) == 0 {
+		return nil
+	}
+	return o
+}
+
+// spelled returns the attribute of a name, quotes included, that is spelled as in the
+// schema.
+func spelled(list []*Attribute, name []byte) *Attribute {
+	for _, a := range list {
+		if len(name) == len(a.Name)+2 && string(name[1:len(name)-1]) == a.Name {
+			return a
+		}
+	}
+	return nil
 }
