@@ -205,6 +205,20 @@ func (s *Snapshot) present(r ref, source identity.SourceID) (identity.Member, id
 	return identity.UserMember(u.id), u.key, u.exists() && !u.missing && u.source == source
 }
 
+// MemberAt returns the user, or the group, of a handle.
+func (s *Snapshot) MemberAt(handle uint32, group bool) identity.Member { //nolint:revive // which of two kinds
+	if group {
+		return identity.GroupMember(s.groups.Ref(int(handle)).id)
+	}
+	return identity.UserMember(s.users.Ref(int(handle)).id)
+}
+
+// HandleOf returns the handle of a user or a group.
+func (s *Snapshot) HandleOf(m identity.Member) (uint32, bool) {
+	r, ok := s.ref(m)
+	return r.handle(), ok
+}
+
 // OwnMember reports whether its source gave the group of a handle a member.
 func (s *Snapshot) OwnMember(group uint32, m identity.Member) bool {
 	r, ok := s.ref(m)

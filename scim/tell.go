@@ -1,0 +1,124 @@
+package scim
+
+import (
+	"reflect"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	"github.com/rollcall-id/rollcall/audit"
+	"github.com/rollcall-id/rollcall/scim/schema"
+	"github.com/rollcall-id/rollcall/state"
+	"github.com/rollcall-id/rollcall/store"
+)
+
+// push writes what a call decides.
+func (c *call) push(decide func(*state.Snapshot) ([]state.Change, error)) (store.Revision, error) {
+	return c.server.db.Push(c.ctx(), c.actor(), decide)
+}
+
+// changesBetween tells the audit log which attributes a write changes.
+func changesBetween(body string, after schema.Object, t *schema.ResourceType) []audit.Change {
+	before, err := schema.Decode([]byte(body), t)
+	if err != nil {
+		return nil
+	}
+	seen := map[string]bool{}
+	for name := range before {
+		seen[name] = true
+	}
+	for name := range after {
+		seen[name] = true
+	}
+	var changes []audit.Change
+	for _, name := range slices.Sorted(keys(seen)) {
+		if reflect.DeepEqual(before[name], after[name]) {
+			continue
+		}
+		changes = append(changes, audit.Change{Field: name, Before: told(before[name]), After: told(after[name])})
+	}
+	return changes
+}
+
+func keys(m map[string]bool) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
+
+// told is a value as the audit log has it.
+func told(v any) []string {
+	switch v := v.(type) {
+	case nil:
+		return nil
+	case string:
+		return []string{v}
+	case []any:
+		var all []string
+		for _, e := range v {
+			all = append(all, told(e)...)
+		}
+		return all
+	}
+	b, err := json.Marshal(v, json.Deterministic(true))
+	if err != nil {
+		return nil
+	}
+	return []string{string(b)}
+}
+
+func sorted(list []string) []string {
+	slices.Sort(list)
+	return list
+}
+
+// detailOf reads the text of a problem.
+func detailOf(body []byte) string {
+	var p struct {
+		Detail string `json:"detail"`
+	}
+	_ = json.Unmarshal(body, &p)
+	return clip(p.Detail)
+}
+
+// touchEvery is how often the use of a token is written down.
+const touchEvery = time.Hour
+
+// touches remembers which tokens are being noted as used.
+type touches struct {
+	mu    sync.Mutex
+	under map[string]bool // guarded by mu
+}
+
+// touch notes that a token was used, at most once an hour.
+func (s *Server) touch(c *call) {
+	now := s.now()
+	if now.Sub(c.token.Used) < touchEvery {
+		return
+	}
+	s.used.mu.Lock()
+	defer s.used.mu.Unlock()
+	if s.used.under[c.token.ID] {
+		return
+	}
+	s.used.under[c.token.ID] = true
+	go func() {
+		defer func() {
+			s.used.mu.Lock()
+			defer s.used.mu.Unlock()
+			delete(s.used.under, c.token.ID)
+		}()
+		_, err := s.db.Push(c.detached(), c.actor(), func(*state.Snapshot) ([]state.Change, error) {
+			return []state.Change{state.TouchToken{ID: c.token.ID, At: now}}, nil
+		})
+		if err != nil {
+			s.log.Debug("use of a token not noted", "token", c.token.ID, "err", err)
+		}
+	}()
+}

@@ -1,0 +1,318 @@
+package scim
+
+import (
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/rollcall-id/rollcall/audit"
+	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/scim/dialect"
+	"github.com/rollcall-id/rollcall/scim/schema"
+	"github.com/rollcall-id/rollcall/state"
+)
+
+// The terms that pushed resources are found by.
+func externalTerm(id string) string   { return "x:" + id }
+func emailTerm(value string) string   { return "m:" + strings.ToLower(value) }
+func shownTerm(display string) string { return "d:" + strings.ToLower(display) }
+
+// create is what POST does: it makes a resource, or brings back one that its source had
+// taken away.
+func (c *call) create() (*reply, error) {
+	in, ok := c.input.(*dialect.Parsed)
+	switch {
+	case !ok:
+		return nil, refuse(http.StatusBadRequest, "invalidSyntax", "the body is missing")
+	case c.kind.own:
+		return c.createOther(in)
+	case c.kind.group:
+		return c.createGroup(in)
+	}
+	return c.createUser(in)
+}
+
+func (c *call) createUser(in *dialect.Parsed) (*reply, error) {
+	fresh := identity.NewUserID()
+	var key identity.Key
+	_, err := c.push(func(s *state.Snapshot) ([]state.Change, error) {
+		draft, err := c.draft(in.Object, identity.Key(fresh.String()))
+		if err != nil {
+			return nil, err
+		}
+		if err := c.unique(s, draft, identity.Member{}); err != nil {
+			return nil, err
+		}
+		key = draft.Key
+		gone, recreated := c.gone(s, draft)
+		if gone == nil {
+			cs := []state.Change{state.Create{Member: identity.UserMember(fresh), Record: draft}}
+			if recreated != nil {
+				cs = append(cs, state.Tell{Event: audit.Event{
+					Action: "UserRecreated", Target: identity.UserMember(fresh).String(), Name: draft.Name,
+					Reason: "the name was that of " + recreated.Member.String() + ", who had another externalId: he is another, and has none of his grants",
+				}})
+			}
+			return cs, nil
+		}
+		key, draft.Key = gone.Key, gone.Key
+		return []state.Change{state.Update{Member: gone.Member, Record: draft}}, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.written(key, http.StatusCreated)
+}
+
+// gone finds the user whom a source had taken away and now shows again: under the same
+// externalId or, where neither has one, the same userName. One of the same name who is
+// somebody else is returned apart.
+func (c *call) gone(s *state.Snapshot, draft *identity.Record) (back, other *state.Pushed) {
+	if draft.Pushed.External != "" {
+		for p := range s.UsersByTerm(c.endpoint.id, externalTerm(draft.Pushed.External)) {
+			if p.Gone {
+				return &p, nil
+			}
+		}
+	}
+	for p := range s.UsersNamed(c.endpoint.id, draft.Name) {
+		if !p.Gone {
+			continue
+		}
+		if draft.Pushed.External == "" && p.External() == "" {
+			return &p, nil
+		}
+		other = &p
+	}
+	return nil, other
+}
+
+// unique refuses what another resource of the source has already.
+func (c *call) unique(s *state.Snapshot, draft *identity.Record, self identity.Member) error {
+	if !c.kind.group {
+		if id, ok := s.UserNamed(c.endpoint.id, draft.Name); ok && identity.UserMember(id) != self {
+			return refuse(http.StatusConflict, "uniqueness", "there is already a User with this userName")
+		}
+	}
+	if draft.Pushed.External == "" {
+		return nil
+	}
+	find := s.UsersByTerm
+	if c.kind.group {
+		find = s.GroupsByTerm
+	}
+	for p := range find(c.endpoint.id, externalTerm(draft.Pushed.External)) {
+		if !p.Gone && p.Member != self {
+			return refuse(http.StatusConflict, "uniqueness", "there is already a "+c.kind.typ.Name+" with this externalId")
+		}
+	}
+	return nil
+}
+
+// maxResource is the size of the largest resource that is kept.
+const maxResource = 250 << 10
+
+// draft makes of a resource the record that is stored.
+func (c *call) draft(o schema.Object, key identity.Key) (*identity.Record, error) {
+	body := schema.Encode(make([]byte, 0, 1024), c.kind.typ, o)
+	if len(body) > maxResource {
+		return nil, tooLarge(maxResource)
+	}
+	d := dialect.Derive(o, c.kind.typ, c.endpoint.mapping)
+	r := &identity.Record{
+		Source: c.endpoint.id, Key: key, Name: d.Name, Profile: d.Profile, Attributes: d.Attributes,
+		Pushed: &identity.Pushed{Body: body, At: c.server.now().UTC().Truncate(time.Millisecond)},
+	}
+	if d.Disabled {
+		r.Disabled = identity.ReasonDisabled
+	}
+	p := r.Pushed
+	if p.External, _ = o["externalId"].(string); p.External != "" {
+		p.Terms = append(p.Terms, externalTerm(p.External))
+	}
+	if display, ok := o["displayName"].(string); ok && !c.kind.group {
+		p.Terms = append(p.Terms, shownTerm(display))
+	}
+	if list, ok := o["emails"].([]any); ok {
+		for _, e := range list {
+			if m, ok := e.(schema.Object); ok {
+				if v, ok := m["value"].(string); ok && v != "" {
+					p.Terms = append(p.Terms, emailTerm(v))
+				}
+			}
+		}
+	}
+	return r, nil
+}
+
+// find returns the resource that a call is about.
+func (c *call) find(s *state.Snapshot) (state.Pushed, error) {
+	find := s.PushedUser
+	if c.kind.group {
+		find = s.PushedGroup
+	}
+	p, ok := find(c.endpoint.id, identity.Key(c.id))
+	if !ok || p.Gone {
+		return p, notFound(c.kind.typ.Name + " " + clip(c.id))
+	}
+	return p, c.match(s, p)
+}
+
+// match holds a write to the version that it names: RFC 7644, section 3.14.
+func (c *call) match(s *state.Snapshot, p state.Pushed) error {
+	if c.method == http.MethodGet || c.method == http.MethodHead {
+		return nil
+	}
+	if want := c.header.Get("If-Match"); want != "" && !etagIn(want, c.etag(s, p)) {
+		return refuse(http.StatusPreconditionFailed, "", "the resource has changed since this version: read it again")
+	}
+	if none := c.header.Get("If-None-Match"); none != "" && etagIn(none, c.etag(s, p)) {
+		return refuse(http.StatusPreconditionFailed, "", "the resource has this version")
+	}
+	return nil
+}
+
+// replace is what PUT does. What is left out is taken away, but for whether a user is
+// active: RFC 7644, section 3.5.1, leaves that to the server, and to lock somebody out
+// or to let him in takes a word.
+func (c *call) replace() (*reply, error) {
+	in, ok := c.input.(*dialect.Parsed)
+	switch {
+	case !ok:
+		return nil, refuse(http.StatusBadRequest, "invalidSyntax", "the body is missing")
+	case c.kind.own:
+		return c.replaceOther(in)
+	case c.kind.group:
+		return c.replaceGroup(in)
+	}
+	_, err := c.push(func(s *state.Snapshot) ([]state.Change, error) {
+		p, err := c.find(s)
+		if err != nil {
+			return nil, err
+		}
+		before, err := schema.Decode([]byte(p.Body), c.kind.typ)
+		if err != nil {
+			return nil, err
+		}
+		if _, said := in.Object["active"]; !said && before["active"] != nil {
+			in.Object["active"] = before["active"]
+		}
+		if err := dialect.Immutable(before, in.Object, c.kind.typ); err != nil {
+			return nil, err
+		}
+		return c.update(s, p, in.Object)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.written(identity.Key(c.id), http.StatusOK)
+}
+
+// update returns the changes that make of a resource what it shall be; none when it is
+// that already.
+func (c *call) update(s *state.Snapshot, p state.Pushed, o schema.Object) ([]state.Change, error) {
+	draft, err := c.draft(o, p.Key)
+	if err != nil {
+		return nil, err
+	}
+	if string(draft.Pushed.Body) == p.Body {
+		return nil, nil
+	}
+	if err := c.unique(s, draft, p.Member); err != nil {
+		return nil, err
+	}
+	if err := c.endpoint.rails.deactivating(p, draft, c.server.now()); err != nil {
+		return nil, err
+	}
+	return []state.Change{state.Update{Member: p.Member, Record: draft, Changes: changesBetween(p.Body, o, c.kind.typ)}}, nil
+}
+
+// patch is what PATCH does: all operations, or none.
+func (c *call) patch() (*reply, error) {
+	in, ok := c.input.(*dialect.Patch)
+	switch {
+	case !ok:
+		return nil, refuse(http.StatusBadRequest, "invalidSyntax", "the body is missing")
+	case c.kind.own:
+		return c.patchOther(in)
+	case c.kind.group:
+		return c.patchGroup(in)
+	}
+	_, err := c.push(func(s *state.Snapshot) ([]state.Change, error) {
+		p, err := c.find(s)
+		if err != nil {
+			return nil, err
+		}
+		before, err := schema.Decode([]byte(p.Body), c.kind.typ)
+		if err != nil {
+			return nil, err
+		}
+		next, err := dialect.Apply(before, in.Ops, c.kind.typ, c.endpoint.knobs)
+		if err != nil {
+			return nil, err
+		}
+		return c.update(s, p, next)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.patched()
+}
+
+func (c *call) patched() (*reply, error) {
+	r, err := c.written(identity.Key(c.id), http.StatusOK)
+	if err == nil && c.endpoint.knobs.PatchNoContent && len(c.query["attributes"]) == 0 {
+		r = &reply{status: http.StatusNoContent, etag: r.etag, id: r.id}
+	}
+	return r, err
+}
+
+// remove is what DELETE does: the resource is gone, and its name is free. Its grants
+// and its local layer wait for its return, unless the source is told to keep nothing.
+func (c *call) remove() (*reply, error) {
+	if c.kind.own {
+		return c.removeOther()
+	}
+	for {
+		more := false
+		_, err := c.push(func(s *state.Snapshot) ([]state.Change, error) {
+			p, err := c.find(s)
+			if err != nil {
+				return nil, err
+			}
+			var cs []state.Change
+			cs, more = c.leaveGroups(s, p.Member)
+			if more {
+				return cs, nil
+			}
+			if c.endpoint.knobs.HardDelete {
+				return append(cs, state.Delete{Member: p.Member, Source: c.endpoint.id}), nil
+			}
+			if err := c.endpoint.rails.removing(p, c.server.now()); err != nil {
+				return nil, err
+			}
+			return append(cs, state.Deactivate{Member: p.Member, Source: c.endpoint.id}), nil
+		})
+		if err != nil {
+			return nil, err
+		}
+		if !more {
+			return &reply{status: http.StatusNoContent, id: c.id}, nil
+		}
+	}
+}
+
+// groupsAtOnce is how many groups one transaction takes a member out of.
+const groupsAtOnce = 40
+
+// leaveGroups returns the changes that take a member out of the groups that his source
+// put him into, and whether there are more than fit.
+func (c *call) leaveGroups(s *state.Snapshot, m identity.Member) (cs []state.Change, more bool) {
+	for h := range s.OwnGroups(m) {
+		if len(cs) == groupsAtOnce {
+			return cs, true
+		}
+		cs = append(cs, state.ChangeMembers{Group: s.GroupID(h), Origin: c.endpoint.id, Remove: []identity.Member{m}})
+	}
+	return cs, false
+}
