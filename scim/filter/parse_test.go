@@ -270,3 +270,21 @@ func TestParsePath(t *testing.T) {
 		t.Errorf("ParsePath, leniently = %v, %v", got, err)
 	}
 }
+
+func BenchmarkParseCompile(b *testing.B) {
+	typ := testType(b)
+	for _, text := range []string{`userName eq "bjensen"`, `emails[type eq "work" and value co "smith"] and active eq true and name.familyName sw "s"`} {
+		b.Run(text, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				e, err := Parse(text, Options{Type: typ})
+				if err != nil {
+					b.Fatal(err)
+				}
+				if _, err := Compile(e, typ, Options{}); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -19,6 +19,7 @@ func TestEncodeOrders(t *testing.T) {
 		"emails":      []any{Object{"type": "work", "value": "a@x"}, Object{"value": "b@x", "extra": int64(3)}},
 		"userName":    "ann \"the\" <\u00e9\n",
 		"name":        Object{"givenName": "Ann", "familyName": "Lee"},
+		"odd":         []any{[]any{int64(1), "x"}, true},
 		"title":       nil,
 		"password":    "secret",
 		"roles":       []any{},
@@ -28,12 +29,25 @@ func TestEncodeOrders(t *testing.T) {
 		`"externalId":"e","userName":"ann \"the\" <é\n","name":{"familyName":"Lee","givenName":"Ann"},"active":false,` +
 		`"emails":[{"value":"a@x","type":"work"},{"value":"b@x","extra":3}],` +
 		`"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"department":"R&D","manager":{"value":"7"}},` +
-		`"urn:a:1":{"on":true},"urn:z:9":{"a":"x","b":[1,2.0,null]}}`
+		`"odd":[[1,"x"],true],"urn:a:1":{"on":true},"urn:z:9":{"a":"x","b":[1,2.0,null]}}`
 	if got := string(Encode(nil, User(), o)); got != want {
 		t.Errorf("Encode =\n%s\nwant\n%s", got, want)
 	}
 	if got := string(Encode([]byte("x"), Group(), Object{})); got != `x{"schemas":["`+GroupURN+`"]}` {
 		t.Errorf("Encode(nothing) = %s", got)
+	}
+}
+
+func TestAppendStringIsJSON(t *testing.T) {
+	for s, want := range map[string]string{
+		"":            `""`,
+		"a\u2028<>&":  "\"a\u2028<>&\"",
+		"\x00\t\"\\/": `"\u0000\t\"\\/"`,
+		"a\xffb":      "\"a\uFFFDb\"",
+	} {
+		if got := string(AppendString(nil, s)); got != want {
+			t.Errorf("AppendString(%q) = %s, want %s", s, got, want)
+		}
 	}
 }
 

@@ -189,6 +189,31 @@ func FuzzMembers(f *testing.F) {
 	})
 }
 
+// Whatever is asked for, the answer is JSON with schemas, without what is never
+// returned, and with what always is.
+func FuzzProjection(f *testing.F) {
+	for _, names := range []string{"userName", "name.familyName,emails", EnterpriseURN + ":manager.value", "urn:x:1.0:Y:b", ":", "a.b.c", "cards.pin,badgeNever", "urn:example:1.0:Person"} {
+		f.Add(names, false)
+		f.Add(names, true)
+	}
+	typ := projected(f)
+	f.Fuzz(func(t *testing.T, names string, without bool) {
+		lists := [2][]string{{names}, nil}
+		if without {
+			lists = [2][]string{nil, {names}}
+		}
+		p, err := NewProjection(typ, lists[0], lists[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := string(p.Project(nil, []byte(stored)))
+		if !jsontext.Value(got).IsValid() || !strings.HasPrefix(got, `{"schemas":["s"]`) || !strings.Contains(got, "badgeAlways") ||
+			strings.Contains(got, "badgeNever") || strings.Contains(got, "pin") {
+			t.Fatalf("%q leaves %s", names, got)
+		}
+	})
+}
+
 func BenchmarkProject(b *testing.B) {
 	for name, lists := range map[string][2][]string{
 		"all":        {nil, nil},

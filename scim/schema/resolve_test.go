@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"cmp"
 	"strings"
 	"testing"
 )
@@ -39,6 +40,9 @@ func TestResolve(t *testing.T) {
 			}
 			if got != c.want {
 				t.Errorf("Resolve(%q, %q, %q) = %q, want %q", c.urn, c.name, c.sub, got, c.want)
+			}
+			if last := r.Last(); ok && c.name != "" && !strings.EqualFold(last.Name, cmp.Or(c.sub, c.name)) {
+				t.Errorf("Resolve(%q, %q, %q).Last = %s", c.urn, c.name, c.sub, last.Name)
 			}
 			if ok && r.Extension != strings.EqualFold(c.urn, EnterpriseURN) {
 				t.Errorf("Resolve(%q, %q, %q).Extension = %v", c.urn, c.name, c.sub, r.Extension)
@@ -84,6 +88,15 @@ func TestSplitURNOfTheLongest(t *testing.T) {
 		if urn, rest := typ.SplitURN(path); urn != want[0] || rest != want[1] {
 			t.Errorf("SplitURN(%q) = %q, %q, want %q", path, urn, rest, want)
 		}
+	}
+}
+
+func TestExtensionIsFoundInAnyCase(t *testing.T) {
+	if s := User().Extension(strings.ToUpper(EnterpriseURN)); s == nil || s.ID != EnterpriseURN {
+		t.Errorf("Extension = %v", s)
+	}
+	if s := User().Extension(UserURN); s != nil {
+		t.Errorf("Extension = %v", s)
 	}
 }
 
