@@ -94,6 +94,7 @@ func (a *App) Start(ctx context.Context) error {
 		{"api", a.startAPI},
 		{"health", a.startHealth},
 		{"bootstrap", a.bootstrap},
+		{"local socket", a.startLocalSocket},
 		{"runner", a.startRunner},
 		{"listener", a.startListener},
 	} {

@@ -25,6 +25,7 @@ type Config struct {
 	AllowPlaintext bool      // serve plain HTTP on other than loopback addresses
 	Health         string    // of /livez, /readyz and /metrics; "off": none
 	Store          etcd.Options
+	LocalSocket    string // for who is on the machine itself; "off": none; default: beside the store
 	Log            Log
 	MaxStaleness   time.Duration // how long answers go on from memory without the store
 	BootstrapToken string        // file that the first start's token is written to
@@ -91,11 +92,11 @@ func Default() *Config {
 
 func fromDocument(doc *config.Document) (*Config, error) {
 	p := doc.Problems()
-	doc.Known(p, "listen", "tls", "allow_plaintext", "health", "store", "log", "max_staleness", "bootstrap_token_file", "audit", "oidc", "limits", "usage", "sources")
+	doc.Known(p, "listen", "tls", "allow_plaintext", "health", "store", "local_socket", "log", "max_staleness", "bootstrap_token_file", "audit", "oidc", "limits", "usage", "sources")
 	c := Default()
 	for path, into := range map[string]any{
 		"listen": &c.Listen, "tls": &c.TLS, "allow_plaintext": &c.AllowPlaintext, "health": &c.Health,
-		"store": &c.Store, "log": &c.Log, "max_staleness": &c.MaxStaleness, "bootstrap_token_file": &c.BootstrapToken,
+		"store": &c.Store, "local_socket": &c.LocalSocket, "log": &c.Log, "max_staleness": &c.MaxStaleness, "bootstrap_token_file": &c.BootstrapToken,
 		"audit": &c.Audit, "oidc": &c.OIDC, "limits": &c.Limits, "usage": &c.Usage,
 	} {
 		doc.Decode(path, into, p)
@@ -123,6 +124,9 @@ func (c *Config) validate(p *config.Problems) {
 		p.Add("store", "say where the roll is kept: dir for the embedded store, or endpoints of an etcd cluster")
 	} else {
 		c.Store.Validate(p.In("store"))
+	}
+	if c.LocalSocket != "" && c.LocalSocket != localOff && !filepath.IsAbs(c.LocalSocket) {
+		p.Add("local_socket", "give the absolute path of a socket, in a directory of its own, or off")
 	}
 	if !slices.Contains([]string{"auto", "json", "text"}, c.Log.Format) {
 		p.Add("log.format", "%q is none of auto, json and text", c.Log.Format)

@@ -3,6 +3,9 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
+	"os"
+	"slices"
 	"testing"
 	"time"
 
@@ -69,11 +72,11 @@ func administrator(id identity.UserID) []state.Change {
 // recovered recovers the administrator rescue and checks what he then is.
 func recovered(t *testing.T, c *Config) (id identity.UserID) {
 	t.Helper()
-	secret, err := RecoverAdmin(t.Context(), c, "rescue")
-	if err != nil {
-		t.Fatal(err)
+	made, err := RecoverAdmin(t.Context(), c, "rescue")
+	if err != nil || made.Running {
+		t.Fatalf("RecoverAdmin = running %v, %v; want it made in the store of a stopped daemon", made.Running, err)
 	}
-	key, err := access.Parse(secret.Reveal())
+	key, err := access.Parse(made.APIKey.Reveal())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -89,12 +92,24 @@ func recovered(t *testing.T, c *Config) (id identity.UserID) {
 		if stored, ok := snap.Token(key.ID()); !ok || !key.Matches(stored.Hash) || stored.User != id {
 			t.Errorf("the key is %+v, want one of the administrator", stored)
 		}
-		page, err := db.AuditEntries(t.Context(), state.AuditQuery{Filter: audit.Filter{Actor: "recover-admin"}, Limit: 10})
-		if err != nil || len(page.Entries) == 0 {
-			t.Errorf("audit log: %d entries, %v, want what the recovery did", len(page.Entries), err)
-		}
+		wantRecoveryAudited(t, db)
 	})
 	return id
+}
+
+// wantRecoveryAudited checks that the newest entry is the recovery whole, in one
+// transaction with whose process did it.
+func wantRecoveryAudited(t *testing.T, db *state.DB) {
+	t.Helper()
+	page, err := db.AuditEntries(t.Context(), state.AuditQuery{Filter: audit.Filter{Actor: "recovery"}, Order: state.NewestFirst, Limit: 1})
+	if err != nil || len(page.Entries) != 1 {
+		t.Fatalf("audit log: %d entries, %v, want what the recovery did", len(page.Entries), err)
+	}
+	e := page.Entries[0]
+	want := audit.Actor{Kind: audit.ActorSystem, ID: fmt.Sprintf("uid/%d", os.Getuid()), Name: "recovery"}
+	if e.Actor != want || !slices.ContainsFunc(e.Events, func(x audit.Event) bool { return x.Action == "ApiKeyCreated" }) {
+		t.Errorf("entry %+v by %+v, want a new key by %+v", e.Events, e.Actor, want)
+	}
 }
 
 // inStore does something in the store of a configuration and closes it again.

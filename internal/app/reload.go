@@ -48,6 +48,7 @@ func restartKeys(have, next *Config) []string {
 		"allow_plaintext":      have.AllowPlaintext != next.AllowPlaintext,
 		"health":               have.Health != next.Health,
 		"store":                !sameStore(have.Store, next.Store),
+		"local_socket":         have.LocalSocket != next.LocalSocket,
 		"log.format":           have.Log.Format != next.Log.Format,
 		"max_staleness":        have.MaxStaleness != next.MaxStaleness,
 		"bootstrap_token_file": have.BootstrapToken != next.BootstrapToken,
