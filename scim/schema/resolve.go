@@ -147,7 +147,9 @@ func isCommon(name string) bool {
 // SplitURN divides a path such as urn:…:User:name.familyName into a URN and the rest.
 // A path that is a URN as a whole has no rest; one without a URN has no URN. URNs of
 // this type are found by name. In others the last colon divides, unless what stands
-// before it is a version: urn:example:1.0:Badge names a schema.
+// before it is a version, or what stands behind it is not a name: urn:example:1.0:Badge
+// names a schema. It may have been meant to name an attribute; who knows better, such
+// as by the value that belongs to the path, can divide it at its last colon.
 func (t *ResourceType) SplitURN(path string) (urn, rest string) {
 	if !strings.Contains(path, ":") {
 		return "", path
@@ -176,11 +178,16 @@ func SplitURN(path string) (urn, rest string) {
 	if last < 0 {
 		return "", path
 	}
-	before := path[strings.LastIndexByte(path[:last], ':')+1 : last]
-	if isVersion(before) && end == len(path) && IsName(path[last+1:]) {
+	if urn, rest = path[:last], path[last+1:]; end < len(path) {
+		return urn, rest
+	}
+	name, _, _ := strings.Cut(rest, ".")
+	before := urn[strings.LastIndexByte(urn, ':')+1:]
+	// urn:example:Badge:1.0 and http://example.com/Badge have no attribute at the end.
+	if !IsName(name) || isVersion(before) && name == rest {
 		return path, ""
 	}
-	return path[:last], path[last+1:]
+	return urn, rest
 }
 
 // isVersion reports whether a part of a URN looks like 2.0.

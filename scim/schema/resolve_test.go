@@ -53,16 +53,20 @@ func TestResolve(t *testing.T) {
 
 func TestSplitURN(t *testing.T) {
 	for path, want := range map[string][2]string{
-		"userName":                       {"", "userName"},
-		"name.familyName":                {"", "name.familyName"},
-		UserURN + ":name.familyName":     {UserURN, "name.familyName"},
-		strings.ToLower(EnterpriseURN):   {EnterpriseURN, ""},
-		EnterpriseURN + ":manager.value": {EnterpriseURN, "manager.value"},
-		"urn:example:1.0:Badge":          {"urn:example:1.0:Badge", ""},
-		"urn:example:1.0:Badge:color":    {"urn:example:1.0:Badge", "color"},
-		"urn:example:badge:color":        {"urn:example:badge", "color"},
-		`emails[value eq "a:b"].value`:   {"", `emails[value eq "a:b"].value`},
-		`urn:x:1.0:Y:z[value eq "a:b"]`:  {"urn:x:1.0:Y", `z[value eq "a:b"]`},
+		"userName":                           {"", "userName"},
+		"name.familyName":                    {"", "name.familyName"},
+		UserURN + ":name.familyName":         {UserURN, "name.familyName"},
+		strings.ToLower(EnterpriseURN):       {EnterpriseURN, ""},
+		EnterpriseURN + ":manager.value":     {EnterpriseURN, "manager.value"},
+		"urn:example:1.0:Badge":              {"urn:example:1.0:Badge", ""},
+		"urn:example:1.0:Badge:color":        {"urn:example:1.0:Badge", "color"},
+		"urn:example:Badge:1.0":              {"urn:example:Badge:1.0", ""},
+		"urn:example:Badge:1.0:color.name":   {"urn:example:Badge:1.0", "color.name"},
+		"http://example.com/2.0/Badge":       {"http://example.com/2.0/Badge", ""},
+		"http://example.com/2.0/Badge:color": {"http://example.com/2.0/Badge", "color"},
+		"urn:example:badge:color":            {"urn:example:badge", "color"},
+		`emails[value eq "a:b"].value`:       {"", `emails[value eq "a:b"].value`},
+		`urn:x:1.0:Y:z[value eq "a:b"]`:      {"urn:x:1.0:Y", `z[value eq "a:b"]`},
 	} {
 		if urn, rest := User().SplitURN(path); urn != want[0] || rest != want[1] {
 			t.Errorf("SplitURN(%q) = %q, %q, want %q", path, urn, rest, want)
