@@ -10,8 +10,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/rollcall-id/rollcall/admin"
+	"github.com/rollcall-id/rollcall/audit"
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/permissions"
+	"github.com/rollcall-id/rollcall/state"
 )
 
 func TestBatchGrants(t *testing.T) {
@@ -136,6 +138,22 @@ func TestAcknowledgeDirectory(t *testing.T) {
 	want[struct{}](t, w.call(http.MethodDelete, nest, key, nil), http.StatusNoContent)
 	body["acknowledgeDirectory"] = true
 	want[admin.MembersChanged](t, w.call(http.MethodPost, "/v1/groups/outer/members", key, body), http.StatusOK)
+	// Both are in the audit log, with whose directory it is.
+	page, err := w.db.AuditEntries(t.Context(), state.AuditQuery{Filter: audit.Filter{Action: "GroupMemberAdded"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var said []string
+	for _, e := range page.Entries {
+		for _, c := range e.Events[0].Changes {
+			if c.Field == "acknowledgedDirectory" {
+				said = append(said, c.After...)
+			}
+		}
+	}
+	if d := cmp.Diff([]string{"corp", "corp"}, said); d != "" {
+		t.Errorf("directories that were acknowledged, in the audit log (-want +got):\n%s", d)
+	}
 	for _, path := range []string{"/v1/groups/ours/grants/GOVERNANCE", "/v1/users/ann/grants/GOVERNANCE"} {
 		if g := want[admin.Grant](t, w.call(http.MethodPut, path, key, nil), http.StatusCreated); g.AcknowledgedDirectory {
 			t.Errorf("%s: %+v acknowledges a directory that decides nothing", path, g)

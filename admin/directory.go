@@ -51,15 +51,35 @@ func unacknowledged(owner identity.SourceID) error {
 		"the directory of source %s decides who is in this group, so whoever administers it will decide who has the permission: if that is meant, say so with acknowledgeDirectory: true (--acknowledge-directory)", owner)
 }
 
-// nestable refuses to nest a group, of which a directory decides, in one that carries a
-// grant, unless that is said to be meant.
-func nestable(s *state.Snapshot, into identity.GroupID, m identity.Member) error {
+// consent is whether the caller says that he knows whose directory decides.
+type consent uint8
+
+const (
+	unsaid consent = iota
+	acknowledged
+)
+
+func consentOf(said bool) consent {
+	if said {
+		return acknowledged
+	}
+	return unsaid
+}
+
+// relies returns the source whose directory decides who gets what a group carries, when
+// a member is put into it; "" when none does. Unless that is said to be meant it is
+// refused.
+func (c consent) relies(s *state.Snapshot, into identity.GroupID, m identity.Member) (identity.SourceID, error) {
 	inner, ok := m.Group()
 	if !ok || !carries(s, into) {
-		return nil
+		return "", nil
 	}
-	if owner, ok := directoryOf(s, inner); ok {
-		return unacknowledged(owner)
+	owner, decides := directoryOf(s, inner)
+	switch {
+	case !decides:
+		return "", nil
+	case c == unsaid:
+		return "", unacknowledged(owner)
 	}
-	return nil
+	return owner, nil
 }

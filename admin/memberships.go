@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -85,13 +86,13 @@ func (a *API) membershipRoutes() {
 		id: "putUserMember", method: http.MethodPut, path: "/v1/groups/{group}/members/users/{member}", tag: "Groups", need: userWork,
 		summary: "Put a user into a group, here: 201 when that is new, 200 when he was put there before", errors: errs,
 	}, func(ctx context.Context, in *putUserMemberInput) (*putMemberOutput, error) {
-		return a.putMember(ctx, in.Group, MemberRef{User: in.Member}, nestable)
+		return a.putMember(ctx, in.Group, MemberRef{User: in.Member}, unsaid)
 	})
 	register(a, operation{
 		id: "putGroupMember", method: http.MethodPut, path: "/v1/groups/{group}/members/groups/{member}", tag: "Groups", need: userWork,
 		summary: "Nest a group in a group, here", errors: errs,
 	}, func(ctx context.Context, in *putGroupMemberInput) (*putMemberOutput, error) {
-		return a.putMember(ctx, in.Group, MemberRef{Group: in.Member}, nesting(in.AcknowledgeDirectory == "true"))
+		return a.putMember(ctx, in.Group, MemberRef{Group: in.Member}, consentOf(in.AcknowledgeDirectory == "true"))
 	})
 	register(a, operation{
 		id: "deleteUserMember", method: http.MethodDelete, path: "/v1/groups/{group}/members/users/{member}", tag: "Groups", need: userWork,
@@ -125,49 +126,45 @@ func putHere(s *state.Snapshot, m identity.Member, group identity.GroupID) bool 
 	return slices.Contains(membershipsOf(s, m, group), identity.Local)
 }
 
-// joining returns the group and the member, when the one may be put into the other.
-func (a *API) joining(s *state.Snapshot, group string, ref MemberRef, may mayNest) (identity.GroupID, identity.Member, error) {
-	id, err := s.OneGroup(group)
+// joining adds to a change a member that may be put into its group and is not yet.
+func (a *API) joining(s *state.Snapshot, c *state.ChangeMembers, ref MemberRef, says consent) (m identity.Member, err error) {
+	if m, err = ref.find(s); err != nil {
+		return m, err
+	}
+	if m == identity.GroupMember(c.Group) {
+		return m, fault.New(fault.Invalid, "member_of_itself", "a group is not a member of itself")
+	}
+	if err := a.layerAllowed(s, identity.GroupMember(c.Group), localMemberships); err != nil {
+		return m, err
+	}
+	if putHere(s, m, c.Group) || slices.Contains(c.Add, m) {
+		return m, nil
+	}
+	owner, err := says.relies(s, c.Group, m)
 	if err != nil {
-		return id, identity.Member{}, err
+		return m, err
 	}
-	m, err := ref.find(s)
-	if err != nil {
-		return id, m, err
-	}
-	if m == identity.GroupMember(id) {
-		return id, m, fault.New(fault.Invalid, "member_of_itself", "a group is not a member of itself")
-	}
-	if err := a.layerAllowed(s, identity.GroupMember(id), localMemberships); err != nil || putHere(s, m, id) {
-		return id, m, err
-	}
-	return id, m, may(s, id, m)
+	c.Add, c.Acknowledged = append(c.Add, m), cmp.Or(c.Acknowledged, owner)
+	return m, nil
 }
 
-// mayNest decides whether a member may be put into a group as far as it is a group.
-type mayNest func(s *state.Snapshot, into identity.GroupID, m identity.Member) error
-
-// nesting returns who decides: nobody when the caller has said that he means it.
-func nesting(acknowledged bool) mayNest {
-	if acknowledged {
-		return func(*state.Snapshot, identity.GroupID, identity.Member) error { return nil }
-	}
-	return nestable
-}
-
-func (a *API) putMember(ctx context.Context, group string, ref MemberRef, may mayNest) (*putMemberOutput, error) {
+func (a *API) putMember(ctx context.Context, group string, ref MemberRef, says consent) (*putMemberOutput, error) {
 	out := &putMemberOutput{}
 	var id identity.GroupID
 	var m identity.Member
 	snap, err := a.decide(ctx, func(s *state.Snapshot) (cs []state.Change, err error) {
-		if id, m, err = a.joining(s, group, ref, may); err != nil {
+		if id, err = s.OneGroup(group); err != nil {
 			return nil, err
 		}
-		if out.Status = http.StatusOK; putHere(s, m, id) {
+		c := state.ChangeMembers{Group: id, Origin: identity.Local}
+		if m, err = a.joining(s, &c, ref, says); err != nil {
+			return nil, err
+		}
+		if out.Status = http.StatusOK; len(c.Add) == 0 {
 			return nil, nil
 		}
 		out.Status = http.StatusCreated
-		return []state.Change{state.ChangeMembers{Group: id, Origin: identity.Local, Add: []identity.Member{m}}}, nil
+		return []state.Change{c}, nil
 	})
 	if err != nil {
 		return nil, err
@@ -206,12 +203,8 @@ func (a *API) changeMembers(ctx context.Context, in *changeMembersInput) (*chang
 		}
 		c := state.ChangeMembers{Group: id, Origin: identity.Local}
 		for i, ref := range in.Body.Add {
-			_, m, err := a.joining(s, id.String(), ref, nesting(in.Body.AcknowledgeDirectory))
-			if err != nil {
+			if _, err := a.joining(s, &c, ref, consentOf(in.Body.AcknowledgeDirectory)); err != nil {
 				return nil, itemProblem(a.problem(ctx, err), fmt.Sprintf("body.add[%d]", i))
-			}
-			if !putHere(s, m, id) && !slices.Contains(c.Add, m) {
-				c.Add = append(c.Add, m)
 			}
 		}
 		for i, ref := range in.Body.Remove {

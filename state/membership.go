@@ -26,6 +26,9 @@ type ChangeMembers struct {
 	Group       identity.GroupID
 	Origin      identity.SourceID
 	Add, Remove []identity.Member
+	// Acknowledged is the source whose directory decides about a group that is added to
+	// one that carries a grant, when the one who adds it has said that he knows it.
+	Acknowledged identity.SourceID
 }
 
 func (c ChangeMembers) build(t *txn) error {
@@ -101,6 +104,9 @@ func (t *txn) turn(c ChangeMembers) error {
 func (c ChangeMembers) event(s *Snapshot) audit.Event {
 	e := audit.Event{Action: "GroupMembersChanged", Target: identity.GroupMember(c.Group).String(), Name: s.name(identity.GroupMember(c.Group))}
 	e.Changes = []audit.Change{{Field: "members." + string(c.Origin), Before: memberTexts(c.Remove), After: memberTexts(c.Add)}}
+	if c.Acknowledged != "" {
+		e.Changes = append(e.Changes, audit.Change{Field: "acknowledgedDirectory", After: []string{string(c.Acknowledged)}})
+	}
 	return e
 }
 
