@@ -12,6 +12,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rollcall-id/rollcall/access"
+	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/state"
 	"github.com/rollcall-id/rollcall/usage"
 )
@@ -29,6 +30,7 @@ type Options struct {
 	Tokens  Verifier              // of an identity provider; default: only keys count
 	Limits  *access.Limiter       // default: nobody asks too often
 	Usage   usage.Config          // default: nothing is counted
+	Pushes  Pushes                // default: nobody pushes
 }
 
 // Verifier knows whom a token names that an identity provider signed.
@@ -55,7 +57,14 @@ type API struct {
 	counter *counter // nil: nothing is counted
 	used    uses
 	repeats repeats
+	pushes  Pushes
 }
+
+// noPushes is what is known of pushes where nobody pushes.
+type noPushes struct{}
+
+// Requests implements Pushes.
+func (noPushes) Requests(identity.SourceID) []PushRequest { return nil }
 
 // New returns the API.
 func New(o Options) (*API, error) {
@@ -71,7 +80,10 @@ func New(o Options) (*API, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	a := &API{db: o.DB, sync: o.Sync, log: o.Log, now: o.Now, mux: http.NewServeMux(), metrics: newMetrics(o.Metrics), backup: o.Backup, age: o.Fresh, tally: newTally(), closing: make(chan struct{}), tokens: o.Tokens, limits: o.Limits}
+	if o.Pushes == nil {
+		o.Pushes = noPushes{}
+	}
+	a := &API{pushes: o.Pushes, db: o.DB, sync: o.Sync, log: o.Log, now: o.Now, mux: http.NewServeMux(), metrics: newMetrics(o.Metrics), backup: o.Backup, age: o.Fresh, tally: newTally(), closing: make(chan struct{}), tokens: o.Tokens, limits: o.Limits}
 	a.huma = humago.New(a.mux, a.config(o.Version))
 	a.routes()
 	a.counter = newCounter(a, o.Usage)
@@ -117,6 +129,7 @@ func (a *API) routes() {
 	a.grantRoutes()
 	a.answerRoutes()
 	a.sourceRoutes()
+	a.pushRoutes()
 	a.runRoutes()
 	a.backupRoutes()
 	a.auditRoutes()

@@ -80,6 +80,7 @@ var bodies = map[string]any{
 	"createKey":             map[string]string{"name": "laptop"},
 	"createService":         map[string]string{"name": "billing"},
 	"createServiceKey":      map[string]string{"name": "primary"},
+	"createSourceToken":     map[string]string{"name": "okta"},
 	"rotateServiceKey":      map[string]int{"graceHours": 1},
 	"check":                 map[string]string{"user": "target", "permission": "GOVERNANCE"},
 	"approvePlan":           map[string]string{"digest": "sha256:1"},
@@ -91,7 +92,7 @@ func (o *op) at(user string) string {
 	return strings.NewReplacer(
 		"{user}", url.PathEscape(user), "{group}", "team", "{permission}", "GOVERNANCE", "{key}", "clearance",
 		"{grant}", "nobody-has-this-id", "{source}", "corp", "{run}", "run-1",
-		"{member}", "nobody-has-this-id", "{service}", "nobody-has-this-id", "{apiKey}", "nobody-has-this-id",
+		"{member}", "nobody-has-this-id", "{service}", "nobody-has-this-id", "{apiKey}", "nobody-has-this-id", "{token}", "nobody-has-this-id",
 	).Replace(o.path)
 }
 

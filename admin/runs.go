@@ -95,7 +95,7 @@ func (a *API) runRoutes() {
 }
 
 func (a *API) startRun(ctx context.Context, in *SourcePath) (*startRunOutput, error) {
-	s, err := a.source(in.Source)
+	s, err := a.pulled(in.Source)
 	if err != nil {
 		return nil, err
 	}

@@ -231,7 +231,7 @@ func approvalOf(ok *state.Approval) *Approval {
 }
 
 func (a *API) planSource(ctx context.Context, in *SourcePath) (*planOutput, error) {
-	s, err := a.source(in.Source)
+	s, err := a.pulled(in.Source)
 	if err != nil {
 		return nil, err
 	}
@@ -262,7 +262,7 @@ func proofOf(p identity.Proof) Proof {
 }
 
 func (a *API) heldPlan(ctx context.Context, in *SourcePath) (*keptPlanOutput, error) {
-	s, err := a.source(in.Source)
+	s, err := a.pulled(in.Source)
 	if err != nil {
 		return nil, err
 	}
@@ -274,7 +274,7 @@ func (a *API) heldPlan(ctx context.Context, in *SourcePath) (*keptPlanOutput, er
 }
 
 func (a *API) approve(ctx context.Context, in *approveInput) (*approveOutput, error) {
-	s, err := a.source(in.Source)
+	s, err := a.pulled(in.Source)
 	if err != nil {
 		return nil, err
 	}
@@ -290,7 +290,7 @@ func (a *API) approve(ctx context.Context, in *approveInput) (*approveOutput, er
 }
 
 func (a *API) testSource(ctx context.Context, in *SourcePath) (*testOutput, error) {
-	s, err := a.source(in.Source)
+	s, err := a.pulled(in.Source)
 	if err != nil {
 		return nil, err
 	}

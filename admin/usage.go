@@ -39,7 +39,7 @@ var workflows = map[string]usage.Name{
 	"createSource": usage.SourceAdded, "updateSource": usage.SourceChanged, "putSource": usage.SourceChanged,
 	"deleteSource": usage.SourceDeleted, "testSource": usage.SourceTested,
 	"startRun": usage.RunStarted, "planSource": usage.RunStarted, "approvePlan": usage.RunApproved,
-	"createKey": usage.KeyCreated, "createServiceKey": usage.KeyCreated, "rotateServiceKey": usage.KeyRotated,
+	"createKey": usage.KeyCreated, "createServiceKey": usage.KeyCreated, "createSourceToken": usage.KeyCreated, "rotateServiceKey": usage.KeyRotated,
 	"deleteKey": usage.KeyRevoked, "deleteServiceKey": usage.KeyRevoked,
 	"createService": usage.ServiceCreated, "updateService": usage.ServiceChanged, "deleteService": usage.ServiceDeleted,
 	"explainPermission": usage.PermissionExplained, "exportAudit": usage.AuditExported, "backup": usage.BackupMade,
