@@ -30,9 +30,9 @@ type Options struct {
 	// PublicURL is how providers reach the daemon, as in https://rollcall.example.org;
 	// "": as the request says.
 	PublicURL string
-	// Fresh reports since when the state is only remembered, and whether it may still be
-	// answered from; nil: it always may.
-	Fresh func() (since time.Time, ok bool)
+	// Fresh reports whether the state may be answered from, although the store may not
+	// answer; nil: it always may.
+	Fresh func() bool
 }
 
 // Server is the endpoint of all sources that are pushed to.
@@ -42,7 +42,7 @@ type Server struct {
 	now    func() time.Time
 	limits *access.Limiter
 	url    string
-	fresh  func() (time.Time, bool)
+	fresh  func() bool
 	used   touches
 
 	sources atomic.Pointer[map[identity.SourceID]*endpoint]
@@ -60,7 +60,7 @@ func New(o Options) (*Server, error) {
 		o.Now = time.Now
 	}
 	if o.Fresh == nil {
-		o.Fresh = func() (time.Time, bool) { return time.Time{}, true }
+		o.Fresh = func() bool { return true }
 	}
 	s := &Server{db: o.DB, log: o.Log, now: o.Now, limits: o.Limits, url: strings.TrimRight(o.PublicURL, "/"), fresh: o.Fresh, used: touches{under: map[string]bool{}}}
 	s.sources.Store(&map[identity.SourceID]*endpoint{})
@@ -249,7 +249,7 @@ func isJSON(contentType string) bool {
 
 // stale refuses to answer when what is remembered is too old.
 func (s *Server) stale() error {
-	if _, ok := s.fresh(); !ok {
+	if !s.fresh() {
 		return fault.New(fault.Unavailable, "stale", "the store cannot be reached")
 	}
 	return nil

@@ -124,7 +124,9 @@ func printedConfig(cfg *app.Config) (*yaml.Node, error) {
 		out.Store.Compaction = cmp.Or(out.Store.Compaction, etcd.DefaultCompaction)
 	}
 	for _, s := range cfg.Sources {
-		s.LDAP = *s.LDAP.Expanded()
+		if s.Pulled() {
+			s.LDAP = *s.LDAP.Expanded()
+		}
 		out.Sources = append(out.Sources, s)
 	}
 	var node yaml.Node

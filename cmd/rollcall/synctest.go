@@ -64,6 +64,9 @@ func (c *cli) testHere(ctx context.Context, file, name string) (*client.TestRepo
 		return nil, usage("%s has no source %q", file, name)
 	}
 	s := &cfg.Sources[i]
+	if !s.Pulled() {
+		return nil, usage("source %s is pushed to by its identity provider: there is nothing to read; let the provider test its connection", name)
+	}
 	source, err := ldap.New(ldap.Options{Source: s.ID(), Config: s.LDAP, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return nil, usage("%v", err)

@@ -19,6 +19,7 @@ import (
 	"github.com/rollcall-id/rollcall/admin"
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/internal/sink"
+	"github.com/rollcall-id/rollcall/scim"
 	"github.com/rollcall-id/rollcall/state"
 	"github.com/rollcall-id/rollcall/store/etcd"
 	rollsync "github.com/rollcall-id/rollcall/sync"
@@ -56,6 +57,7 @@ type App struct {
 	db      *state.DB
 	runner  *rollsync.Runner
 	api     *admin.API
+	pushes  *scim.Server
 	health  *health
 	metrics *prometheus.Registry
 	main    *listener
@@ -206,7 +208,10 @@ func (a *App) startAPI(ctx context.Context) error {
 	o := admin.Options{
 		DB: a.db, Sync: &syncer{app: a}, Log: a.log.With("part", "admin"), Now: a.now, Version: a.version, Metrics: a.metrics,
 		Backup: a.backup, Fresh: func() (time.Time, bool) { return a.health.age() },
-		Limits: access.NewLimiter(a.config.Limits, a.now), Usage: a.config.Usage,
+		Limits: access.NewLimiter(a.config.Limits, a.now), Usage: a.config.Usage, Pushes: pushes{a},
+	}
+	if err := a.makePushes(o.Limits); err != nil {
+		return err
 	}
 	if a.config.OIDC.Enabled() {
 		tokens, err := access.NewOIDC(a.config.OIDC, a.now)
@@ -225,8 +230,24 @@ func (a *App) startAPI(ctx context.Context) error {
 	return nil
 }
 
+func (a *App) makePushes(limits *access.Limiter) (err error) {
+	a.pushes, err = scim.New(scim.Options{
+		DB: a.db, Log: a.log.With("part", "scim"), Now: a.now, Limits: limits, Fresh: a.fresh,
+	})
+	if err != nil {
+		return err
+	}
+	return a.pushes.Reload(pushSources(a.config))
+}
+
+// fresh reports whether decisions may rest on what is remembered.
+func (a *App) fresh() bool {
+	_, tooOld := a.health.age()
+	return !tooOld
+}
+
 func (a *App) backup(ctx context.Context, w io.Writer) error {
-	return writeBackup(ctx, a.store, a.db.View(), a.version, a.now(), w)
+	return writeBackup(ctx, a.store, a.db, a.version, a.now(), w)
 }
 
 func (a *App) startHealth(ctx context.Context) error {
@@ -264,7 +285,7 @@ func (a *App) startRunner(ctx context.Context) error {
 }
 
 func (a *App) startListener(ctx context.Context) error {
-	l, err := listen(ctx, "api", a.config.Listen, a.config.TLS, a.api, a.log)
+	l, err := listen(ctx, "api", a.config.Listen, a.config.TLS, a, a.log)
 	if err != nil {
 		return err
 	}

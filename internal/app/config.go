@@ -12,6 +12,7 @@ import (
 	"github.com/rollcall-id/rollcall/config"
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/internal/sink"
+	"github.com/rollcall-id/rollcall/scim"
 	"github.com/rollcall-id/rollcall/store/etcd"
 	"github.com/rollcall-id/rollcall/sync"
 	"github.com/rollcall-id/rollcall/sync/ldap"
@@ -49,15 +50,57 @@ type Log struct {
 	Level  string `yaml:"level"`  // debug, info, warn or error
 }
 
-// Source is one source of the file: what it is called, when it is read, and how.
+// Source is one source of the file: what it is called, and how its people come here.
 type Source struct {
-	Name string      `yaml:"name"`
-	Sync sync.Config `yaml:",inline"`
+	Name string `yaml:"name"`
+	// Kind is "ldap", for one that is read on a schedule, or "scim", for one that an
+	// identity provider pushes to. The default is ldap.
+	Kind string      `yaml:"kind"`
+	Sync sync.Config `yaml:",inline"` // of kind ldap, as LDAP
 	LDAP ldap.Config `yaml:",inline"`
+	SCIM scim.Config `yaml:"-"` // of kind scim
 	// AllowLocalAttributes and AllowLocalMemberships let administrators put attributes on
 	// users and groups of the source here, and members into its groups. The default is yes.
 	AllowLocalAttributes  *bool `yaml:"allow_local_attributes"`
 	AllowLocalMemberships *bool `yaml:"allow_local_memberships"`
+}
+
+// Pulled reports whether the source is read on a schedule.
+func (s *Source) Pulled() bool { return s.Kind != kindSCIM }
+
+// pushSource is a source of kind scim as the file has it.
+type pushSource struct {
+	Name string      `yaml:"name"`
+	Kind string      `yaml:"kind"`
+	SCIM scim.Config `yaml:",inline"`
+
+	AllowLocalAttributes  *bool `yaml:"allow_local_attributes"`
+	AllowLocalMemberships *bool `yaml:"allow_local_memberships"`
+}
+
+// MarshalYAML shows a source with the keys that its kind has.
+func (s Source) MarshalYAML() (any, error) {
+	if s.Kind == kindSCIM {
+		return pushSource{s.Name, s.Kind, s.SCIM, s.AllowLocalAttributes, s.AllowLocalMemberships}, nil
+	}
+	type plain Source // without this method
+	return plain(s), nil
+}
+
+// decodeSource reads one source of the file: what its other keys are depends on its kind.
+func decodeSource(doc *config.Document, path string, p *config.Problems) Source {
+	kind := kindLDAP
+	if doc.Has(path + ".kind") {
+		doc.Decode(path+".kind", &kind, p)
+	}
+	if kind == kindSCIM {
+		s := pushSource{SCIM: scim.DefaultConfig()}
+		doc.Decode(path, &s, p)
+		return Source{Name: s.Name, Kind: kindSCIM, SCIM: s.SCIM, AllowLocalAttributes: s.AllowLocalAttributes, AllowLocalMemberships: s.AllowLocalMemberships}
+	}
+	s := Source{Kind: kindLDAP, Sync: sync.DefaultConfig()}
+	doc.Decode(path, &s, p)
+	return s
 }
 
 // ID returns the source's name as an id.
@@ -68,7 +111,8 @@ const (
 	defaultListen = "127.0.0.1:8080"
 	defaultHealth = "127.0.0.1:9090"
 	healthOff     = "off"
-	typeLDAP      = "ldap"
+	kindLDAP      = "ldap"
+	kindSCIM      = "scim"
 )
 
 // LoadConfig reads and checks the file, with the overrides that env ("KEY=value")
@@ -106,9 +150,7 @@ func fromDocument(doc *config.Document) (*Config, error) {
 	}
 	for i := range doc.Len("sources") {
 		path := fmt.Sprintf("sources[%d]", i)
-		s := Source{Sync: sync.DefaultConfig()}
-		doc.Decode(path, &s, p)
-		c.Sources = append(c.Sources, s)
+		c.Sources = append(c.Sources, decodeSource(doc, path, p))
 	}
 	c.validate(p)
 	if err := p.Err(); err != nil {
@@ -161,8 +203,15 @@ func (s *Source) validate(p *config.Problems) {
 	case err != nil:
 		p.Add("name", "%v", err)
 	}
-	s.Sync.Validate(p)
-	s.LDAP.Validate(p)
+	switch s.Kind {
+	case kindSCIM:
+		s.SCIM.Validate(p)
+	case kindLDAP, "":
+		s.Sync.Validate(p)
+		s.LDAP.Validate(p)
+	default:
+		p.Add("kind", "%q is neither %s nor %s", s.Kind, kindLDAP, kindSCIM)
+	}
 }
 
 func (c *Config) validateListeners(p *config.Problems) {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"reflect"
 	"slices"
 
@@ -22,8 +23,11 @@ func (a *App) Reload(ctx context.Context, next *Config) (needRestart []string, e
 	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := a.runner.Reload(specs(made)); err != nil {
+	if err := a.pushes.Reload(pushSources(next)); err != nil {
 		return nil, err
+	}
+	if err := a.runner.Reload(specs(made)); err != nil {
+		return nil, errors.Join(err, a.pushes.Reload(pushSources(a.config)))
 	}
 	if level, err := next.Log.level(); err == nil && a.level != nil {
 		a.level.Set(level)
@@ -35,7 +39,7 @@ func (a *App) Reload(ctx context.Context, next *Config) (needRestart []string, e
 	kept := *a.config
 	kept.Sources, kept.Log.Level = next.Sources, next.Log.Level
 	a.config, a.made = &kept, made
-	a.log.InfoContext(ctx, "configuration reloaded", "sources", len(made))
+	a.log.InfoContext(ctx, "configuration reloaded", "sources", len(next.Sources))
 	return needRestart, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/scim"
 	"github.com/rollcall-id/rollcall/sync"
 	"github.com/rollcall-id/rollcall/sync/ldap"
 )
@@ -25,6 +26,9 @@ func makeSources(c *Config, log *slog.Logger, now func() time.Time) (map[identit
 	made := map[identity.SourceID]pulled{}
 	for i := range c.Sources {
 		s := &c.Sources[i]
+		if s.Kind == kindSCIM {
+			continue
+		}
 		src, err := ldap.New(ldap.Options{Source: s.ID(), Config: s.LDAP, Log: log.With("source", s.Name), Now: now})
 		if err != nil {
 			return nil, fmt.Errorf("source %s: %w", s.Name, err)
@@ -52,6 +56,17 @@ func configHash(c *ldap.Config) string {
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:8])
+}
+
+// pushSources returns the sources of a valid configuration that are pushed to.
+func pushSources(c *Config) []scim.Source {
+	var list []scim.Source
+	for i := range c.Sources {
+		if s := &c.Sources[i]; s.Kind == kindSCIM {
+			list = append(list, scim.Source{ID: s.ID(), Config: s.SCIM})
+		}
+	}
+	return list
 }
 
 func specs(made map[identity.SourceID]pulled) []sync.SourceSpec {

@@ -27,18 +27,33 @@ func (s *syncer) Sources() []admin.Source {
 	list := make([]admin.Source, 0, len(s.app.made))
 	for i := range s.app.config.Sources {
 		c := &s.app.config.Sources[i]
+		if c.Kind == kindSCIM {
+			list = append(list, s.pushed(c))
+			continue
+		}
 		st := s.app.runner.Status(c.ID())
 		shown, err := config.Plain(s.app.made[c.ID()].source.Config())
 		if err != nil {
 			s.app.log.Error("a source's configuration cannot be shown", "source", c.Name, "err", err)
 		}
 		list = append(list, admin.Source{
-			ID: c.ID(), Kind: typeLDAP, Schedule: st.Schedule, TimeZone: c.Sync.Timezone, Next: st.Next,
+			ID: c.ID(), Kind: kindLDAP, Schedule: st.Schedule, TimeZone: c.Sync.Timezone, Next: st.Next,
 			Config: shown, AllowLocalAttributes: allowed(c.AllowLocalAttributes), AllowLocalMemberships: allowed(c.AllowLocalMemberships),
 		})
 	}
 	slices.SortFunc(list, func(a, b admin.Source) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	return list
+}
+
+func (s *syncer) pushed(c *Source) admin.Source {
+	shown, err := config.Plain(c.SCIM)
+	if err != nil {
+		s.app.log.Error("a source's configuration cannot be shown", "source", c.Name, "err", err)
+	}
+	return admin.Source{
+		ID: c.ID(), Kind: kindSCIM, Config: shown,
+		AllowLocalAttributes: allowed(c.AllowLocalAttributes), AllowLocalMemberships: allowed(c.AllowLocalMemberships),
+	}
 }
 
 // allowed reads a switch that is on where the file says nothing.
