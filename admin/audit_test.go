@@ -353,7 +353,8 @@ func TestRefusalsAreAuditedOnceAMinuteWithTheirNumber(t *testing.T) {
 	}
 	w.pass(2 * time.Minute)
 	attempt()
-	attempt()
+	r := w.call(http.MethodPut, "/v1/users/target/grants/GOVERNANCE?dryRun=true", key, map[string]string{"reason": "x"})
+	wantProblem(t, r, http.StatusForbidden, "permission_missing") // one like any other
 	if d := cmp.Diff([]string{"1", "5"}, counts()); d != "" {
 		t.Errorf("two minutes later (-want +got):\n%s", d)
 	}

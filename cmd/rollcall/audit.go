@@ -179,20 +179,31 @@ func auditExportCommand(c *cli) *cobra.Command {
 
 func auditVerifyCommand(c *cli) *cobra.Command {
 	var kept client.AuditHead
+	file := ""
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Check that nothing in the audit log was changed, dropped or cut off",
-		Long: `Check the whole audit log: its chain of hashes and every entry. With --seq and --hash of
-a head that was kept elsewhere (rollcall audit head), the log also has to pass through it.
+		Long: `Check the whole audit log: its chain of hashes and every entry. With a head that was kept
+elsewhere, the log also has to pass through it: --seq and --hash (rollcall audit head), or
+--head with a file that holds heads as JSON, the last of which counts, or a backup.
 
 It ends with 0 when all is as it was written and with 1 when it is not; then it names the
 first entry that is wrong. Only AUDIT may.`,
 		Example: `  rollcall audit verify
-  rollcall audit verify --seq 4711 --hash 9f86d08...`,
+  rollcall audit verify --seq 4711 --hash 9f86d08...
+  rollcall audit verify --head rollcall-2026-11-25.tar`,
 		Args: noArgs,
 		RunE: c.asks(func(ctx context.Context, api *client.Client, _ []string) error {
-			if (kept.Seq == 0) != (kept.Hash == "") {
+			switch {
+			case (kept.Seq == 0) != (kept.Hash == ""):
 				return usage("--seq and --hash go together: both are those of rollcall audit head")
+			case file != "" && kept.Seq != 0:
+				return usage("say --head, or --seq and --hash")
+			case file != "":
+				var err error
+				if kept, err = keptHead(file); err != nil {
+					return err
+				}
 			}
 			v, err := api.VerifyAudit(ctx, kept)
 			if err != nil {
@@ -203,6 +214,7 @@ first entry that is wrong. Only AUDIT may.`,
 	}
 	cmd.Flags().Uint64Var(&kept.Seq, "seq", 0, "the number `N` of a head that was kept")
 	cmd.Flags().StringVar(&kept.Hash, "hash", "", "the `HASH` of that head")
+	cmd.Flags().StringVar(&file, "head", "", "a `FILE` with such a head: rollcall audit head -o json, a backup or its manifest")
 	return cmd
 }
 

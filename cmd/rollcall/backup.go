@@ -87,6 +87,9 @@ func writeManifest(w io.Writer, title string, m app.Manifest) {
 	b.add("holds", "%s users, %s groups, %s grants", thousands(m.Users), thousands(m.Groups), thousands(m.Grants))
 	b.add("snapshot", "%s bytes", thousands(int(m.Size)))
 	b.add("sha256", "%s", m.SHA256)
+	if m.Audit != nil {
+		b.add("audit log", "to entry %d, %s", m.Audit.Seq, m.Audit.Hash)
+	}
 	b.write(w)
 }
 
@@ -96,8 +99,9 @@ func restoreCommand(c *cli) *cobra.Command {
 		Use:   "restore FILE --dir DIR",
 		Short: "Put a backup into an empty directory, to start the daemon on",
 		Long: `Put a backup into an empty or missing directory, which the embedded store is then started
-on (store.dir). No daemon may be running there. The backup is verified first; when
-anything fails the directory is as it was.`,
+on (store.dir). No daemon may be running there. The backup is verified, with the audit log
+in it, which has to go through the head that the manifest names; when anything fails the
+directory is as it was.`,
 		Example: `  rollcall restore rollcall-2026-11-25.tar --dir /var/lib/rollcall`,
 		Args:    c.args("FILE"),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -76,6 +76,13 @@ sources:
 	u.serve(configure("second"))
 	u.want(exitOK, "^yes ", "why", name, "GOVERNANCE")
 	u.want(exitOK, "nothing to change", "sync", "plan", "halyard")
+	u.want(exitOK, "", "grant", "root", "AUDIT")
+	heads := u.want(exitOK, "", "audit", "head", "-o", "json") + u.want(exitOK, "", "audit", "head", "-o", "json")
+	if err := os.WriteFile(dir("heads.json"), []byte(heads), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	u.want(exitOK, "as they were written", "audit", "verify", "--head", dir("heads.json"))
+	u.want(exitOK, "as they were written", "audit", "verify", "--head", dir("backup.tar"))
 	u.stop()
 }
 

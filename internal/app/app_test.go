@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/tls"
 	"crypto/x509"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -18,6 +19,8 @@ import (
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/rollcall-id/rollcall/audit"
+	"github.com/rollcall-id/rollcall/fault"
 	"github.com/rollcall-id/rollcall/internal/demo"
 )
 
@@ -255,6 +258,22 @@ func TestABackupRestoredElsewhereIsTheSameRoll(t *testing.T) {
 	if got, was := again.db.View().Now().Rev(), d.db.View().Now().Rev(); got <= was {
 		t.Errorf("revision %d after the restore, want one beyond %d", got, was)
 	}
+	if m.Audit == nil || m.Audit.Seq == 0 || m.Audit.Seq > headOf(t, again).Seq {
+		t.Errorf("the manifest has the head %+v of the audit log, want one that the restored log goes through", m.Audit)
+	}
+	elsewhere := filepath.Join(t.TempDir(), "elsewhere")
+	for name, forge := range map[string]func(*audit.Head){
+		"another hash": func(h *audit.Head) { h.Hash[0] ^= 1 },
+		"cut off":      func(h *audit.Head) { h.Seq += 1000 },
+	} {
+		forged := reheaded(t, file, forge)
+		if _, err := Restore(t.Context(), forged, elsewhere, slog.New(slog.DiscardHandler)); fault.Code(err) != "audit_not_intact" {
+			t.Errorf("Restore with a head of %s: %v, want audit_not_intact", name, err)
+		}
+		if _, err := os.Stat(elsewhere); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("a refused restore left something: %v", err)
+		}
+	}
 	corrupt(t, file)
 	if _, err := Restore(t.Context(), file, filepath.Join(t.TempDir(), "x"), slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a damaged backup was restored")
@@ -262,6 +281,38 @@ func TestABackupRestoredElsewhereIsTheSameRoll(t *testing.T) {
 	if _, err := Restore(t.Context(), file, into, slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a backup was restored over a store")
 	}
+}
+
+func headOf(t *testing.T, d *running) audit.Head {
+	t.Helper()
+	h, err := d.db.AuditHead(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// reheaded returns a copy of a backup whose manifest names another head.
+func reheaded(t *testing.T, file string, change func(*audit.Head)) string {
+	t.Helper()
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, snapshot, err := ReadManifest(bytes.NewReader(b))
+	if err != nil {
+		t.Fatal(err)
+	}
+	change(m.Audit)
+	var out bytes.Buffer
+	if err := pack(&out, m, snapshot); err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(t.TempDir(), "forged.tar")
+	if err := os.WriteFile(name, out.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
 }
 
 // corrupt flips a byte in the middle of a file.

@@ -8,12 +8,15 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/go-json-experiment/json"
 
+	"github.com/rollcall-id/rollcall/audit"
 	"github.com/rollcall-id/rollcall/fault"
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/state"
@@ -40,6 +43,9 @@ type Manifest struct {
 	Grants  int            `json:"grants"`
 	Size    int64          `json:"size"` // of the snapshot, in bytes
 	SHA256  string         `json:"sha256"`
+	// Audit is where the audit log ended when the snapshot was begun: the log in it goes
+	// through there. Nothing: the backup was made before heads were kept in them.
+	Audit *audit.Head `json:"audit,omitzero"`
 }
 
 const backupFormat = 1
@@ -47,7 +53,7 @@ const backupFormat = 1
 // writeBackup takes a snapshot of the running store and writes the backup to w. The
 // snapshot is put into a temporary file first, as the manifest that precedes it names
 // its digest.
-func writeBackup(ctx context.Context, s store.Snapshotter, v *state.View, version string, now time.Time, w io.Writer) error {
+func writeBackup(ctx context.Context, s store.Snapshotter, db *state.DB, version string, now time.Time, w io.Writer) error {
 	file, err := os.CreateTemp("", "rollcall-backup-*")
 	if err != nil {
 		return fmt.Errorf("make room for the snapshot: %w", err)
@@ -56,7 +62,12 @@ func writeBackup(ctx context.Context, s store.Snapshotter, v *state.View, versio
 		_ = file.Close() // it is thrown away
 		_ = os.Remove(file.Name())
 	}()
-	m := describe(v.Now(), version, now)
+	m := describe(db.View().Now(), version, now)
+	head, err := db.AuditHead(ctx)
+	if err != nil {
+		return err
+	}
+	m.Audit = &head
 	sum := sha256.New()
 	if err := s.Snapshot(ctx, io.MultiWriter(file, sum)); err != nil {
 		return err
@@ -159,8 +170,9 @@ func (v *verified) Read(p []byte) (int, error) {
 }
 
 // Restore puts a backup into an empty or missing directory, which an embedded store
-// can then be started on, and returns what it holds. When it fails the directory is
-// as it was.
+// can then be started on, and returns what it holds. The audit log in it has to be as it
+// was written, and to go through the head that the manifest names. When anything fails
+// the directory is as it was.
 func Restore(ctx context.Context, file, dir string, log *slog.Logger) (Manifest, error) {
 	f, err := os.Open(file)
 	if err != nil {
@@ -171,5 +183,41 @@ func Restore(ctx context.Context, file, dir string, log *slog.Logger) (Manifest,
 	if err != nil {
 		return m, err
 	}
-	return m, etcd.Restore(ctx, snapshot, dir, log)
+	_, missing := os.Stat(dir)
+	if err := etcd.Restore(ctx, snapshot, dir, log); err != nil {
+		return m, err
+	}
+	if err := verifyRestored(ctx, &m, dir, log); err != nil {
+		gone := os.RemoveAll(filepath.Join(dir, "member")) // all that was put there
+		if errors.Is(missing, fs.ErrNotExist) {
+			gone = errors.Join(gone, os.Remove(dir))
+		}
+		return m, errors.Join(err, gone)
+	}
+	return m, nil
+}
+
+// verifyRestored checks the audit log of a store that was just restored.
+func verifyRestored(ctx context.Context, m *Manifest, dir string, log *slog.Logger) (err error) {
+	s, err := etcd.Open(ctx, etcd.Options{Dir: dir, Log: log})
+	if err != nil {
+		return fmt.Errorf("open what was restored: %w", err)
+	}
+	defer func() { err = errors.Join(err, s.Close()) }()
+	db, err := state.Open(ctx, state.Options{Store: s, Log: log})
+	if err != nil {
+		return fmt.Errorf("open what was restored: %w", err)
+	}
+	var known []audit.Head
+	if m.Audit != nil && m.Audit.Seq > 0 {
+		known = append(known, *m.Audit)
+	}
+	r, err := db.VerifyAudit(ctx, known...)
+	if err != nil {
+		return fmt.Errorf("verify the audit log that was restored: %w", err)
+	}
+	if r.Bad != nil {
+		return fault.New(fault.Invalid, "audit_not_intact", "nothing was restored, as the audit log in the backup is not as it was written: %s", r.Summary())
+	}
+	return nil
 }
