@@ -53,9 +53,9 @@ type Log struct {
 // Source is one source of the file: what it is called, and how its people come here.
 type Source struct {
 	Name string `yaml:"name"`
-	// Kind is "ldap", for one that is read on a schedule, or "scim", for one that an
-	// identity provider pushes to. The default is ldap.
-	Kind string      `yaml:"kind"`
+	// Kind is the key type: "ldap", for one that is read on a schedule, or "scim", for one
+	// that an identity provider pushes to.
+	Kind string      `yaml:"-"`
 	Sync sync.Config `yaml:",inline"` // of kind ldap, as LDAP
 	LDAP ldap.Config `yaml:",inline"`
 	SCIM scim.Config `yaml:"-"` // of kind scim
@@ -71,7 +71,7 @@ func (s *Source) Pulled() bool { return s.Kind != kindSCIM }
 // pushSource is a source of kind scim as the file has it.
 type pushSource struct {
 	Name string      `yaml:"name"`
-	Kind string      `yaml:"kind"`
+	Kind string      `yaml:"type"`
 	SCIM scim.Config `yaml:",inline"`
 
 	AllowLocalAttributes  *bool `yaml:"allow_local_attributes"`
@@ -90,8 +90,8 @@ func (s Source) MarshalYAML() (any, error) {
 // decodeSource reads one source of the file: what its other keys are depends on its kind.
 func decodeSource(doc *config.Document, path string, p *config.Problems) Source {
 	kind := kindLDAP
-	if doc.Has(path + ".kind") {
-		doc.Decode(path+".kind", &kind, p)
+	if doc.Has(path + ".type") {
+		doc.Decode(path+".type", &kind, doc.Problems()) // a problem is told with the rest
 	}
 	if kind == kindSCIM {
 		s := pushSource{SCIM: scim.DefaultConfig()}
@@ -203,15 +203,12 @@ func (s *Source) validate(p *config.Problems) {
 	case err != nil:
 		p.Add("name", "%v", err)
 	}
-	switch s.Kind {
-	case kindSCIM:
+	if !s.Pulled() {
 		s.SCIM.Validate(p)
-	case kindLDAP, "":
-		s.Sync.Validate(p)
-		s.LDAP.Validate(p)
-	default:
-		p.Add("kind", "%q is neither %s nor %s", s.Kind, kindLDAP, kindSCIM)
+		return
 	}
+	s.Sync.Validate(p)
+	s.LDAP.Validate(p)
 }
 
 func (c *Config) validateListeners(p *config.Problems) {

@@ -88,7 +88,7 @@ groups:
 func TestEveryMistakeIsNamed(t *testing.T) {
 	for name, c := range map[string]struct{ text, path, words string }{
 		"no template":        {"template: ''", "template", "one of openldap, active_directory, 389ds, custom"},
-		"another type":       {"type: scim", "type", "must be ldap"},
+		"another type":       {"type: nis", "type", "neither ldap nor scim"},
 		"unknown key":        {"pagesize: 3", "pagesize", "page_size"},
 		"no servers":         {"urls: []", "urls", "at least one"},
 		"no URL":             {"urls: [ldap.example.org]", "urls[0]", "ldaps://host"},

@@ -21,7 +21,7 @@ import (
 func (c *Config) Validate(p *config.Problems) {
 	e := c.Expanded()
 	if e.Type != "ldap" {
-		p.Add("type", "must be ldap here, not %q", e.Type)
+		p.Add("type", "%q is neither ldap nor scim", e.Type)
 	}
 	templates := []string{TemplateOpenLDAP, TemplateAD, Template389, TemplateCustom}
 	if !slices.Contains(templates, c.Template) {
