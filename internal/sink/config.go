@@ -46,6 +46,13 @@ type Sink struct {
 	Timeout        time.Duration    `yaml:"timeout"` // of one attempt
 	// AllowNetworks are networks that a webhook may be in though they are not public.
 	AllowNetworks []netip.Prefix `yaml:"allow_networks"`
+	Proxy         Proxy          `yaml:"proxy"` // through which a webhook goes out; never taken from the environment
+}
+
+// Proxy is where requests go out through, where nothing else gets out.
+type Proxy struct {
+	URL      string         `yaml:"url"`      // http:// or https:// and the proxy's host and port
+	Networks []netip.Prefix `yaml:"networks"` // that it may be in though they are not public; no receiver may
 }
 
 // The types of sinks.
@@ -138,8 +145,25 @@ func (s *Sink) validateWebhook(p *config.Problems) {
 	if s.Secret.IsZero() {
 		p.Add("secret", "say where the secret is that entries are signed with: {file: ...}, {env: ...} or {credential: ...}")
 	}
+	s.Proxy.validate(p.In("proxy"))
 	if s.Timeout != 0 && (s.Timeout < time.Second || s.Timeout > mostTimeout) {
 		p.Add("timeout", "%v is not between 1s and %v", s.Timeout, mostTimeout)
+	}
+}
+
+func (x *Proxy) validate(p *config.Problems) {
+	if x.URL == "" {
+		if len(x.Networks) > 0 {
+			p.Add("url", "give the address of the proxy that the networks are for")
+		}
+		return
+	}
+	u, err := url.Parse(x.URL)
+	switch {
+	case err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.Path != "" && u.Path != "/":
+		p.Add("url", "give the proxy as http://host:port or https://host:port")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		p.Add("url", "must hold no user, password, query or fragment")
 	}
 }
 
@@ -158,6 +182,7 @@ func (s *Sink) validateForeign(p *config.Problems) {
 		{"ca_file", TypeWebhook, s.CAFile != ""},
 		{"timeout", TypeWebhook, s.Timeout != 0},
 		{"allow_networks", TypeWebhook, len(s.AllowNetworks) > 0},
+		{"proxy", TypeWebhook, s.Proxy.URL != "" || len(s.Proxy.Networks) > 0},
 	} {
 		if f.set && s.Type != f.of {
 			p.Add(f.path, "is for a sink of type %s", f.of)

@@ -76,7 +76,10 @@ audit:
   - {name: a, type: webhook, url: "http://user:canary@example.com/canary"}
   - {name: a, type: webhook, url: "https://user:canary@example.com/", secret: {env: X}, timeout: 1h, path: /x}
   - {name: b, type: syslog}
-  - {name: c, type: stdout, actions: ["*x"]}
+  - {name: c, type: stdout, actions: ["*x"], proxy: {url: "http://p:1"}}
+  - {name: d, type: webhook, url: "https://example.com/", secret: {env: X}, proxy: {url: "http://canary:canary@p:3128"}}
+  - {name: e, type: webhook, url: "https://example.com/", secret: {env: X}, proxy: {url: "socks5://p:3128"}}
+  - {name: f, type: webhook, url: "https://example.com/", secret: {env: X}, proxy: {networks: [10.0.0.0/8]}}
 `)
 	if err == nil {
 		t.Fatal("no problem")
@@ -85,6 +88,7 @@ audit:
 		"audit.retention.age", "audit.retention.size", "audit.sinks[0].name", "audit.sinks[0].path", "audit.sinks[0].keep", "audit.sinks[0].url",
 		"audit.sinks[1].url", "audit.sinks[1].secret", "audit.sinks[2].name", "audit.sinks[2].url", "audit.sinks[2].timeout", "audit.sinks[2].path",
 		"audit.sinks[3].type", "audit.sinks[4].actions[0]",
+		"audit.sinks[4].proxy", "audit.sinks[5].proxy.url", "audit.sinks[6].proxy.url", "audit.sinks[7].proxy.url",
 	} {
 		if !strings.Contains(err.Error(), want+": ") {
 			t.Errorf("nothing is said of %s:\n%v", want, err)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"net/url"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -76,6 +78,26 @@ func (g *guard) may(a netip.Addr) bool {
 func (g *guard) control(_ context.Context, _, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil || !g.may(to.Addr()) {
+		return errNotPublic
+	}
+	return nil
+}
+
+// named judges a receiver that a proxy connects to. Its name is resolved behind the
+// proxy, which judges what it lets through; here only what no proxy should be asked for
+// is refused: an address that is not public, in any spelling, and this machine's names.
+func (g *guard) named(u *url.URL) error {
+	host := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	if a, err := netip.ParseAddr(host); err == nil {
+		if !g.may(a) {
+			return errNotPublic
+		}
+		return nil
+	}
+	labels := strings.Split(host, ".")
+	last := labels[len(labels)-1]
+	number := last != "" && (strings.Trim(last, "0123456789") == "" || strings.HasPrefix(last, "0x")) // inet_aton: 2130706433, 0x7f.1
+	if number || last == "localhost" || last == "" {
 		return errNotPublic
 	}
 	return nil

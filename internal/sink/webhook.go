@@ -30,6 +30,8 @@ type webhook struct {
 	sink   *Sink
 	now    func() time.Time
 	client *http.Client
+	// beyond is asked about a receiver that a proxy connects to; nil: there is no proxy.
+	beyond func(*url.URL) error
 }
 
 func newWebhook(s *Sink, now func() time.Time) (*webhook, error) {
@@ -49,16 +51,26 @@ func newWebhook(s *Sink, now func() time.Time) (*webhook, error) {
 	if timeout == 0 {
 		timeout = defaultTimeout
 	}
-	return &webhook{sink: s, now: now, client: &http.Client{
+	w := &webhook{sink: s, now: now}
+	connect := g
+	var proxy func(*http.Request) (*url.URL, error) // not that of the environment, which would be judged in the receiver's place
+	if s.Proxy.URL != "" {
+		via, err := url.Parse(s.Proxy.URL)
+		if err != nil {
+			return nil, errors.New("the address of the proxy cannot be used")
+		}
+		proxy, connect, w.beyond = http.ProxyURL(via), &guard{allowed: s.Proxy.Networks}, g.named
+	}
+	w.client = &http.Client{
 		Timeout: timeout,
-		// The transport uses no proxy: the guard would judge the proxy's address.
 		Transport: &http.Transport{
-			DialContext: g.dialer().DialContext, TLSClientConfig: trust, ForceAttemptHTTP2: true,
+			Proxy: proxy, DialContext: connect.dialer().DialContext, TLSClientConfig: trust, ForceAttemptHTTP2: true,
 			MaxIdleConnsPerHost: 1, IdleConnTimeout: time.Minute, TLSHandshakeTimeout: timeout,
 		},
 		// A receiver that points elsewhere has not taken the entry.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}, nil
+	}
+	return w, nil
 }
 
 // errGone is a receiver's last word: it wants nothing more.
@@ -150,6 +162,11 @@ func (w *webhook) send(ctx context.Context, e *audit.Envelope, keys [][]byte) er
 	req, err := http.NewRequestWithContext(ctx, http.MethodPost, w.sink.URL, bytes.NewReader(b))
 	if err != nil {
 		return errors.New("the address cannot be used")
+	}
+	if w.beyond != nil {
+		if err := w.beyond(req.URL); err != nil {
+			return err
+		}
 	}
 	stamp := strconv.FormatInt(w.now().Unix(), 10)
 	h := req.Header
