@@ -15,14 +15,21 @@ import (
 	"github.com/rollcall-id/rollcall/store"
 )
 
-// GrantItem is one permission to be given.
+// The operations of a batch.
+const (
+	opGrant  = "grant"
+	opRevoke = "revoke"
+)
+
+// GrantItem is one permission to be given or taken away.
 type GrantItem struct {
+	Op string `json:"op,omitzero" enum:"grant,revoke" default:"grant" doc:"revoke takes the permission away; then of the terms only the reason counts, for the audit log"`
 	MemberRef
 	Permission string `json:"permission" maxLength:"64"`
 	GrantRequest
 }
 
-// GrantBatch is up to a hundred permissions to be given.
+// GrantBatch is up to a hundred permissions to be given or taken away.
 type GrantBatch struct {
 	Atomic *bool       `json:"atomic,omitzero" doc:"true (default): all or none; false: each by itself"`
 	Grants []GrantItem `json:"grants" minItems:"1" maxItems:"100"`
@@ -30,7 +37,7 @@ type GrantBatch struct {
 
 // GrantOutcome is what became of one of them.
 type GrantOutcome struct {
-	Status  int      `json:"status" doc:"As if it had been asked for by itself: 201, 200, or that of the problem"`
+	Status  int      `json:"status" doc:"As if it had been asked for by itself: 201, 200, 204 when it was taken away, or that of the problem"`
 	Grant   *Grant   `json:"grant,omitzero"`
 	Problem *Problem `json:"problem,omitzero"`
 }
@@ -81,7 +88,7 @@ func (a *API) bulkRoutes() {
 	errs := []int{http.StatusNotFound, http.StatusConflict}
 	register(a, operation{
 		id: "batchGrants", method: http.MethodPost, path: "/v1/grants/batch", tag: "Grants", need: userWork,
-		summary: "Give up to 100 permissions, all or none unless asked otherwise", errors: errs,
+		summary: "Give and take up to 100 permissions, all or none unless asked otherwise", errors: errs,
 	}, a.batchGrants)
 	register(a, operation{
 		id: "getUserGrants", method: http.MethodGet, path: "/v1/users/{user}/grants", tag: "Grants", need: readSelf,
@@ -109,13 +116,18 @@ func (a *API) batchGrants(ctx context.Context, in *batchGrantsInput) (*batchGran
 	return out, ctx.Err()
 }
 
-// grantAll gives some permissions in one transaction and says what became of each.
+// grantAll gives and takes some permissions in one transaction and says what became of
+// each.
 func (a *API) grantAll(ctx context.Context, items []GrantItem, results []GrantOutcome) error {
 	given := make([]permissions.Grant, len(items))
 	snap, err := a.decide(ctx, func(s *state.Snapshot) ([]state.Change, error) {
 		var all []state.Change
 		for i := range items {
-			cs, err := a.giveOne(ctx, s, &items[i], given[:i], &given[i], &results[i].Status)
+			do := a.giveOne
+			if items[i].Op == opRevoke {
+				do = a.takeOne
+			}
+			cs, err := do(ctx, s, &items[i], given[:i], &given[i], &results[i].Status)
 			if err != nil {
 				return nil, itemProblem(a.problem(ctx, err), fmt.Sprintf("body.grants[%d]", i))
 			}
@@ -127,8 +139,18 @@ func (a *API) grantAll(ctx context.Context, items []GrantItem, results []GrantOu
 		return err
 	}
 	for i := range given {
-		g := a.grantOf(snap, &given[i])
-		results[i].Grant = &g
+		if items[i].Op != opRevoke {
+			g := a.grantOf(snap, &given[i])
+			results[i].Grant = &g
+		}
+	}
+	return nil
+}
+
+// once refuses to say two things about one grant in a batch.
+func once(before []permissions.Grant, g *permissions.Grant) error {
+	if slices.ContainsFunc(before, func(b permissions.Grant) bool { return b.Subject == g.Subject && b.Permission == g.Permission }) {
+		return fault.New(fault.Invalid, "given_twice", "the batch names the same permission of the same subject twice")
 	}
 	return nil
 }
@@ -142,14 +164,36 @@ func (a *API) giveOne(ctx context.Context, s *state.Snapshot, item *GrantItem, b
 		return m, 0, err
 	}
 	g, st, cs, err := a.giving(ctx, s, who, item.Permission, &item.GrantRequest)
+	if err == nil {
+		err = once(before, &g)
+	}
 	if err != nil {
 		return nil, err
 	}
-	if slices.ContainsFunc(before, func(b permissions.Grant) bool { return b.Subject == g.Subject && b.Permission == g.Permission }) {
-		return nil, fault.New(fault.Invalid, "given_twice", "the batch gives the same permission to the same subject twice")
-	}
 	*given, *status = g, st
 	return cs, nil
+}
+
+func (a *API) takeOne(_ context.Context, s *state.Snapshot, item *GrantItem, before []permissions.Grant, taken *permissions.Grant, status *int) ([]state.Change, error) {
+	if err := plainText("reason", item.Reason); err != nil {
+		return nil, err
+	}
+	if !item.ExpireTime.IsZero() || item.AcknowledgeDirectory {
+		return nil, fault.New(fault.Invalid, "terms_of_nothing", "what is taken away has no expireTime and no acknowledgeDirectory: leave them out")
+	}
+	m, err := item.find(s)
+	if err != nil {
+		return nil, err
+	}
+	g, err := granted(s, m, item.Permission)
+	if err == nil {
+		err = once(before, g)
+	}
+	if err != nil {
+		return nil, err
+	}
+	*taken, *status = *g, http.StatusNoContent
+	return []state.Change{state.RemoveGrant{Subject: m, Permission: g.Permission, Reason: item.Reason}}, nil
 }
 
 // grantsTag is the ETag of what a user himself is granted: it changes with the grants,

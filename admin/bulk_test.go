@@ -65,6 +65,86 @@ func TestBatchGrants(t *testing.T) {
 	}
 }
 
+// TestBatchGivesAndTakes replaces one steward by another in one step, which no state in
+// between is visible of.
+func TestBatchGivesAndTakes(t *testing.T) {
+	w := newWorld(t)
+	_, key := w.caller("root", permissions.ApplicationAdmin, permissions.UserAdmin)
+	ann, bob := w.person(identity.Local, "ann"), w.person(identity.Local, "bob")
+	w.grant(identity.UserMember(ann), permissions.Governance, time.Time{})
+	item := func(op, who, p string) map[string]any { return map[string]any{"op": op, "user": who, "permission": p} }
+	batch := func(query string, body map[string]any) reply {
+		return w.call(http.MethodPost, "/v1/grants/batch"+query, key, body)
+	}
+	held := func(want ...identity.UserID) {
+		t.Helper()
+		var got []identity.UserID
+		for g := range w.db.View().Now().Book().With(permissions.Governance) {
+			id, _ := g.Subject.User()
+			got = append(got, id)
+		}
+		if d := cmp.Diff(want, got, cmp.Comparer(func(a, b identity.UserID) bool { return a == b })); d != "" {
+			t.Fatalf("holders of GOVERNANCE (-want +got):\n%s", d)
+		}
+	}
+	swap := []map[string]any{item("revoke", "ann", "GOVERNANCE"), item("grant", "bob", "GOVERNANCE")}
+	swap[0]["reason"] = "CHG-9"
+	// None of it when one part is refused, whichever it is.
+	for code, bad := range map[string]map[string]any{
+		"grant_not_found":    item("revoke", "bob", "AUDIT"),
+		"given_twice":        item("grant", "ann", "GOVERNANCE"),
+		"terms_of_nothing":   {"op": "revoke", "user": "root", "permission": "USER_ADMIN", "expireTime": "2030-01-01T00:00:00Z"},
+		"invalid_request":    item("take", "ann", "AUDIT"),
+		"last_administrator": item("revoke", "root", "USER_ADMIN"),
+	} {
+		r := batch("", map[string]any{"grants": append(swap[:2:2], bad)})
+		if p := want[admin.Problem](t, r, r.status); p.Code != code {
+			t.Errorf("with %v: %d %s, want %s", bad, r.status, p.Code, code)
+		}
+		held(ann)
+	}
+	want[admin.GrantOutcomes](t, batch("?dryRun=true", map[string]any{"grants": swap}), http.StatusOK)
+	held(ann)
+	got := want[admin.GrantOutcomes](t, batch("", map[string]any{"grants": swap}), http.StatusOK).Results
+	if got[0].Status != http.StatusNoContent || got[0].Grant != nil || got[1].Status != http.StatusCreated || got[1].Grant == nil {
+		t.Errorf("outcomes = %+v, want one taken and one given", got)
+	}
+	held(bob)
+	page, err := w.db.AuditEntries(t.Context(), state.AuditQuery{Filter: audit.Filter{Action: "PermissionRevoked"}, Order: state.NewestFirst, Limit: 1})
+	if err != nil || len(page.Entries) != 1 {
+		t.Fatal(page, err)
+	}
+	if e := page.Entries[0].Events; len(e) != 2 || e[0].Reason != "CHG-9" || e[1].Action != "PermissionGranted" {
+		t.Errorf("the entry says %+v, want both in one", e)
+	}
+	// Each by itself: a second time it is there no more.
+	got = want[admin.GrantOutcomes](t, batch("", map[string]any{"atomic": false, "grants": swap}), http.StatusOK).Results
+	if got[0].Status != http.StatusNotFound || got[0].Problem.Code != "grant_not_found" || got[1].Status != http.StatusOK {
+		t.Errorf("outcomes the second time = %+v", got)
+	}
+	// At the limit and beyond it.
+	many := make([]map[string]any, 101)
+	for i := range many {
+		name := fmt.Sprint("u", i)
+		w.grant(identity.UserMember(w.person(identity.Local, name)), permissions.CreateProject, time.Time{})
+		many[i] = item("revoke", name, "CREATE_PROJECT")
+	}
+	wantProblem(t, batch("", map[string]any{"grants": many}), http.StatusUnprocessableEntity, "invalid_request")
+	want[admin.GrantOutcomes](t, batch("", map[string]any{"grants": many[:100]}), http.StatusOK)
+	if left := w.db.View().Now().Book().Of(identity.UserMember(one(t, w, "u0"))); len(left) != 0 {
+		t.Errorf("u0 still has %v", left)
+	}
+}
+
+func one(t *testing.T, w *world, name string) identity.UserID {
+	t.Helper()
+	id, err := w.db.View().Now().OneUser(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
 func TestReplaceUserGrants(t *testing.T) {
 	w := newWorld(t)
 	_, key := w.caller("root", permissions.ApplicationAdmin, permissions.UserAdmin)

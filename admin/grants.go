@@ -190,6 +190,19 @@ func grantTo(s *state.Snapshot, m identity.Member, p permissions.Permission) *pe
 	return nil
 }
 
+// granted returns a grant that is to be taken away, also one of a name that the catalogue
+// no longer has.
+func granted(s *state.Snapshot, m identity.Member, permission string) (*permissions.Grant, error) {
+	p, err := permissions.ParseName(permission)
+	if err != nil {
+		return nil, err
+	}
+	if g := grantTo(s, m, p); g != nil {
+		return g, nil
+	}
+	return nil, fault.New(fault.NotFound, "grant_not_found", "there is no such grant; the permission may still come from a group")
+}
+
 func (a *API) deleteGrant(ctx context.Context, who find, permission, reason string) error {
 	if err := plainText("reason", reason); err != nil {
 		return err
@@ -199,15 +212,11 @@ func (a *API) deleteGrant(ctx context.Context, who find, permission, reason stri
 		if err != nil {
 			return nil, err
 		}
-		// A grant of a name that the catalogue no longer has can be taken away, too.
-		p, err := permissions.ParseName(permission)
+		g, err := granted(s, m, permission)
 		if err != nil {
 			return nil, err
 		}
-		if grantTo(s, m, p) == nil {
-			return nil, fault.New(fault.NotFound, "grant_not_found", "there is no such grant; the permission may still come from a group")
-		}
-		return []state.Change{state.RemoveGrant{Subject: m, Permission: p, Reason: reason}}, nil
+		return []state.Change{state.RemoveGrant{Subject: m, Permission: g.Permission, Reason: reason}}, nil
 	})
 	return err
 }
