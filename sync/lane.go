@@ -18,12 +18,12 @@ type lane struct {
 	waiting *job   // asked for here, and not begun
 	recent  []*job // that ended, the newest last
 
-	served  time.Time // the newest slot that was served or skipped in this term
-	taken   string    // the request that this term has taken up
-	tried   time.Time // when the approval was given that this term has tried
-	skipped int       // slots, because a run was still going on
-	history *history  // nil until it is read in this term
-	gone    bool      // not configured any more; kept until its run has ended
+	served  time.Time      // the newest slot that was served or skipped in this term
+	taken   string         // the request that this term has taken up
+	tried   state.Approval // that this term has tried
+	skipped int            // slots, because a run was still going on
+	history *history       // nil until it is read in this term
+	gone    bool           // not configured any more; kept until its run has ended
 }
 
 // job is a run under way, or one that waits or has ended.
@@ -68,7 +68,7 @@ func (r *Runner) due(l *lane, st state.SourceState, now time.Time) *job {
 		l.taken = st.Request.Run
 		return r.newJob(l, triggerManual, st.Request.By, st.Request.Run)
 	case l.approved(st, now):
-		l.tried = st.Approval.At
+		l.tried = *st.Approval
 		return r.newJob(l, triggerApproval, st.Approval.By, "")
 	case slotDue:
 		trigger := triggerSchedule
@@ -140,7 +140,7 @@ func (r *Runner) skip(l *lane, now time.Time) {
 // approved reports whether somebody agreed to the plan that is held, and that was
 // not tried yet.
 func (l *lane) approved(st state.SourceState, now time.Time) bool {
-	return valid(st, now) && !st.Approval.At.Equal(l.tried)
+	return valid(st, now) && !(st.Approval.At.Equal(l.tried.At) && st.Approval.Digest == l.tried.Digest)
 }
 
 // valid reports whether the plan that is held has an approval that still counts.
