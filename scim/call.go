@@ -2,7 +2,6 @@ package scim
 
 import (
 	"context"
-	"io"
 	"log/slog"
 	"net/http"
 	"net/url"
@@ -48,8 +47,8 @@ type reply struct {
 	header http.Header
 	body   []byte
 	etag   string
-	stream func(io.Writer) error
-	id     string // of the resource that was written
+	stream func(http.ResponseWriter) error // writes the status, too, with its first byte
+	id     string                          // of the resource that was written
 }
 
 func (c *call) ctx() context.Context { return c.r.Context() }
@@ -211,17 +210,15 @@ func (r *reply) write(w http.ResponseWriter, req *http.Request, log *slog.Logger
 		return
 	}
 	h["Content-Type"] = []string{mediaType}
-	if r.stream == nil {
-		h["Content-Length"] = []string{itoa(len(r.body))}
-	}
-	w.WriteHeader(r.status)
-	if req.Method == http.MethodHead {
-		return
-	}
 	var err error
-	if r.stream != nil {
+	switch {
+	case req.Method == http.MethodHead:
+		w.WriteHeader(r.status)
+	case r.stream != nil:
 		err = r.stream(w)
-	} else {
+	default:
+		h["Content-Length"] = []string{itoa(len(r.body))}
+		w.WriteHeader(r.status)
 		_, err = w.Write(r.body)
 	}
 	if err != nil {

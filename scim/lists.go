@@ -1,7 +1,6 @@
 package scim
 
 import (
-	"io"
 	"iter"
 	"net/http"
 	"slices"
@@ -154,9 +153,6 @@ type resource struct {
 	kind *kind
 	s    *state.Snapshot
 	p    state.Pushed
-
-	once sync.Once
-	body schema.Object
 }
 
 func (l *lists) values(k *kind, s *state.Snapshot, p state.Pushed) filter.Values {
@@ -183,26 +179,12 @@ func (r *resource) Value(name string) any {
 			return r.members()
 		}
 	}
-	r.once.Do(func() { r.body, _ = schema.Decode([]byte(r.p.Body), r.kind.typ) })
-	if name == "schemas" {
-		return r.schemas()
-	}
-	return filter.Of(r.body).Value(name)
-}
-
-func (r *resource) schemas() any {
-	list := []any{r.kind.typ.Core.ID}
-	for name := range r.body {
-		if strings.Contains(name, ":") {
-			list = append(list, name)
-		}
-	}
-	return list
+	return schema.Raw{Type: r.kind.typ, JSON: []byte(r.p.Body)}.Value(name)
 }
 
 func (r *resource) groups() any {
 	var list []any
-	for h := range r.s.OwnGroups(r.p.Member) {
+	for h := range r.s.OwnGroupsAt(r.p.Handle) {
 		if g, ok := r.s.PushedGroupAt(r.l.e.id, h); ok && !g.Gone {
 			list = append(list, schema.Object{"value": string(g.Key), "display": g.Name, "type": "direct"})
 		}
@@ -282,17 +264,19 @@ func (c *call) answer(q *query) (*reply, error) {
 		}
 		views[k] = c.viewOf(s, k, proj)
 	}
-	return &reply{status: http.StatusOK, stream: func(w io.Writer) error { return pg.write(w, views) }}, nil
+	return &reply{status: http.StatusOK, stream: func(w http.ResponseWriter) error { return pg.write(w, views) }}, nil
 }
 
 var buffers = sync.Pool{New: func() any { b := make([]byte, 0, flushAt+16<<10); return &b }}
 
-// flushAt is from how many bytes on a page is sent before it is whole.
-const flushAt = 64 << 10
+// flushAt is from how many bytes on a page is sent before it is whole. Nearly every page
+// is smaller, and goes with its length and in one piece.
+const flushAt = 256 << 10
 
-func (pg *page) write(w io.Writer, views map[*kind]*resourceView) error {
+func (pg *page) write(w http.ResponseWriter, views map[*kind]*resourceView) error {
 	buf, _ := buffers.Get().(*[]byte)
 	defer buffers.Put(buf)
+	flushed := false
 	b := append((*buf)[:0], `{"schemas":["`+listURN+`"],"totalResults":`...)
 	b = append(b, itoa(pg.total)...)
 	b = append(append(b, `,"itemsPerPage":`...), itoa(len(pg.items))...)
@@ -310,6 +294,7 @@ func (pg *page) write(w io.Writer, views map[*kind]*resourceView) error {
 		}
 		b = views[it.kind].append(b, it.p)
 		if len(b) >= flushAt {
+			flushed = true
 			if _, err := w.Write(b); err != nil {
 				return err
 			}
@@ -317,6 +302,9 @@ func (pg *page) write(w io.Writer, views map[*kind]*resourceView) error {
 		}
 	}
 	b = append(b, `]}`...)
+	if !flushed {
+		w.Header()["Content-Length"] = []string{itoa(len(b))}
+	}
 	_, err := w.Write(b)
 	*buf = b
 	return err

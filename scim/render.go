@@ -67,7 +67,7 @@ func (c *call) etag(s *state.Snapshot, p state.Pushed) string {
 	if !p.Member.IsGroup() {
 		h := fnv.New32a()
 		any := false
-		for g := range s.OwnGroups(p.Member) {
+		for g := range s.OwnGroupsAt(p.Handle) {
 			q, _ := s.PushedGroupAt(c.endpoint.id, g)
 			_, _ = h.Write([]byte(q.Key))
 			_, _ = h.Write([]byte(q.Name))
@@ -122,7 +122,11 @@ func (v *resourceView) location(key identity.Key) string { return v.base + strin
 // projection leaves of it.
 func (v *resourceView) append(b []byte, p state.Pushed) []byte {
 	start := len(b)
-	b = v.proj.Project(b, []byte(p.Body))
+	if v.proj.Projection == v.kind.plain {
+		b = append(b, p.Body...)
+	} else {
+		b = v.proj.Project(b, []byte(p.Body))
+	}
 	b = b[:len(b)-1]
 	b = v.member(b, start, "id", func(b []byte) []byte { return schema.AppendString(b, string(p.Key)) })
 	switch {
@@ -210,7 +214,7 @@ func (v *resourceView) appendMembers(b []byte, p state.Pushed) []byte {
 
 func (v *resourceView) appendGroups(b []byte, p state.Pushed) []byte {
 	first := true
-	for h := range v.s.OwnGroups(p.Member) {
+	for h := range v.s.OwnGroupsAt(p.Handle) {
 		g, ok := v.s.PushedGroupAt(v.c.endpoint.id, h)
 		if !ok || g.Gone {
 			continue

@@ -117,8 +117,14 @@ func (h *objectHead) body(raw string) uint32 {
 
 // termsOf returns the terms of a stored object.
 func termsOf(raw string) []string {
-	if h, ok := scanHead(raw); ok {
-		return h.Terms
+	const name = `,"terms":[` // within a string its quotes would be escaped
+	at := strings.Index(raw, name)
+	if at < 0 {
+		return nil
+	}
+	s := scanner{raw: raw, at: at + len(name), ok: true}
+	if list := s.list(); s.ok {
+		return list
 	}
 	var h objectHead
 	if json.Unmarshal([]byte(raw), &h) != nil {

@@ -222,7 +222,7 @@ func (s *Snapshot) HandleOf(m identity.Member) (uint32, bool) {
 // OwnMember reports whether its source gave the group of a handle a member.
 func (s *Snapshot) OwnMember(group uint32, m identity.Member) bool {
 	r, ok := s.ref(m)
-	return ok && s.groups.Ref(int(group)).own.has(r)
+	return ok && s.groups.Ref(int(group)).own.holds(m, r)
 }
 
 // OwnGroups yields the handles of the groups of his own source that a user or group is
@@ -236,7 +236,20 @@ func (s *Snapshot) OwnGroups(m identity.Member) iter.Seq[uint32] {
 		_, source := s.Name(m)
 		for _, h := range s.parents(r) {
 			g := s.groups.Ref(int(h))
-			if g.source == source && g.own.has(r) && !yield(h) {
+			if g.source == source && g.own.holds(m, r) && !yield(h) {
+				return
+			}
+		}
+	}
+}
+
+// OwnGroupsAt is OwnGroups for the user of a handle.
+func (s *Snapshot) OwnGroupsAt(user uint32) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		u := s.users.Ref(int(user))
+		m, source := identity.UserMember(u.id), u.source
+		for _, h := range *s.within.Ref(int(user)) {
+			if g := s.groups.Ref(int(h)); g.source == source && g.own.holds(m, userRef(user)) && !yield(h) {
 				return
 			}
 		}

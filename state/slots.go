@@ -126,6 +126,19 @@ func (s *memberSet) has(r ref) bool {
 	return false
 }
 
+// holds is has for a member whose id is known: it looks into his chunk only.
+func (s *memberSet) holds(m identity.Member, r ref) bool {
+	if s.Buckets == 0 {
+		return false
+	}
+	b := s.bucket(m)
+	if int(b) >= len(s.chunks) {
+		return false
+	}
+	_, ok := slices.BinarySearch(s.chunks[b].refs, r)
+	return ok
+}
+
 // equal reports whether two sets are the same version. It compares no members.
 func (s *memberSet) equal(o *memberSet) bool {
 	return s.generation == o.generation && len(s.chunks) == len(o.chunks) &&
