@@ -12,9 +12,9 @@ import (
 	"github.com/rollcall-id/rollcall/permissions"
 )
 
-// undryable are the operations that change something and cannot be tried: they ask for
-// work that a plan tells about before, or only count.
-var undryable = []string{"startRun", "planSource", "approvePlan", "testSource", "bootstrap", "backup", "check", "reportTouches"}
+// undryable are the operations that change something and cannot be tried, and those that
+// only count.
+var undryable = []string{"bootstrap", "backup", "check", "reportTouches"}
 
 // Every operation that changes something can be tried: it is answered like a real one
 // and nothing is stored.

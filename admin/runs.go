@@ -17,29 +17,31 @@ import (
 
 // Run is one run of a source.
 type Run struct {
-	ID            string            `json:"id"`
-	Source        identity.SourceID `json:"source"`
-	State         state.RunState    `json:"state" doc:"queued, reading, planning, applying, held, succeeded, planned, failed, interrupted"`
-	Trigger       string            `json:"trigger,omitzero" doc:"schedule, manual, approval, start"`
-	By            string            `json:"by,omitzero"`
-	SlotTime      time.Time         `json:"slotTime,omitzero" doc:"The scheduled instant that it serves"`
-	StartTime     time.Time         `json:"startTime,omitzero"`
-	EndTime       time.Time         `json:"endTime,omitzero"`
-	Server        string            `json:"server,omitzero"`
-	Family        string            `json:"family,omitzero"`
-	Summary       string            `json:"summary,omitzero" doc:"One line for people"`
-	Error         string            `json:"error,omitzero"`
-	Counts        plan.Counts       `json:"counts"`
-	Proof         Proof             `json:"proof"`
-	Held          []string          `json:"held,omitempty" doc:"Why the plan waits for approval"`
-	Digest        string            `json:"digest,omitzero"`
-	Skipped       []Skipped         `json:"skipped,omitempty" doc:"The first hundred"`
-	SkippedCount  int               `json:"skippedCount"`
-	Conflicts     []plan.Conflict   `json:"conflicts,omitempty" doc:"The first hundred"`
-	ConflictCount int               `json:"conflictCount"`
-	Withheld      []string          `json:"withheld,omitempty"`
-	Stages        []Stage           `json:"stages,omitempty"`
-	Progress      *Progress         `json:"progress,omitzero" doc:"While it is going on"`
+	ID            string             `json:"id"`
+	Source        identity.SourceID  `json:"source"`
+	State         state.RunState     `json:"state" doc:"queued, reading, planning, applying, held, succeeded, planned, failed, interrupted"`
+	Trigger       string             `json:"trigger,omitzero" doc:"schedule, manual, approval, start"`
+	By            string             `json:"by,omitzero"`
+	SlotTime      time.Time          `json:"slotTime,omitzero" doc:"The scheduled instant that it serves"`
+	StartTime     time.Time          `json:"startTime,omitzero"`
+	EndTime       time.Time          `json:"endTime,omitzero"`
+	Server        string             `json:"server,omitzero"`
+	Family        string             `json:"family,omitzero"`
+	Summary       string             `json:"summary,omitzero" doc:"One line for people"`
+	Error         string             `json:"error,omitzero"`
+	Counts        plan.Counts        `json:"counts"`
+	Proof         Proof              `json:"proof"`
+	Held          []string           `json:"held,omitempty" doc:"Why the plan waits for approval"`
+	Digest        string             `json:"digest,omitzero"`
+	Skipped       []Skipped          `json:"skipped,omitempty" doc:"The first hundred"`
+	SkippedCount  int                `json:"skippedCount"`
+	Conflicts     []plan.Conflict    `json:"conflicts,omitempty" doc:"The first hundred"`
+	ConflictCount int                `json:"conflictCount"`
+	Withheld      []string           `json:"withheld,omitempty"`
+	Marked        bool               `json:"marked,omitzero" doc:"How the source is read was changed before it"`
+	Consequences  []plan.Consequence `json:"consequences,omitempty" doc:"What its plan changes of what people may do; the first hundred permissions"`
+	Stages        []Stage            `json:"stages,omitempty"`
+	Progress      *Progress          `json:"progress,omitzero" doc:"While it is going on"`
 }
 
 // Stage is how long one part of a run took.
@@ -56,7 +58,7 @@ type RunPage struct {
 
 // StartedRun names a run that was asked for.
 type StartedRun struct {
-	Run    string            `json:"run"`
+	Run    string            `json:"run" doc:"Empty in a dry run, which starts none"`
 	Source identity.SourceID `json:"source"`
 }
 
@@ -94,10 +96,18 @@ func (a *API) runRoutes() {
 	}, a.getRun)
 }
 
-func (a *API) startRun(ctx context.Context, in *SourcePath) (*startRunOutput, error) {
+// startRun in a dry run only says whether a run could be started now: what it would
+// change, its plan says.
+func (a *API) startRun(ctx context.Context, in *sourceTrial) (*startRunOutput, error) {
 	s, err := a.pulled(in.Source)
 	if err != nil {
 		return nil, err
+	}
+	if questionOf(ctx).dryRun {
+		if err := a.sync.MayStart(s.ID); err != nil {
+			return nil, err
+		}
+		return &startRunOutput{Body: StartedRun{Source: s.ID}}, nil
 	}
 	run, err := a.sync.Start(ctx, s.ID, actorOf(ctx))
 	if err != nil {
@@ -173,6 +183,7 @@ func runOf(r *state.Run) Run {
 		Server: r.Server, Family: r.Family, Summary: r.Summary, Error: r.Error, Counts: r.Counts, Proof: proofOf(r.Proof),
 		Held: r.Held, Digest: r.Digest, Skipped: skippedOf(r.Skipped), SkippedCount: r.SkippedAll,
 		Conflicts: r.Conflicts, ConflictCount: r.ConflictsAll, Withheld: r.Withheld,
+		Marked: r.Marked, Consequences: r.Consequences,
 	}
 	for _, s := range r.Stages {
 		out.Stages = append(out.Stages, Stage(s))

@@ -45,6 +45,7 @@ type HeldPlan struct {
 	Run     string    `json:"run"`
 	Time    time.Time `json:"time"`
 	Reasons []string  `json:"reasons"`
+	Raises  int       `json:"raises,omitzero" doc:"How many people it would raise"`
 }
 
 // Approval lets the next run apply what it covers.
@@ -78,6 +79,10 @@ type Plan struct {
 	Conflicts []plan.Conflict   `json:"conflicts,omitempty"`
 	Withheld  []string          `json:"withheld,omitempty" doc:"Why removals were left out"`
 	Proof     Proof             `json:"proof"`
+	// Consequences and Raised are as package sync/plan has them.
+	Consequences []plan.Consequence `json:"consequences,omitempty" doc:"What it changes of what people may do, by permission"`
+	Marked       bool               `json:"marked,omitzero" doc:"How the source is read was changed since a run was applied: it is held if it raises anyone"`
+	Raised       []plan.Raised      `json:"raised,omitempty" doc:"Whom a marked plan raises, and to what: who approves it must be one who may confer that"`
 }
 
 // Skipped is an entry that was read but not understood, or not to be used.
@@ -128,8 +133,13 @@ type (
 	keptPlanOutput    struct{ Body KeptPlan }
 	approveOutput     struct{ Body Approval }
 	testOutput        struct{ Body TestReport }
-	approveInput      struct {
+	sourceTrial       struct {
 		SourcePath
+		Trial
+	}
+	approveInput struct {
+		SourcePath
+		Trial
 		Body ApprovalRequest
 	}
 )
@@ -220,7 +230,7 @@ func heldOf(h *state.HeldPlan) *HeldPlan {
 	if h == nil {
 		return nil
 	}
-	return &HeldPlan{Digest: h.Digest, Run: h.Run, Time: h.At, Reasons: h.Reasons}
+	return &HeldPlan{Digest: h.Digest, Run: h.Run, Time: h.At, Reasons: h.Reasons, Raises: h.Raises}
 }
 
 func approvalOf(ok *state.Approval) *Approval {
@@ -230,7 +240,8 @@ func approvalOf(ok *state.Approval) *Approval {
 	return &Approval{Digest: ok.Digest, By: ok.By, Time: ok.At, ExpireTime: ok.Expires}
 }
 
-func (a *API) planSource(ctx context.Context, in *SourcePath) (*planOutput, error) {
+// planSource stores nothing, so that trying it is the same as doing it.
+func (a *API) planSource(ctx context.Context, in *sourceTrial) (*planOutput, error) {
 	s, err := a.pulled(in.Source)
 	if err != nil {
 		return nil, err
@@ -246,6 +257,7 @@ func planOf(p *plan.Plan, held *plan.Held) Plan {
 	return Plan{
 		Source: p.Source, Server: p.Server, Config: p.Config, Held: held, Counts: p.Counts, Steps: p.Steps,
 		Skipped: skippedOf(p.Skipped), Conflicts: p.Conflicts, Withheld: p.Withheld, Proof: proofOf(p.Proof),
+		Consequences: p.Consequences, Marked: p.Marked, Raised: p.Raised,
 	}
 }
 
@@ -273,15 +285,22 @@ func (a *API) heldPlan(ctx context.Context, in *SourcePath) (*keptPlanOutput, er
 	return &keptPlanOutput{Body: KeptPlan{HeldPlan: *heldOf(&held), Plan: planOf(p, nil)}}, nil
 }
 
+// approve is a decision: whoever lets a plan raise somebody must be one who may confer
+// that.
 func (a *API) approve(ctx context.Context, in *approveInput) (*approveOutput, error) {
 	s, err := a.pulled(in.Source)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.sync.Approve(ctx, s.ID, in.Body.Digest, actorOf(ctx)); err != nil {
+	approve, err := a.db.Approve(ctx, s.ID, in.Body.Digest)
+	if err != nil {
 		return nil, err
 	}
-	ok := a.db.View().Now().Source(s.ID).Approval
+	snap, err := a.decide(ctx, func(*state.Snapshot) ([]state.Change, error) { return []state.Change{approve}, nil })
+	if err != nil {
+		return nil, err
+	}
+	ok := snap.Source(s.ID).Approval
 	if ok == nil || ok.Digest != in.Body.Digest {
 		// A run has used it up already.
 		return &approveOutput{Body: Approval{Digest: in.Body.Digest, By: actorOf(ctx).String(), Time: a.now()}}, nil
@@ -289,7 +308,8 @@ func (a *API) approve(ctx context.Context, in *approveInput) (*approveOutput, er
 	return &approveOutput{Body: *approvalOf(ok)}, nil
 }
 
-func (a *API) testSource(ctx context.Context, in *SourcePath) (*testOutput, error) {
+// testSource stores nothing, as planSource.
+func (a *API) testSource(ctx context.Context, in *sourceTrial) (*testOutput, error) {
 	s, err := a.pulled(in.Source)
 	if err != nil {
 		return nil, err

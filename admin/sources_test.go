@@ -2,6 +2,7 @@ package admin_test
 
 import (
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -123,12 +124,61 @@ func TestPlanHeldAndApproval(t *testing.T) {
 		t.Errorf("held = %+v", kept)
 	}
 
-	ok := want[admin.Approval](t, w.call(http.MethodPost, "/v1/sources/corp/approval", key, map[string]string{"digest": "sha256:1"}), http.StatusOK)
-	if ok.Digest != "sha256:1" || ok.By != "user:root" || w.sync.approved[0] != "sha256:1" {
-		t.Errorf("approval = %+v, passed on %v", ok, w.sync.approved)
+	const approval = "/v1/sources/corp/approval"
+	dry := want[admin.Approval](t, w.call(http.MethodPost, approval+"?dryRun=true", key, map[string]string{"digest": "sha256:1"}), http.StatusOK)
+	if dry.Digest != "sha256:1" || w.db.View().Now().Source("corp").Approval != nil {
+		t.Errorf("a dry run approved: %+v", dry)
+	}
+	ok := want[admin.Approval](t, w.call(http.MethodPost, approval, key, map[string]string{"digest": "sha256:1"}), http.StatusOK)
+	if ok.Digest != "sha256:1" || ok.By != "user:root" {
+		t.Errorf("approval = %+v", ok)
+	}
+	if st := w.db.View().Now().Source("corp"); st.Approval == nil || st.Approval.By != "user:root" {
+		t.Errorf("the stored approval is %+v", st.Approval)
+	}
+	wantProblem(t, w.call(http.MethodPost, approval, key, map[string]string{"digest": "sha256:2"}), http.StatusConflict, "plan_changed")
+}
+
+// A plan that raises somebody is approved by who may confer that, and by a key that may.
+func TestAPlanThatRaisesIsApprovedByWhoMayConfer(t *testing.T) {
+	w := newWorld(t)
+	_, root := w.caller("root", permissions.UserAdmin)
+	_, governor := w.caller("governor", permissions.UserAdmin, permissions.Governance)
+	settings := permissions.DefaultSettings()
+	settings.GrantRule = permissions.GrantRuleHeld
+	w.commit(state.PutSettings{Settings: settings})
+	person := plan.Person{Name: "ann", Through: "finance"}
+	p := &plan.Plan{
+		Source: "corp", Marked: true, Consequences: []plan.Consequence{{Permission: "GOVERNANCE", Gain: 1, People: []plan.Person{person}}},
+		Raised: []plan.Raised{{Permission: "GOVERNANCE", Key: "k1", Person: person}},
+	}
+	w.keep(p, "sha256:1")
+	kept := wantPage[admin.KeptPlan](w, root, "/v1/sources/corp/held")
+	if d := cmp.Diff(p.Raised, kept.Plan.Raised); d != "" || !kept.Plan.Marked || len(kept.Plan.Consequences) != 1 {
+		t.Errorf("held = %+v\n%s", kept.Plan, d)
+	}
+	digest := map[string]string{"digest": "sha256:1"}
+	for _, path := range []string{"/v1/sources/corp/approval?dryRun=true", "/v1/sources/corp/approval"} {
+		refused := wantProblem(t, w.call(http.MethodPost, path, root, digest), http.StatusForbidden, "grant_not_allowed")
+		if !strings.Contains(refused.Detail, "GOVERNANCE") {
+			t.Errorf("refused with %q, want that the permission is named", refused.Detail)
+		}
+	}
+	if w.db.View().Now().Source("corp").Approval != nil {
+		t.Error("a refused approval is stored")
+	}
+	want[admin.Approval](t, w.call(http.MethodPost, "/v1/sources/corp/approval", governor, digest), http.StatusOK)
+}
+
+func TestARunThatIsOnlyTried(t *testing.T) {
+	w := newWorld(t)
+	_, key := w.caller("root", permissions.ApplicationAdmin)
+	r := w.call(http.MethodPost, "/v1/sources/corp/runs?dryRun=true", key, nil)
+	if got := want[admin.StartedRun](t, r, http.StatusAccepted); got.Run != "" || got.Source != "corp" || len(w.sync.by) != 0 || r.header.Get("Location") != "" {
+		t.Errorf("a dry run answered %+v and started %v", got, w.sync.by)
 	}
 	w.sync.set(func(f *fakeSync) { f.err = errBusy })
-	wantProblem(t, w.call(http.MethodPost, "/v1/sources/corp/approval", key, map[string]string{"digest": "sha256:2"}), http.StatusConflict, "run_in_progress")
+	wantProblem(t, w.call(http.MethodPost, "/v1/sources/corp/runs?dryRun=true", key, nil), http.StatusConflict, "run_in_progress")
 }
 
 func TestTestSource(t *testing.T) {

@@ -20,12 +20,11 @@ type Syncer interface {
 	// Start asks for a run and returns its id without waiting for it. It is
 	// fault.Conflict while a run of the source is going on.
 	Start(ctx context.Context, source identity.SourceID, by audit.Actor) (run string, err error)
+	// MayStart returns the error that Start would return now.
+	MayStart(source identity.SourceID) error
 	// Plan reads the source and returns what a run would change, and why it would be
 	// held or nil. It stores nothing.
 	Plan(ctx context.Context, source identity.SourceID, by audit.Actor) (*plan.Plan, *plan.Held, error)
-	// Approve lets the next run apply the held plan with this digest. It is
-	// fault.Conflict when another plan is held, or none.
-	Approve(ctx context.Context, source identity.SourceID, digest string, by audit.Actor) error
 	// Live returns the run of a source that is going on, if this process knows of one.
 	Live(source identity.SourceID) (Live, bool)
 	// Find returns a run of a source by its id: one that is going on, or one of the last

@@ -267,15 +267,14 @@ func (l *lockedBuffer) String() string {
 
 // fakeSync is a Syncer whose answers a test chooses.
 type fakeSync struct {
-	mu       sync.Mutex
-	sources  []admin.Source
-	live     map[identity.SourceID]admin.Live
-	plan     *plan.Plan
-	held     *plan.Held
-	err      error
-	approved []string
-	by       []audit.Actor
-	panics   bool
+	mu      sync.Mutex
+	sources []admin.Source
+	live    map[identity.SourceID]admin.Live
+	plan    *plan.Plan
+	held    *plan.Held
+	err     error
+	by      []audit.Actor
+	panics  bool
 }
 
 func newFakeSync() *fakeSync {
@@ -320,11 +319,9 @@ func (f *fakeSync) Plan(_ context.Context, source identity.SourceID, by audit.Ac
 	return f.plan, f.held, f.err
 }
 
-func (f *fakeSync) Approve(_ context.Context, _ identity.SourceID, digest string, by audit.Actor) error {
+func (f *fakeSync) MayStart(identity.SourceID) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.by = append(f.by, by)
-	f.approved = append(f.approved, digest)
 	return f.err
 }
 

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"testing"
 	"time"
@@ -22,7 +23,9 @@ import (
 
 // power is what everybody has: what he may do, and what he could do if he were active
 // and no setting withheld it. People of the source go by their keys.
-type power struct{ may, could map[string]map[permissions.Permission]bool }
+type power struct {
+	may, could map[string]map[permissions.Permission]bool
+}
 
 func (h *house) power() power {
 	s, now := h.db.View().Now(), time.Now()
@@ -115,21 +118,26 @@ func (h *house) layer(t *rapid.T, n int) {
 	perm := rapid.SampledFrom(grantable).Draw(t, "permission")
 	u, isUser := who.User()
 	g, isGroup := who.Group()
-	switch kind := rapid.IntRange(0, 8).Draw(t, "write"); {
-	case kind < 3:
+	switch kind := rapid.IntRange(0, 9).Draw(t, "write"); {
+	case kind < 4:
+		for _, m := range all { // a group, more often than not: what it carries is what runs move
+			if m.IsGroup() && rapid.Bool().Draw(t, "this group") {
+				who = m
+			}
+		}
 		grant := permissions.Grant{ID: permissions.GrantID(fmt.Sprint("g", n)), Permission: perm, Subject: who, By: "root", Origin: "local", Acknowledged: true}
 		if rapid.IntRange(0, 4).Draw(t, "expired") == 0 {
 			grant.Expires = time.Unix(1, 0)
 		}
 		h.law(t, state.PutGrant{Grant: grant})
-	case kind == 3 && isUser:
-		h.law(t, state.Disable{User: u, Reason: "left in anger"})
 	case kind == 4 && isUser:
+		h.law(t, state.Disable{User: u, Reason: "left in anger"})
+	case kind == 5 && isUser:
 		h.law(t, state.Enable{User: u})
-	case kind == 5:
+	case kind == 6:
 		m := identity.GroupMember(identity.NewGroupID())
 		h.law(t, state.Create{Member: m, Record: localRecord(m, n)})
-	case kind == 6:
+	case kind == 7:
 		m := identity.UserMember(identity.NewUserID())
 		h.law(t, state.Create{Member: m, Record: localRecord(m, n)})
 	case isGroup:
@@ -163,11 +171,11 @@ func TestConsequencesAreWhatARunMakes(t *testing.T) {
 			AdminGovernorExclusive: rapid.Bool().Draw(t, "exclusive"), AdminsMaySubscribe: rapid.Bool().Draw(t, "admins"),
 			GovernorsMaySubscribe: rapid.Bool().Draw(t, "governors"), GrantRule: permissions.GrantRuleUserAdmin,
 		}})
-		dir := newDirectory()
+		dir := populated(t)
 		for step := range rapid.IntRange(1, 6).Draw(t, "steps") {
 			dir.drift(t)
 			h.reads(dir)
-			for i := range rapid.IntRange(0, 4).Draw(t, "writes") {
+			for i := range rapid.IntRange(0, 5).Draw(t, "writes") {
 				h.layer(t, 10*step+i)
 			}
 			if rapid.Bool().Draw(t, "reconfigured") {
@@ -187,6 +195,26 @@ func TestConsequencesAreWhatARunMakes(t *testing.T) {
 			h.sameConsequences(t, p, before, defaults)
 		}
 	})
+}
+
+// populated is a directory in which most that runs move matters: small, and dense.
+func populated(t *rapid.T) *directory {
+	d := newDirectory()
+	for i := range 6 {
+		d.users[identity.Key(fmt.Sprint("u", i))] = person{name: fmt.Sprint("person ", i), disabled: rapid.IntRange(0, 4).Draw(t, "disabled") == 0}
+	}
+	for i := range 4 {
+		g := map[string]bool{}
+		for j := range 6 {
+			g[fmt.Sprint("u u", j)] = rapid.IntRange(0, 2).Draw(t, "member") == 0
+		}
+		for j := range 4 {
+			g[fmt.Sprint("g g", j)] = rapid.IntRange(0, 3).Draw(t, "nested") == 0
+		}
+		maps.DeleteFunc(g, func(_ string, in bool) bool { return !in })
+		d.groups[identity.Key(fmt.Sprint("g", i))] = g
+	}
+	return d
 }
 
 func (h *house) sameConsequences(t *rapid.T, p *plan.Plan, before power, defaults []permissions.Permission) {

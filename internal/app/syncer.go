@@ -81,10 +81,8 @@ func (s *syncer) limits(source identity.SourceID) plan.Limits {
 	return s.app.made[source].spec.Limits
 }
 
-// Approve implements admin.Syncer.
-func (s *syncer) Approve(ctx context.Context, source identity.SourceID, digest string, by audit.Actor) error {
-	return s.app.runner.Approve(ctx, source, digest, by)
-}
+// MayStart implements admin.Syncer.
+func (s *syncer) MayStart(source identity.SourceID) error { return s.app.runner.MayStart(source) }
 
 // Live implements admin.Syncer.
 func (s *syncer) Live(source identity.SourceID) (admin.Live, bool) {
