@@ -30,7 +30,10 @@ type Options struct {
 	Tokens  Verifier              // of an identity provider; default: only keys count
 	Limits  *access.Limiter       // default: nobody asks too often
 	Usage   usage.Config          // default: nothing is counted
-	Pushes  Pushes                // default: nobody pushes
+	// PublicURL is where callers reach this API, without a slash at the end; default: where
+	// each asks.
+	PublicURL string
+	Pushes    Pushes // default: nobody pushes
 }
 
 // Verifier knows whom a token names that an identity provider signed.
@@ -57,6 +60,7 @@ type API struct {
 	counter *counter // nil: nothing is counted
 	used    uses
 	repeats repeats
+	url     string // as callers see it; "": as each asks
 	pushes  Pushes
 }
 
@@ -83,8 +87,11 @@ func New(o Options) (*API, error) {
 	if o.Pushes == nil {
 		o.Pushes = noPushes{}
 	}
-	a := &API{pushes: o.Pushes, db: o.DB, sync: o.Sync, log: o.Log, now: o.Now, mux: http.NewServeMux(), metrics: newMetrics(o.Metrics), backup: o.Backup, age: o.Fresh, tally: newTally(), closing: make(chan struct{}), tokens: o.Tokens, limits: o.Limits}
+	a := &API{pushes: o.Pushes, db: o.DB, sync: o.Sync, log: o.Log, now: o.Now, mux: http.NewServeMux(), metrics: newMetrics(o.Metrics), backup: o.Backup, age: o.Fresh, tally: newTally(), closing: make(chan struct{}), tokens: o.Tokens, limits: o.Limits, url: o.PublicURL}
 	a.huma = humago.New(a.mux, a.config(o.Version))
+	if a.url != "" {
+		a.huma.OpenAPI().Servers = []*huma.Server{{URL: a.url}}
+	}
 	a.routes()
 	a.counter = newCounter(a, o.Usage)
 	return a, a.serveDocument()

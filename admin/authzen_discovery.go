@@ -22,14 +22,17 @@ type discovery struct {
 // hostPort is what the Host header of a request may be to come back in an answer.
 var hostPort = regexp.MustCompile(`^([A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:[0-9]{1,5})?$`)
 
-// discover says where the endpoints are: where the document itself was asked for. It
-// needs no credential.
+// discover says where the endpoints are: at the public URL or, where the configuration
+// names none, where the document itself was asked for. It needs no credential.
 func (a *API) discover(w http.ResponseWriter, r *http.Request) {
-	if !hostPort.MatchString(r.Host) {
-		a.refusePlainly(w, r, badRequest("the header Host names no host"))
-		return
+	base := a.url
+	if base == "" {
+		if !hostPort.MatchString(r.Host) {
+			a.refusePlainly(w, r, badRequest("the header Host names no host"))
+			return
+		}
+		base = scheme(r) + "://" + r.Host
 	}
-	base := scheme(r) + "://" + r.Host
 	body, err := json.Marshal(discovery{
 		Point: base, Evaluation: base + pathEvaluation, Evaluations: base + pathEvaluations,
 		SearchSubject: base + pathSearchSubject, SearchResource: base + pathSearchResource, SearchAction: base + pathSearchAction,

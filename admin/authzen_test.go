@@ -1,15 +1,19 @@
 package admin_test
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/rollcall-id/rollcall/admin"
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/permissions"
 	"github.com/rollcall-id/rollcall/state"
@@ -382,6 +386,45 @@ func TestDiscovery(t *testing.T) {
 		}
 	}
 	wantPlain(t, w.callHost(`a"b`), http.StatusBadRequest, "")
+}
+
+// TestThePublicURLCountsAndNotTheHost tells everybody the same, whatever host he claims
+// to have asked.
+func TestThePublicURLCountsAndNotTheHost(t *testing.T) {
+	w := newWorld(t)
+	const public = "https://roll.example.com/iam"
+	api, err := admin.New(admin.Options{DB: w.db, Sync: w.sync, PublicURL: public})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask := func(path string) []byte {
+		t.Helper()
+		req := httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil)
+		req.Host = "evil.example.net"
+		rec := httptest.NewRecorder()
+		api.ServeHTTP(rec, req)
+		if rec.Code != http.StatusOK || bytes.Contains(rec.Body.Bytes(), []byte("evil")) {
+			t.Errorf("GET %s: %d %s", path, rec.Code, rec.Body)
+		}
+		return rec.Body.Bytes()
+	}
+	var found map[string]string
+	if err := json.Unmarshal(ask("/.well-known/authzen-configuration"), &found); err != nil {
+		t.Fatal(err)
+	}
+	for name, at := range found {
+		if at != public && !strings.HasPrefix(at, public+"/access/v1/") {
+			t.Errorf("%s is at %s, want it at %s", name, at, public)
+		}
+	}
+	var doc struct {
+		Servers []struct {
+			URL string `json:"url"`
+		} `json:"servers"`
+	}
+	if err := json.Unmarshal(ask("/openapi.json"), &doc); err != nil || len(doc.Servers) != 1 || doc.Servers[0].URL != public {
+		t.Errorf("servers of the OpenAPI document: %+v, %v; want %s", doc.Servers, err, public)
+	}
 }
 
 func (w *world) callHost(host string) reply {

@@ -207,7 +207,7 @@ func replicaID() string {
 func (a *App) startAPI(ctx context.Context) error {
 	o := admin.Options{
 		DB: a.db, Sync: &syncer{app: a}, Log: a.log.With("part", "admin"), Now: a.now, Version: a.version, Metrics: a.metrics,
-		Backup: a.backup, Fresh: func() (time.Time, bool) { return a.health.age() },
+		Backup: a.backup, PublicURL: a.config.publicURL(), Fresh: func() (time.Time, bool) { return a.health.age() },
 		Limits: access.NewLimiter(a.config.Limits, a.now), Usage: a.config.Usage, Pushes: pushes{a},
 	}
 	if err := a.makePushes(o.Limits); err != nil {
@@ -232,7 +232,7 @@ func (a *App) startAPI(ctx context.Context) error {
 
 func (a *App) makePushes(limits *access.Limiter) (err error) {
 	a.pushes, err = scim.New(scim.Options{
-		DB: a.db, Log: a.log.With("part", "scim"), Now: a.now, Limits: limits, Fresh: a.fresh,
+		DB: a.db, Log: a.log.With("part", "scim"), Now: a.now, Limits: limits, Fresh: a.fresh, PublicURL: a.config.publicURL(),
 	})
 	if err != nil {
 		return err

@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/url"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/rollcall-id/rollcall/access"
@@ -23,6 +25,7 @@ import (
 type Config struct {
 	Listen         string    // of the admin API
 	TLS            ServerTLS // for Listen
+	PublicURL      string    // where callers reach the API; default: where each asks
 	AllowPlaintext bool      // serve plain HTTP on other than loopback addresses
 	Health         string    // of /livez, /readyz and /metrics; "off": none
 	Store          etcd.Options
@@ -136,10 +139,10 @@ func Default() *Config {
 
 func fromDocument(doc *config.Document) (*Config, error) {
 	p := doc.Problems()
-	doc.Known(p, "listen", "tls", "allow_plaintext", "health", "store", "local_socket", "log", "max_staleness", "bootstrap_token_file", "audit", "oidc", "limits", "usage", "sources")
+	doc.Known(p, "listen", "tls", "public_url", "allow_plaintext", "health", "store", "local_socket", "log", "max_staleness", "bootstrap_token_file", "audit", "oidc", "limits", "usage", "sources")
 	c := Default()
 	for path, into := range map[string]any{
-		"listen": &c.Listen, "tls": &c.TLS, "allow_plaintext": &c.AllowPlaintext, "health": &c.Health,
+		"listen": &c.Listen, "tls": &c.TLS, "public_url": &c.PublicURL, "allow_plaintext": &c.AllowPlaintext, "health": &c.Health,
 		"store": &c.Store, "local_socket": &c.LocalSocket, "log": &c.Log, "max_staleness": &c.MaxStaleness, "bootstrap_token_file": &c.BootstrapToken,
 		"audit": &c.Audit, "oidc": &c.OIDC, "limits": &c.Limits, "usage": &c.Usage,
 	} {
@@ -219,10 +222,27 @@ func (c *Config) validateListeners(p *config.Problems) {
 	if ok && c.TLS.CertFile == "" && !c.AllowPlaintext && !isLoopback(host) {
 		p.Add("listen", "%s can be reached from other machines: set tls, or allow_plaintext where something in front does TLS", c.Listen)
 	}
+	c.validatePublicURL(p)
 	if c.Health != healthOff {
 		checkAddress(p, "health", c.Health)
 	}
 }
+
+func (c *Config) validatePublicURL(p *config.Problems) {
+	if c.PublicURL == "" {
+		return
+	}
+	u, err := url.Parse(c.PublicURL)
+	switch {
+	case err != nil || u.Hostname() == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		p.Add("public_url", "give the address at which callers reach the API, such as https://rollcall.example.com, without user, query and fragment")
+	case u.Scheme != "https" && (u.Scheme != "http" || !isLoopback(u.Hostname())):
+		p.Add("public_url", "has to be https: what is asked there decides who may do what")
+	}
+}
+
+// publicURL returns it without the slash that paths begin with.
+func (c *Config) publicURL() string { return strings.TrimRight(c.PublicURL, "/") }
 
 func checkAddress(p *config.Problems, path, address string) (host string, ok bool) {
 	host, _, err := net.SplitHostPort(address)

@@ -69,6 +69,7 @@ sources:
   - name: local
     type: rest
 local_socket: run/rollcall.sock
+public_url: http://rollcall.example.com
 `
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
@@ -82,7 +83,7 @@ local_socket: run/rollcall.sock
 		"bad.yaml:1: listen", "bad.yaml:2: health", "bad.yaml:3: tls", "bad.yaml:4: log.format", "bad.yaml:4: log.level",
 		"bad.yaml:5: max_staleness", "bad.yaml:6: storage", "store", "bad.yaml:8: sources[0].name",
 		"bad.yaml:11: sources[0].schedule", "bad.yaml:12: sources[0]", "bad.yaml:14: sources[1].name", "bad.yaml:18: sources[2].type",
-		"bad.yaml:19: local_socket",
+		"bad.yaml:19: local_socket", "bad.yaml:20: public_url",
 	} {
 		if !strings.Contains(got, want) {
 			t.Errorf("nothing says %q in\n%s", want, got)

@@ -52,6 +52,7 @@ func restartKeys(have, next *Config) []string {
 		"allow_plaintext":      have.AllowPlaintext != next.AllowPlaintext,
 		"health":               have.Health != next.Health,
 		"store":                !sameStore(have.Store, next.Store),
+		"public_url":           have.PublicURL != next.PublicURL,
 		"local_socket":         have.LocalSocket != next.LocalSocket,
 		"log.format":           have.Log.Format != next.Log.Format,
 		"max_staleness":        have.MaxStaleness != next.MaxStaleness,
