@@ -43,6 +43,7 @@ type HeldPlan struct {
 	Run     string    `json:"run"`
 	Time    time.Time `json:"time"`
 	Reasons []string  `json:"reasons"`
+	Raises  int       `json:"raises,omitzero"` // how many people it would raise
 }
 
 // KeptPlan is a plan that waits for approval, whole: Plan is as [Client.Plan] returns
@@ -101,8 +102,24 @@ type Run struct {
 	Conflicts     []Conflict     `json:"conflicts,omitempty"`
 	ConflictCount int            `json:"conflictCount"`
 	Withheld      []string       `json:"withheld,omitempty"`
+	Marked        bool           `json:"marked,omitzero"`        // how the source is read was changed before it
+	Consequences  []Consequence  `json:"consequences,omitempty"` // what its plan changes of what people may do
 	Stages        []Stage        `json:"stages,omitempty"`
 	Progress      *Progress      `json:"progress,omitzero"`
+}
+
+// Consequence is what a plan would change of who may do one thing.
+type Consequence struct {
+	Permission string   `json:"permission"`
+	Gain       int      `json:"gain,omitzero"`
+	Lose       int      `json:"lose,omitzero"`
+	People     []Person `json:"people,omitempty"` // the first few of those who gain
+}
+
+// Person is somebody who gains something, and the group that leads to it.
+type Person struct {
+	Name    string `json:"name"`
+	Through string `json:"through,omitzero"`
 }
 
 // Ended reports whether the run does not change any more.

@@ -134,7 +134,8 @@ func syncApproveCommand(c *cli) *cobra.Command {
 		Short: "Let a held plan be applied",
 		Long: `Let the plan that is held be applied by the next run, which starts at once. The digest
 names what you have looked at: rollcall sync held shows plan and digest. An approval
-counts for 24 hours, and only while the plan says the same. Only USER_ADMIN may.`,
+counts for 24 hours, and only while the plan says the same. Only USER_ADMIN may; and a
+plan that raises people, since its source was changed, only one who may confer that.`,
 		Example: `  rollcall sync held corp --steps
   rollcall sync approve corp --digest 9c1f2a...`,
 		Args: c.args("SOURCE"),

@@ -12,7 +12,6 @@ import (
 	"github.com/rollcall-id/rollcall/access"
 	"github.com/rollcall-id/rollcall/admin"
 	"github.com/rollcall-id/rollcall/audit"
-	"github.com/rollcall-id/rollcall/fault"
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/permissions"
 	"github.com/rollcall-id/rollcall/state"
@@ -211,13 +210,7 @@ func (f *fakeSource) Plan(context.Context, identity.SourceID, audit.Actor) (*pla
 	return f.plan, f.held, f.err
 }
 
-func (f *fakeSource) Approve(_ context.Context, _ identity.SourceID, digest string, _ audit.Actor) error {
-	held := f.db.View().Now().Source("corp").Held
-	if held == nil || held.Digest != digest {
-		return fault.New(fault.Stale, "plan_changed", "the plan that waits is another one: look at it before you approve it")
-	}
-	return nil
-}
+func (f *fakeSource) MayStart(identity.SourceID) error { return nil }
 
 // Find looks at the run like Live, and still knows it when it has ended here.
 func (f *fakeSource) Find(_ identity.SourceID, id string) (admin.Live, bool) {
