@@ -2,10 +2,12 @@
 
 GO       ?= go
 FUZZTIME ?= 30s
+SEED     ?= $(shell date +%s)
+NIGHT     = $(GO) test -v -timeout 60m -count=1
 LINT      = $(GO) tool -modfile=tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test vet lint fmt check bench fuzz clean
+.PHONY: help build demo test vet lint fmt check bench nightly fuzz clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -35,6 +37,20 @@ check: lint test ## what has to pass before a change is offered
 
 bench: ## hold the bars against floors of this machine, into docs/benchmarks.md
 	$(GO) run ./internal/bench -out docs/benchmarks.md
+
+# Each line is a package, the tests in it, and flags of go test. A law that fails names
+# the seed of its case as well.
+nightly: ## try the laws on 10,000 states and 100,000 sequences of writes, and kill again and again (SEED repeats a run)
+	@echo "make nightly SEED=$(SEED)"
+	$(GO) vet ./...
+	$(NIGHT) -run 'TestAllWaysOfAskingAgree|TestTheBookFinds|TestAWeakerJudgeIsFound' ./permissions -rapid.checks=10000 -rapid.seed=$(SEED)
+	$(NIGHT) -run 'TestNobodyClimbs|TestWithoutAUserAdministratorNobodyRises' ./permissions -rapid.checks=100000 -rapid.seed=$(SEED)
+	$(NIGHT) -run 'TestAllWaysOfAskingAgree' ./admin -rapid.checks=3400 -rapid.seed=$(SEED)
+	$(NIGHT) -run 'TestNobodyClimbsOverHTTP' -count=20 ./admin
+	$(NIGHT) -run 'TestLaws|TestAKilledRun|TestConsequencesAreWhatARunMakes' ./sync -rapid.checks=1000 -rapid.seed=$(SEED)
+	ROLLCALL_SYNC_USERS=100000 $(NIGHT) -run 'TestASyncLeavesLocalBytesAlone' ./sync
+	$(NIGHT) -run 'TestAKillLeavesNoChangeWithoutItsEntry' -count=10 ./state
+	$(NIGHT) -run 'TestNothingAcknowledgedIsLostToAKill' -count=5 ./internal/app
 
 fuzz: ## try each parser with made-up input, FUZZTIME (30s) each
 	@$(GO) test -list '^Fuzz' ./... \
