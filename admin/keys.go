@@ -26,7 +26,8 @@ const (
 type Key struct {
 	ID          string                   `json:"id" doc:"The public part, after rcl_pat_ or rcl_app_"`
 	Name        string                   `json:"name"`
-	Permissions []permissions.Permission `json:"permissions,omitempty" doc:"All that it may be used for; nothing: whatever its user may do"`
+	Permissions []permissions.Permission `json:"permissions,omitempty" doc:"All that it may be used for, as long as its owner holds it; it never grows. Nothing: see follows"`
+	Follows     bool                     `json:"follows" doc:"It may be used for whatever its owner holds at the time, what he is granted later too; false: only for permissions"`
 	CreatedBy   string                   `json:"createdBy"`
 	CreateTime  time.Time                `json:"createTime"`
 	ExpireTime  time.Time                `json:"expireTime,omitzero" doc:"Nothing: never"`
@@ -43,7 +44,7 @@ type KeyList struct {
 type NewKey struct {
 	Name        string                   `json:"name" minLength:"1" maxLength:"100" doc:"What it is for"`
 	ExpireTime  time.Time                `json:"expireTime,omitzero" doc:"When it ends; default: in 90 days, at most in a year"`
-	Permissions []permissions.Permission `json:"permissions,omitempty" minItems:"1" maxItems:"50" doc:"All that it may be used for; default: whatever its user may do"`
+	Permissions []permissions.Permission `json:"permissions,omitempty" minItems:"1" maxItems:"50" doc:"All that it may be used for, for as long as it lives; default: whatever its owner holds at the time, what he is granted later too"`
 }
 
 // CreatedKey is a key that was just made.
@@ -157,7 +158,7 @@ func (a *API) keysOf(s *state.Snapshot, id identity.UserID) []Key {
 
 func (a *API) keyOf(t *state.Token) Key {
 	k := Key{
-		ID: t.ID, Name: t.Name, Permissions: t.Permissions, CreatedBy: t.By, CreateTime: t.Created, ExpireTime: t.Expires,
+		ID: t.ID, Name: t.Name, Permissions: t.Permissions, Follows: len(t.Permissions) == 0, CreatedBy: t.By, CreateTime: t.Created, ExpireTime: t.Expires,
 		LastUseTime: t.Used, State: "ACTIVE",
 	}
 	if expired(t.Expires, a.now()) {

@@ -196,3 +196,31 @@ func TestServicesAreNoLadder(t *testing.T) {
 	want[admin.CreatedKey](t, w.call(http.MethodPost, "/v1/services/hr/keys", app, map[string]any{"name": "narrow", "permissions": []string{"FETCH_POLICY_INFO"}}), http.StatusCreated)
 	want[admin.CreatedKey](t, w.call(http.MethodPost, "/v1/services/hr/keys", root, map[string]string{"name": "full"}), http.StatusCreated)
 }
+
+// TestAKeyFollowsItsOwnerUnlessItIsRestricted makes a key of each sort before a grant:
+// one gains it and says so, the other does not, of a service and of a person alike.
+func TestAKeyFollowsItsOwnerUnlessItIsRestricted(t *testing.T) {
+	w := newWorld(t)
+	_, root := w.caller("root", permissions.ApplicationAdmin, permissions.UserAdmin)
+	_, own := w.caller("ann", permissions.CreateProject)
+	want[admin.Service](t, w.call(http.MethodPost, "/v1/services", root, map[string]string{"name": "hr"}), http.StatusCreated)
+	for owner, at := range map[string]struct{ path, by string }{"hr": {"/v1/services/hr/keys", root}, "ann": {"/v1/me/keys", own}} {
+		makes := func(body map[string]any) admin.CreatedKey {
+			return want[admin.CreatedKey](t, w.call(http.MethodPost, at.path, at.by, body), http.StatusCreated)
+		}
+		open := makes(map[string]any{"name": "open"})
+		narrow := makes(map[string]any{"name": "narrow", "permissions": []string{"FETCH_POLICY_INFO"}})
+		if !open.Follows || narrow.Follows {
+			t.Errorf("%s: the open key follows: %v, the restricted one: %v", owner, open.Follows, narrow.Follows)
+		}
+		for _, p := range []string{"FETCH_POLICY_INFO", "USER_ADMIN"} {
+			want[admin.Grant](t, w.call(http.MethodPut, "/v1/users/"+owner+"/grants/"+p, root, nil), http.StatusCreated)
+		}
+		want[admin.UserPage](t, w.call(http.MethodGet, "/v1/users", open.Secret, nil), http.StatusOK)
+		wantProblem(t, w.call(http.MethodGet, "/v1/users", narrow.Secret, nil), http.StatusForbidden, "permission_missing")
+		check := map[string]string{"user": "root", "permission": "USER_ADMIN"}
+		want[admin.CheckAnswer](t, w.call(http.MethodPost, "/v1/check", narrow.Secret, check), http.StatusOK)
+		want[struct{}](t, w.call(http.MethodDelete, "/v1/users/"+owner+"/grants/USER_ADMIN", root, nil), http.StatusNoContent)
+		wantProblem(t, w.call(http.MethodGet, "/v1/users?pageSize=1", open.Secret, nil), http.StatusForbidden, "permission_missing")
+	}
+}

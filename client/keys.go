@@ -11,6 +11,7 @@ type Key struct {
 	ID          string    `json:"id"` // the public part
 	Name        string    `json:"name"`
 	Permissions []string  `json:"permissions,omitempty"` // all that it may be used for; none: whatever its user may do
+	Follows     bool      `json:"follows"`               // it gains what its owner is granted later
 	CreatedBy   string    `json:"createdBy"`
 	CreateTime  time.Time `json:"createTime"`
 	ExpireTime  time.Time `json:"expireTime,omitzero"`
