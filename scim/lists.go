@@ -48,6 +48,11 @@ func (l *lists) at(k *kind, s *state.Snapshot) *listed {
 		return have
 	}
 	next := &listed{rev: s.Rev()}
+	if have != nil && k.own && s.OthersRev() <= have.rev {
+		next.roster, next.table = have.roster, have.table
+		l.now[k] = next
+		return next
+	}
 	touched, ok := l.touched(k, have, s)
 	if !ok {
 		next.roster, next.table = l.roster(k, s), filter.NewTable(l.rows(k, s, nil))
@@ -65,7 +70,7 @@ func (l *lists) at(k *kind, s *state.Snapshot) *listed {
 
 // touched returns the handles of a kind that may have changed since.
 func (l *lists) touched(k *kind, have *listed, s *state.Snapshot) ([]uint32, bool) {
-	if have == nil {
+	if have == nil || k.own {
 		return nil, false
 	}
 	changes, _, ok := l.server.db.View().Changes(have.rev, mostChanges)
@@ -89,33 +94,23 @@ func (l *lists) touched(k *kind, have *listed, s *state.Snapshot) ([]uint32, boo
 }
 
 func (l *lists) roster(k *kind, s *state.Snapshot) []uint32 {
-	if k.group {
-		return slices.Collect(s.PushedGroups(l.e.id))
-	}
-	return slices.Collect(s.PushedUsers(l.e.id))
+	return slices.Collect(l.e.everyone(s, k))
 }
 
 func (l *lists) present(k *kind, s *state.Snapshot, h uint32) bool {
-	p, ok := pushedAt(k, s, l.e.id, h)
+	p, ok := l.e.pushedAt(s, k, h)
 	return ok && !p.Gone
 }
 
-func pushedAt(k *kind, s *state.Snapshot, source identity.SourceID, h uint32) (state.Pushed, bool) {
-	if k.group {
-		return s.PushedGroupAt(source, h)
-	}
-	return s.PushedUserAt(source, h)
-}
-
 func inRoster(k *kind, s *state.Snapshot, roster []uint32, h uint32) bool {
-	at := rosterAfter(k, s, roster, s.MemberAt(h, k.group), true)
+	at := rosterAfter(k, s, roster, idAt(s, k, h), true)
 	return at < len(roster) && roster[at] == h
 }
 
 // rosterAfter returns the place of the first whose id is after m's, or m's own.
 func rosterAfter(k *kind, s *state.Snapshot, roster []uint32, m identity.Member, self bool) int { //nolint:revive // with or without
 	at, found := slices.BinarySearchFunc(roster, m, func(h uint32, m identity.Member) int {
-		return s.MemberAt(h, k.group).Compare(m)
+		return idAt(s, k, h).Compare(m)
 	})
 	if found && !self {
 		at++
@@ -129,7 +124,7 @@ func (l *lists) rows(k *kind, s *state.Snapshot, only []uint32) iter.Seq2[uint32
 	return func(yield func(uint32, filter.Values) bool) {
 		if only == nil {
 			for _, h := range l.roster(k, s) {
-				if p, ok := pushedAt(k, s, l.e.id, h); ok && !yield(h, l.values(k, s, p)) {
+				if p, ok := l.e.pushedAt(s, k, h); ok && !yield(h, l.values(k, s, p)) {
 					return
 				}
 			}
@@ -137,7 +132,7 @@ func (l *lists) rows(k *kind, s *state.Snapshot, only []uint32) iter.Seq2[uint32
 		}
 		for _, h := range only {
 			var v filter.Values
-			if p, ok := pushedAt(k, s, l.e.id, h); ok && !p.Gone {
+			if p, ok := l.e.pushedAt(s, k, h); ok && !p.Gone {
 				v = l.values(k, s, p)
 			}
 			if !yield(h, v) {
@@ -165,13 +160,13 @@ func (r *resource) Value(name string) any {
 	case "id":
 		return string(r.p.Key)
 	case "userName":
-		if !r.kind.group {
+		if !r.kind.group && !r.kind.own {
 			return r.p.Name
 		}
 	case "meta":
 		return schema.Object{"resourceType": r.kind.typ.Name, "created": r.p.Created, "lastModified": r.p.Modified}
 	case "groups":
-		if !r.kind.group {
+		if !r.kind.group && !r.kind.own {
 			return r.groups()
 		}
 	case "members":
@@ -368,7 +363,7 @@ func (c *call) selected(s *state.Snapshot, k *kind, f *filter.Filter, q *query) 
 					handles = append(handles, p.Handle)
 				}
 			}
-			slices.SortFunc(handles, func(a, b uint32) int { return s.MemberAt(a, k.group).Compare(s.MemberAt(b, k.group)) })
+			slices.SortFunc(handles, func(a, b uint32) int { return idAt(s, k, a).Compare(idAt(s, k, b)) })
 			return found{k, slices.Compact(handles)}, nil
 		}
 	}
@@ -437,15 +432,15 @@ func (c *call) byTerm(s *state.Snapshot, k *kind, attr, sub, text string) ([]sta
 	id := c.endpoint.id
 	switch {
 	case attr == "id" && sub == "":
-		find := s.PushedUser
-		if k.group {
-			find = s.PushedGroup
-		}
-		p, ok := find(id, identity.Key(text))
+		p, ok := c.endpoint.lookup(s, k, identity.Key(text))
 		if !ok {
 			return nil, true
 		}
 		return []state.Pushed{p}, true
+	case attr == "externalid" && sub == "" && k.own:
+		return slices.Collect(s.OthersByTerm(c.endpoint.other(k), externalTerm(text))), true
+	case k.own:
+		return nil, false
 	case attr == "externalid" && sub == "" && k.group:
 		return slices.Collect(s.GroupsByTerm(id, externalTerm(text))), true
 	case attr == "externalid" && sub == "":
@@ -499,7 +494,7 @@ func (c *call) pageOf(s *state.Snapshot, all []found, q *query) *page {
 			if len(pg.items) == q.count {
 				break
 			}
-			if p, ok := pushedAt(f.kind, s, c.endpoint.id, h); ok && !p.Gone {
+			if p, ok := c.endpoint.pushedAt(s, f.kind, h); ok && !p.Gone {
 				pg.items = append(pg.items, item{f.kind, p})
 			}
 		}

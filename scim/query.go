@@ -194,7 +194,7 @@ func (c *call) cut(s *state.Snapshot, all []found, q *query) (*page, error) {
 		f := all[at.place]
 		from := rosterAfter(f.kind, s, f.handles, memberOf(f.kind, at.last), false)
 		for _, h := range f.handles[from:] {
-			m := s.MemberAt(h, f.kind.group)
+			m := idAt(s, f.kind, h)
 			if m.Compare(memberOf(f.kind, at.until)) > 0 {
 				break
 			}
@@ -202,7 +202,7 @@ func (c *call) cut(s *state.Snapshot, all []found, q *query) (*page, error) {
 				pg.next = c.writeCursor(at, q)
 				return pg, nil
 			}
-			if p, ok := pushedAt(f.kind, s, c.endpoint.id, h); ok && !p.Gone {
+			if p, ok := c.endpoint.pushedAt(s, f.kind, h); ok && !p.Gone {
 				pg.items = append(pg.items, item{f.kind, p})
 			}
 			at.last = m.Bytes()
@@ -215,7 +215,7 @@ func (c *call) cut(s *state.Snapshot, all []found, q *query) (*page, error) {
 func lastOf(s *state.Snapshot, all []found, place int) (id [16]byte) {
 	if place < len(all) {
 		if n := len(all[place].handles); n > 0 {
-			return s.MemberAt(all[place].handles[n-1], all[place].kind.group).Bytes()
+			return idAt(s, all[place].kind, all[place].handles[n-1]).Bytes()
 		}
 	}
 	return id

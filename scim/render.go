@@ -14,14 +14,11 @@ import (
 // get is what GET of one resource does.
 func (c *call) get() (*reply, error) {
 	s := c.server.db.View().Now()
-	if c.kind.own {
-		return c.getOther(s)
-	}
 	p, err := c.find(s)
 	if err != nil {
 		return nil, err
 	}
-	tag := c.etag(s, p)
+	tag := c.etag(s, c.kind, p)
 	if none := c.header.Get("If-None-Match"); none != "" && etagIn(none, tag) {
 		return &reply{status: http.StatusNotModified, etag: tag}, nil
 	}
@@ -39,11 +36,7 @@ func (c *call) get() (*reply, error) {
 // written returns the answer to a write: the resource as it is now.
 func (c *call) written(key identity.Key, status int) (*reply, error) {
 	s := c.server.db.View().Now()
-	find := s.PushedUser
-	if c.kind.group {
-		find = s.PushedGroup
-	}
-	p, ok := find(c.endpoint.id, key)
+	p, ok := c.endpoint.lookup(s, c.kind, key)
 	if !ok || p.Gone {
 		return nil, notFound(c.kind.typ.Name + " " + clip(string(key))) // taken away since
 	}
@@ -52,7 +45,7 @@ func (c *call) written(key identity.Key, status int) (*reply, error) {
 		return nil, err
 	}
 	v := c.viewOf(s, c.kind, proj)
-	r := &reply{status: status, etag: c.etag(s, p), body: v.append(make([]byte, 0, len(p.Body)+512), p), id: string(key)}
+	r := &reply{status: status, etag: c.etag(s, c.kind, p), body: v.append(make([]byte, 0, len(p.Body)+512), p), id: string(key)}
 	if status == http.StatusCreated {
 		r.header = http.Header{"Location": {v.location(p.Key)}}
 	}
@@ -61,10 +54,10 @@ func (c *call) written(key identity.Key, status int) (*reply, error) {
 
 // etag returns the version of a resource: RFC 7644, section 3.14. That of a user has a
 // hash of the groups that his answer shows. The local layer does not move it.
-func (c *call) etag(s *state.Snapshot, p state.Pushed) string {
+func (c *call) etag(s *state.Snapshot, k *kind, p state.Pushed) string {
 	b := append(make([]byte, 0, 40), `W/"`...)
 	b = strconv.AppendInt(b, int64(p.Rev), 36)
-	if !p.Member.IsGroup() {
+	if k == c.endpoint.users {
 		h := fnv.New32a()
 		any := false
 		for g := range s.OwnGroupsAt(p.Handle) {
@@ -122,7 +115,7 @@ func (v *resourceView) location(key identity.Key) string { return v.base + strin
 // projection leaves of it.
 func (v *resourceView) append(b []byte, p state.Pushed) []byte {
 	start := len(b)
-	if v.proj.Projection == v.kind.plain {
+	if v.proj.All() {
 		b = append(b, p.Body...)
 	} else {
 		b = v.proj.Project(b, []byte(p.Body))
@@ -145,7 +138,7 @@ func (v *resourceView) member(b []byte, start int, name string, value func([]byt
 	if !v.proj.Wants(name) {
 		return b
 	}
-	if v.proj.Projection == v.kind.plain {
+	if v.proj.All() {
 		end := len(b)
 		b = append(append(append(b, `,"`...), name...), `":`...)
 		named := len(b)
@@ -171,7 +164,7 @@ func (v *resourceView) appendMeta(b []byte, p state.Pushed) []byte {
 	b = append(b, `","location":`...)
 	b = v.appendURL(b, p.Key)
 	b = append(b, `,"version":`...)
-	b = schema.AppendString(b, v.c.etag(v.s, p))
+	b = schema.AppendString(b, v.c.etag(v.s, v.kind, p))
 	return append(b, '}')
 }
 

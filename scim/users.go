@@ -147,11 +147,7 @@ func (c *call) draft(o schema.Object, key identity.Key) (*identity.Record, error
 
 // find returns the resource that a call is about.
 func (c *call) find(s *state.Snapshot) (state.Pushed, error) {
-	find := s.PushedUser
-	if c.kind.group {
-		find = s.PushedGroup
-	}
-	p, ok := find(c.endpoint.id, identity.Key(c.id))
+	p, ok := c.endpoint.lookup(s, c.kind, identity.Key(c.id))
 	if !ok || p.Gone {
 		return p, notFound(c.kind.typ.Name + " " + clip(c.id))
 	}
@@ -163,10 +159,10 @@ func (c *call) match(s *state.Snapshot, p state.Pushed) error {
 	if c.method == http.MethodGet || c.method == http.MethodHead {
 		return nil
 	}
-	if want := c.header.Get("If-Match"); want != "" && !etagIn(want, c.etag(s, p)) {
+	if want := c.header.Get("If-Match"); want != "" && !etagIn(want, c.etag(s, c.kind, p)) {
 		return refuse(http.StatusPreconditionFailed, "", "the resource has changed since this version: read it again")
 	}
-	if none := c.header.Get("If-None-Match"); none != "" && etagIn(none, c.etag(s, p)) {
+	if none := c.header.Get("If-None-Match"); none != "" && etagIn(none, c.etag(s, c.kind, p)) {
 		return refuse(http.StatusPreconditionFailed, "", "the resource has this version")
 	}
 	return nil

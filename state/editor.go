@@ -28,6 +28,7 @@ type editor struct {
 	grpNames  indexEdit
 	userTerms indexEdit
 	grpTerms  indexEdit
+	others    othersEdit
 	locals    *persist.Edit[identity.Member, rawValue]
 	tokens    *persist.Edit[string, Token]
 	book      *permissions.Edit
@@ -64,6 +65,7 @@ func newEditor() *editor {
 		book:      permissions.NewBook(),
 		sources:   map[identity.SourceID]SourceState{},
 		nesting:   &nesting{},
+		others:    noOthers(),
 		userOrder: &ordering{},
 		grpOrder:  &ordering{},
 	})
@@ -78,6 +80,7 @@ func (e *editor) begin(s *Snapshot) {
 	e.userNames, e.grpNames = s.userNames.edit(), s.grpNames.edit()
 	e.userTerms, e.grpTerms = s.userTerms.edit(), s.grpTerms.edit()
 	e.locals, e.tokens = s.locals.Edit(), s.tokens.Edit()
+	e.others = s.others.edit()
 	e.book = s.book.Edit()
 	e.sources, e.copied = s.sources, false
 	e.epoch, e.config, e.nesting, e.renest = s.epoch, s.config, s.nesting, false
@@ -94,7 +97,7 @@ func (e *editor) publish(rev store.Revision) *Snapshot {
 		userByID: e.userByID.Map(), groupByID: e.groupByID.Map(),
 		userKeys: e.userKeys.index(), groupKeys: e.groupKeys.index(),
 		userNames: e.userNames.index(), grpNames: e.grpNames.index(),
-		userTerms: e.userTerms.index(), grpTerms: e.grpTerms.index(),
+		userTerms: e.userTerms.index(), grpTerms: e.grpTerms.index(), others: e.others.others(),
 		locals: e.locals.Map(), tokens: e.tokens.Map(), book: e.book.Book(),
 		sources: e.sources, epoch: e.epoch, config: e.config, nesting: e.nesting,
 		userOrder: e.userOrder, grpOrder: e.grpOrder, owners: e.owners,
@@ -123,6 +126,8 @@ func (e *editor) take(ev store.Event) error {
 		return e.members(key, v)
 	case strings.HasPrefix(key, keyGroup):
 		return e.group(key, v)
+	case strings.HasPrefix(key, keyOther):
+		return e.other(key, v)
 	case strings.HasPrefix(key, keyLocal):
 		return e.local(key, v)
 	case strings.HasPrefix(key, keyGrant):

@@ -21,9 +21,11 @@ import (
 //	                                 generation of a group's local members
 //	v/m/<group>/<origin>/<gen>/<b>   members of a group, by origin: chunk b, in hex,
 //	                                 of a generation; chunks are hashed by member id
+//	v/o/<source>/<type>/<id>         what a provider pushed that is neither a user nor a
+//	                                 group
 //	v/n/<source>/<folded name>       the claim of a user on a login name, where two
 //	                                 writers could race: local users, pushed ones
-//	v/x/<source>/<u or g>/<id>       the claim of what was pushed on the id that its
+//	v/x/<source>/<kind>/<id>         the claim of what was pushed on the id that its
 //	                                 provider has for it
 //	v/p/epoch                        rewritten by every local write that can change
 //	                                 what anyone may do
@@ -62,6 +64,7 @@ const (
 	keyMembers   = "v/m/"
 	keyName      = "v/n/"
 	keyExternal  = "v/x/"
+	keyOther     = "v/o/"
 	keyEpoch     = "v/p/epoch"
 	keySettings  = "v/p/settings"
 	keyGrant     = "v/p/g/"

@@ -29,6 +29,7 @@ type Snapshot struct {
 	grpNames  index
 	userTerms index
 	grpTerms  index
+	others    others
 	locals    persist.Map[identity.Member, rawValue]
 	book      *permissions.Book
 	tokens    persist.Map[string, Token]

@@ -185,12 +185,18 @@ func (w *wouldBe) edges(kind func(plan.MemberKey) bool, asked func(group uint32)
 			continue
 		}
 		for _, m := range step.Add {
-			if of, ok := w.find(m); ok && kind(m) {
+			if !kind(m) {
+				continue
+			}
+			if of, ok := w.find(m); ok {
 				w.come = append(w.come, edge{of, group})
 			}
 		}
 		for _, m := range step.Remove {
-			if of, ok := w.find(m); ok && kind(m) && !w.slot(group).local.has(of) {
+			if !kind(m) {
+				continue
+			}
+			if of, ok := w.find(m); ok && !w.slot(group).local.has(of) {
 				w.left = append(w.left, edge{of, group})
 			}
 		}

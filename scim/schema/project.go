@@ -195,6 +195,9 @@ func (c *chooser) unknown(free map[string]rule, name, urn, attr string) {
 	free[foldName(urn)] = r
 }
 
+// All reports whether the projection leaves nothing out of what [Encode] wrote.
+func (p *Projection) All() bool { return p.all }
+
 // Wants reports whether a member is shown, at least in part. It is for what a caller
 // adds to the stored JSON: there is no need to gather what is not wanted.
 func (p *Projection) Wants(name string) bool { return p.of(name).keep }
