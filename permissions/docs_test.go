@@ -110,6 +110,14 @@ before, or could if he were active and nothing were withheld: a directory may br
 back, and asks nobody. Else the write is refused (grant_not_allowed). A write that raises
 nobody is never refused for this.
 
+What a directory does by itself is not refused: whoever granted something to a group of a
+directory accepted that. But the filters, the mapping and the link rules of a source are
+written here, and decide whom such a group reaches. After a change of one the next run is
+marked, until a read is proven complete and applied. A marked run that raises anyone is held, and
+names whom and to what; it is applied when one who may confer all of that approves it. Any
+run shows what it changes of what people may do. Default permissions hold no run: who set
+the list conferred them.
+
 Taking USER_ADMIN from somebody can raise him, when it was what suppressed his GOVERNANCE
 or masked his data sources. Take these first, or let one do it who may confer them.
 
