@@ -24,25 +24,30 @@ type request struct {
 	Dir       string     `json:"dir,omitempty"`      // of an embedded store
 	Endpoint  string     `json:"endpoint,omitempty"` // of an external one
 	File      string     `json:"file,omitempty"`     // of a recording
+	Key       string     `json:"key,omitempty"`      // of an application
+	Users     []person   `json:"users,omitempty"`    // to be asked about
 }
 
 // reply is what a child answers. Which of its fields are set depends on the request.
 type reply struct {
-	Err     string  `json:"err,omitzero"`
-	Took    float64 `json:"took,omitzero"`  // seconds
-	CPU     float64 `json:"cpu,omitzero"`   // seconds of all cores during the request
-	Ready   float64 `json:"ready,omitzero"` // seconds, of opening the store
-	Address string  `json:"address,omitzero"`
-	Count   int     `json:"count,omitzero"`
-	Allocs  float64 `json:"allocs,omitzero"` // each
-	Yes     float64 `json:"yes,omitzero"`    // share
-	Written tally   `json:"written,omitzero"`
-	Stages  string  `json:"stages,omitzero"`
-	Idle    int     `json:"idle,omitzero"`    // kB resident before
-	RSS     int     `json:"rss,omitzero"`     // kB resident now
-	Settled int     `json:"settled,omitzero"` // kB, garbage given back
-	Peak    int     `json:"peak,omitzero"`    // kB
-	Heap    int     `json:"heap,omitzero"`    // bytes live
+	Err     string   `json:"err,omitzero"`
+	Took    float64  `json:"took,omitzero"`  // seconds
+	CPU     float64  `json:"cpu,omitzero"`   // seconds of all cores during the request
+	Ready   float64  `json:"ready,omitzero"` // seconds, of opening the store
+	Address string   `json:"address,omitzero"`
+	Count   int      `json:"count,omitzero"`
+	Allocs  float64  `json:"allocs,omitzero"` // each
+	Yes     float64  `json:"yes,omitzero"`    // share
+	Written tally    `json:"written,omitzero"`
+	Stages  string   `json:"stages,omitzero"`
+	Idle    int      `json:"idle,omitzero"`    // kB resident before
+	RSS     int      `json:"rss,omitzero"`     // kB resident now
+	Settled int      `json:"settled,omitzero"` // kB, garbage given back
+	Peak    int      `json:"peak,omitzero"`    // kB
+	Heap    int      `json:"heap,omitzero"`    // bytes live
+	Key     string   `json:"key,omitzero"`
+	Users   []person `json:"users,omitempty"`
+	Rates   []rates  `json:"rates,omitempty"`
 }
 
 // child is a process that measures something. It ends when its standard input does.

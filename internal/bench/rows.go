@@ -36,7 +36,7 @@ func (b *bench) wants(names ...string) bool {
 }
 
 func (b *bench) all(ctx context.Context) error {
-	if !b.wants("read", "first", "second", "growth", "check", "boot", "memory") {
+	if !b.wants("read", "first", "second", "growth", "check", "authzen", "boot", "memory") {
 		return errors.New("-only matches no row")
 	}
 	var small sized
@@ -56,7 +56,7 @@ func (b *bench) all(ctx context.Context) error {
 	for _, r := range []struct {
 		name string
 		row  func(context.Context, *sized) error
-	}{{"check", b.check}, {"boot", b.boot}, {"memory", b.memory}} {
+	}{{"check", b.check}, {"authzen", b.authzen}, {"boot", b.boot}, {"memory", b.memory}} {
 		if b.wants(r.name) {
 			if err := r.row(ctx, &full); err != nil {
 				return err
@@ -76,7 +76,7 @@ func (b *bench) sized(ctx context.Context, users int, s *sized) error {
 				return err
 			}
 		}
-		if !b.wants("first", "second", "growth", "check", "boot", "memory") {
+		if !b.wants("first", "second", "growth", "check", "authzen", "boot", "memory") {
 			return nil
 		}
 		return b.syncs(ctx, s)

@@ -60,6 +60,10 @@ func (w *worker) do(ctx context.Context, r request) (reply, error) {
 		return w.replay(ctx, r)
 	case "check":
 		return w.check(ctx)
+	case "endow":
+		return w.endow(ctx)
+	case "answers":
+		return w.answers(ctx, r)
 	case "list":
 		return w.list(ctx)
 	case "settle":
