@@ -39,6 +39,7 @@ type call struct {
 	reply *reply // of a write, set by what the library calls
 	err   error  // of a write
 	input any    // of a write, what the body was read as
+	locks bool   // the write locks a user out
 }
 
 // reply is an answer. stream, when set, writes the body instead of body.
@@ -161,6 +162,9 @@ func clip(s string) string {
 // do answers a located call.
 func (c *call) do() (*reply, error) {
 	if err := c.server.stale(); err != nil {
+		return nil, err
+	}
+	if err := c.paused(); err != nil {
 		return nil, err
 	}
 	route := c.endpoint.route(c)

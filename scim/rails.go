@@ -4,9 +4,6 @@ import (
 	"net/http"
 	"sync"
 	"time"
-
-	"github.com/rollcall-id/rollcall/identity"
-	"github.com/rollcall-id/rollcall/state"
 )
 
 // rails watch how many people pushes of a source lock out within an hour. A provider
@@ -25,30 +22,14 @@ const railsHour = time.Hour
 
 func newRails(s *Server, e *endpoint) *rails { return &rails{server: s, e: e} }
 
-// deactivating is asked before a write that may lock a user out.
-func (r *rails) deactivating(p state.Pushed, next *identity.Record, now time.Time) error {
-	if p.Member.IsGroup() || p.Off || next.Disabled == identity.Active {
-		return nil
-	}
-	return r.locksOut(now)
-}
-
-// removing is asked before a user is taken away.
-func (r *rails) removing(p state.Pushed, now time.Time) error {
-	if p.Member.IsGroup() || p.Off {
-		return nil
-	}
-	return r.locksOut(now)
-}
-
-// locksOut refuses what goes beyond the rails, where they block.
-func (r *rails) locksOut(now time.Time) error {
+// allow is asked before a user is locked out. It refuses what goes beyond the rails,
+// where they block.
+func (r *rails) allow(now time.Time) error {
 	c := r.e.config.Rails
 	if !c.Block || !r.beyond(1, now) {
 		return nil
 	}
-	p := refuse(http.StatusForbidden, "", "this source has locked out more people within an hour than it may: an administrator has to look (rails)")
-	return p
+	return refuse(http.StatusForbidden, "", "this source has locked out more people within an hour than it may: an administrator has to look (rails)")
 }
 
 // beyond reports whether so many more would be too many.

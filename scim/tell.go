@@ -16,7 +16,12 @@ import (
 
 // push writes what a call decides.
 func (c *call) push(decide func(*state.Snapshot) ([]state.Change, error)) (store.Revision, error) {
-	return c.server.db.Push(c.ctx(), c.actor(), decide)
+	c.locks = false
+	rev, err := c.server.db.Push(c.ctx(), c.actor(), decide)
+	if err == nil && c.locks {
+		c.endpoint.rails.tell(c)
+	}
+	return rev, err
 }
 
 // changesBetween tells the audit log which attributes a write changes.

@@ -217,8 +217,10 @@ func (c *call) update(s *state.Snapshot, p state.Pushed, o schema.Object) ([]sta
 	if err := c.unique(s, draft, p.Member); err != nil {
 		return nil, err
 	}
-	if err := c.endpoint.rails.deactivating(p, draft, c.server.now()); err != nil {
-		return nil, err
+	if c.locks = !p.Off && draft.Disabled != identity.Active; c.locks {
+		if err := c.endpoint.rails.allow(c.server.now()); err != nil {
+			return nil, err
+		}
 	}
 	return []state.Change{state.Update{Member: p.Member, Record: draft, Changes: changesBetween(p.Body, o, c.kind.typ)}}, nil
 }
@@ -284,8 +286,10 @@ func (c *call) remove() (*reply, error) {
 			if c.endpoint.knobs.HardDelete {
 				return append(cs, state.Delete{Member: p.Member, Source: c.endpoint.id}), nil
 			}
-			if err := c.endpoint.rails.removing(p, c.server.now()); err != nil {
-				return nil, err
+			if c.locks = !c.kind.group && !p.Off; c.locks {
+				if err := c.endpoint.rails.allow(c.server.now()); err != nil {
+					return nil, err
+				}
 			}
 			return append(cs, state.Deactivate{Member: p.Member, Source: c.endpoint.id}), nil
 		})

@@ -127,6 +127,7 @@ func (c Update) build(t *txn) error {
 	}
 	o.Missing = time.Time{}
 	o.put(c.Record)
+	o.locked(before.Disabled, t.now)
 	if err := t.claim(c.Member, &before, o); err != nil {
 		return err
 	}

@@ -36,7 +36,9 @@ type SourceState struct {
 	// Marked is when the configuration was last changed over the API, until a run that
 	// began later was proven complete and applied. A hash of another configuration than
 	// Config marks a source as well.
-	Marked  time.Time      `json:"marked,omitzero"`
+	Marked time.Time `json:"marked,omitzero"`
+	// Paused is since when the source is not pushed to, until somebody resumes it.
+	Paused  time.Time      `json:"paused,omitzero"`
 	Unknown jsontext.Value `json:",embed"`
 
 	rev store.Revision

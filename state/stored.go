@@ -44,6 +44,7 @@ type storedObject struct {
 	Created  time.Time           `json:"made,omitzero"`
 	Pushed   time.Time           `json:"mod,omitzero"`
 	External string              `json:"ext,omitzero"`
+	Locked   time.Time           `json:"lock,omitzero"` // when a push began to keep him out
 	DN       string              `json:"dn,omitzero"`
 	Profile  map[string]string   `json:"prof,omitempty"`
 	Attrs    identity.Attributes `json:"attr,omitempty"`
@@ -144,6 +145,16 @@ func (o *storedObject) put(r *identity.Record) {
 	o.Body, o.Size, o.Terms, o.External, o.Pushed = nil, 0, nil, "", time.Time{}
 	if p := r.Pushed; p != nil {
 		o.Body, o.Size, o.Terms, o.External, o.Pushed = p.Body, len(p.Body), p.Terms, p.External, p.At.UTC()
+	}
+}
+
+// locked notes since when a push keeps a user out.
+func (o *storedObject) locked(before identity.Reason, now time.Time) {
+	switch {
+	case o.Size == 0 || o.Disabled == identity.Active:
+		o.Locked = time.Time{}
+	case before == identity.Active:
+		o.Locked = now
 	}
 }
 

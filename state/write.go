@@ -44,6 +44,7 @@ func (o *storedObject) append(b []byte) ([]byte, error) {
 	if o.External != "" {
 		w.field("ext", o.External)
 	}
+	w.instant("lock", o.Locked)
 	if o.DN != "" {
 		w.field("dn", o.DN)
 	}
