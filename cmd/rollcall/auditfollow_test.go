@@ -45,7 +45,7 @@ func (c *cutter) run() {
 			if most == 0 {
 				return
 			}
-			out, err := net.Dial("tcp", c.to) //nolint:noctx // it ends with the test
+			out, err := net.Dial("tcp", c.to)
 			if err != nil {
 				return
 			}
@@ -69,7 +69,7 @@ func TestFollowingTheLogSurvivesCuts(t *testing.T) {
 	if err := w.commit(auditor); err != nil {
 		t.Fatal(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // it ends with the test
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -93,6 +93,7 @@ type installation struct {
 	url     string
 	stop    func()
 	started int
+	log     *logLines // of the daemon that runs, or ran last
 }
 
 func (u *installation) cli(out, errs *bytes.Buffer) *cli {
@@ -119,6 +120,7 @@ func (u *installation) serve(file string) {
 	u.t.Helper()
 	ctx, cancel := context.WithCancel(u.t.Context())
 	log := &logLines{serving: make(chan string, 1)}
+	u.log = log
 	ended := make(chan int, 1)
 	go func() { ended <- newCLI(nil, log, log, os.Environ()).run(ctx, []string{"serve", "--config", file}) }()
 	var once sync.Once
