@@ -180,41 +180,49 @@ func (w *wouldBe) edges(kind func(plan.MemberKey) bool, asked func(group uint32)
 			continue
 		}
 		r, ok := w.find(plan.MemberKey{Group: true, Key: step.Key})
-		group := r.handle()
-		if !ok || !w.presentAfter(group) || !asked(group) {
-			continue
-		}
-		for _, m := range step.Add {
-			if !kind(m) {
-				continue
-			}
-			if of, ok := w.find(m); ok {
-				w.come = append(w.come, edge{of, group})
-			}
-		}
-		for _, m := range step.Remove {
-			if !kind(m) {
-				continue
-			}
-			if of, ok := w.find(m); ok && !w.slot(group).local.has(of) {
-				w.left = append(w.left, edge{of, group})
-			}
+		if group := r.handle(); ok && w.presentAfter(group) && asked(group) {
+			w.step(step, group, kind)
 		}
 	}
 	slices.SortFunc(w.left, compareEdges)
 	for group, present := range w.turned {
-		if !present || !asked(group) {
-			continue
+		if present && asked(group) {
+			w.rows(group, kind)
 		}
-		w.slot(group).refs(func(of ref) bool {
-			e := edge{of, group}
-			if _, gone := slices.BinarySearchFunc(w.left, e, compareEdges); !gone && kind(plan.MemberKey{Group: of.isGroup()}) {
-				w.come = append(w.come, e)
-			}
-			return true
-		})
 	}
 	slices.SortFunc(w.come, compareEdges)
+}
+
+// step collects what a step does to the members of a group. One whom administrators put
+// there, too, does not leave.
+func (w *wouldBe) step(step *plan.Step, group uint32, kind func(plan.MemberKey) bool) {
+	for _, m := range step.Add {
+		if !kind(m) {
+			continue
+		}
+		if of, ok := w.find(m); ok {
+			w.come = append(w.come, edge{of, group})
+		}
+	}
+	for _, m := range step.Remove {
+		if !kind(m) {
+			continue
+		}
+		if of, ok := w.find(m); ok && !w.slot(group).local.has(of) {
+			w.left = append(w.left, edge{of, group})
+		}
+	}
+}
+
+// rows collects the members that a group brings back which returns.
+func (w *wouldBe) rows(group uint32, kind func(plan.MemberKey) bool) {
+	w.slot(group).refs(func(of ref) bool {
+		e := edge{of, group}
+		if _, gone := slices.BinarySearchFunc(w.left, e, compareEdges); !gone && kind(plan.MemberKey{Group: of.isGroup()}) {
+			w.come = append(w.come, e)
+		}
+		return true
+	})
 }
 
 // Subject implements permissions.Members.

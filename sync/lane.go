@@ -140,7 +140,7 @@ func (r *Runner) skip(l *lane, now time.Time) {
 // approved reports whether somebody agreed to the plan that is held, and that was
 // not tried yet.
 func (l *lane) approved(st state.SourceState, now time.Time) bool {
-	return valid(st, now) && !(st.Approval.At.Equal(l.tried.At) && st.Approval.Digest == l.tried.Digest)
+	return valid(st, now) && (!st.Approval.At.Equal(l.tried.At) || st.Approval.Digest != l.tried.Digest)
 }
 
 // valid reports whether the plan that is held has an approval that still counts.
