@@ -9,7 +9,7 @@ import (
 	"github.com/rollcall-id/rollcall/scim/schema"
 )
 
-func knobs(t *testing.T, preset string) Knobs {
+func knobs(t testing.TB, preset string) Knobs {
 	t.Helper()
 	k, ok := Preset(preset)
 	if !ok {
