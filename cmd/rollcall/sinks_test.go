@@ -87,6 +87,7 @@ type watched struct {
 	siem    *siem
 	company *demo.Company
 	dir     string
+	health  string // address of the metrics
 	key     string // of an administrator
 	secrets map[string]string
 	answers bytes.Buffer // to raw requests
@@ -102,7 +103,7 @@ func newWatched(t *testing.T) *watched {
 	}
 	t.Cleanup(func() { _ = company.Close() })
 	dir := t.TempDir()
-	w := &watched{installation: &installation{t: t, home: dir}, company: company, dir: dir}
+	w := &watched{installation: &installation{t: t, home: dir}, company: company, dir: dir, health: freeAddress()}
 	w.siem = &siem{t: t, key: []byte("canary-secret-of-the-webhook-0001"), more: make(chan struct{}, 1)}
 	server := httptest.NewTLSServer(w.siem)
 	t.Cleanup(server.Close)
@@ -113,7 +114,7 @@ func newWatched(t *testing.T) *watched {
 	w.secrets = map[string]string{"bind password": d.Password, "webhook secret": secret, "webhook path": canaryHook}
 	config := w.file("rollcall.yaml", fmt.Sprintf(`
 listen: 127.0.0.1:0
-health: off
+health: %[10]s
 store: {dir: %[1]s/store}
 log: {format: text, level: debug}
 oidc: {issuer: "https://127.0.0.1:1/", audience: rollcall, user_claim: sub, source: halyard}
@@ -138,7 +139,7 @@ sources:
     bind: {dn: %[6]q, password: {env: COMPANY_PASSWORD}}
     users: {bases: [%[7]q], filter: %[8]q}
     groups: {bases: [%[9]q]}
-`, dir, server.URL, canaryHook, w.file("secret", secret+"\n"), d.URL, d.BindDN, d.UserBase, d.UserFilter, d.GroupBase))
+`, dir, server.URL, canaryHook, w.file("secret", secret+"\n"), d.URL, d.BindDN, d.UserBase, d.UserFilter, d.GroupBase, w.health))
 	w.serve(config)
 	token, err := os.ReadFile(filepath.Join(dir, "store", "bootstrap-token"))
 	if err != nil {
@@ -251,10 +252,28 @@ func TestTheDaemonCarriesItsLogAndTellsNoSecret(t *testing.T) {
 	if len(log) == 0 {
 		t.Fatalf("the export is empty: %s", b)
 	}
-	_, _ = w.ask(http.MethodGet, "/openapi.json", w.key, nil)
+	metrics := w.metrics()
 	w.stop() // the daemon hands on what it has
 	files := w.carried()
-	w.silent(map[string]string{"the log": w.log.String(), "answers": w.answers.String(), "webhooks": w.siem.raw.String(), "files": files})
+	w.silent(map[string]string{"the log": w.log.String(), "answers": w.answers.String(), "webhooks": w.siem.raw.String(), "files": files, "metrics": metrics})
+}
+
+func (w *watched) metrics() string {
+	w.t.Helper()
+	req, err := http.NewRequestWithContext(w.t.Context(), http.MethodGet, "http://"+w.health+"/metrics", nil)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(req)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer func() { _ = resp.Body.Close() }()
+	b, err := io.ReadAll(resp.Body)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		w.t.Fatalf("metrics: %d, %v", resp.StatusCode, err)
+	}
+	return string(b)
 }
 
 // carried reads the files of the sink: each entry of the log once, in order, over more
