@@ -90,7 +90,10 @@ func (e *endpoint) route(c *call) route {
 	case c.kind != nil:
 		return route{http.MethodGet: (*call).get, http.MethodPut: (*call).write, http.MethodPatch: (*call).write, http.MethodDelete: (*call).write}
 	}
-	first, rest, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	first, _, below := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if below && first != "resourcetypes" && first != "schemas" {
+		return nil
+	}
 	switch first {
 	case "":
 		return route{http.MethodGet: (*call).list}
@@ -101,9 +104,7 @@ func (e *endpoint) route(c *call) route {
 	case "me":
 		return route{http.MethodGet: (*call).me, http.MethodPost: (*call).me, http.MethodPut: (*call).me, http.MethodPatch: (*call).me, http.MethodDelete: (*call).me}
 	case "serviceproviderconfig":
-		if rest == "" {
-			return route{http.MethodGet: (*call).providerConfig}
-		}
+		return route{http.MethodGet: (*call).providerConfig}
 	case "resourcetypes":
 		return route{http.MethodGet: (*call).resourceTypes}
 	case "schemas":

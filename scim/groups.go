@@ -6,6 +6,7 @@ import (
 
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/scim/dialect"
+	"github.com/rollcall-id/rollcall/scim/filter"
 	"github.com/rollcall-id/rollcall/scim/schema"
 	"github.com/rollcall-id/rollcall/state"
 )
@@ -149,6 +150,7 @@ func (c *call) patchGroup(in *dialect.Patch) (*reply, error) {
 func (c *call) updateGroup(s *state.Snapshot, p state.Pushed, o schema.Object, m dialect.Members) ([]state.Change, error) {
 	g, _ := p.Member.Group()
 	add, drop := c.resolve(s, m.Add), c.resolve(s, m.Remove)
+	kept := slices.Clone(add.members)
 	add.members = slices.DeleteFunc(add.members, func(x identity.Member) bool { return s.OwnMember(p.Handle, x) })
 	var gone []identity.Member
 	if m.Replace {
@@ -161,6 +163,7 @@ func (c *call) updateGroup(s *state.Snapshot, p state.Pushed, o schema.Object, m
 		}
 	} else {
 		gone = slices.DeleteFunc(drop.members, func(x identity.Member) bool { return !s.OwnMember(p.Handle, x) })
+		gone = append(gone, c.matching(s, p, m.Matching, append(kept, gone...))...)
 	}
 	var cs []state.Change
 	loose := p.Loose()
@@ -173,6 +176,29 @@ func (c *call) updateGroup(s *state.Snapshot, p state.Pushed, o schema.Object, m
 		cs = append(cs, upd...)
 	}
 	return append(cs, c.change(g, add.members, gone)...), nil
+}
+
+// matching returns the members that any of the filters names, but for some.
+func (c *call) matching(s *state.Snapshot, p state.Pushed, filters []*filter.Filter, but []identity.Member) (all []identity.Member) {
+	if len(filters) == 0 {
+		return nil
+	}
+	for m, key := range s.OwnMembers(p.Handle) {
+		one := schema.Object{"value": string(key), "type": memberType(m)}
+		one["display"], _ = s.Name(m)
+		group := schema.Object{"members": []any{one}}
+		if slices.ContainsFunc(filters, func(f *filter.Filter) bool { return f.Match(group) }) && !slices.Contains(but, m) {
+			all = append(all, m)
+		}
+	}
+	return all
+}
+
+func memberType(m identity.Member) string {
+	if m.IsGroup() {
+		return "Group"
+	}
+	return "User"
 }
 
 func looseAfter(have, add, drop []string, replace bool) []string { //nolint:revive // replace as in Members

@@ -71,6 +71,7 @@ func newWorld(t testing.TB, s store.Store, sources ...Source) *world {
 // answer is what came back.
 type answer struct {
 	t      testing.TB
+	to     string // the request
 	status int
 	header http.Header
 	body   string
@@ -103,7 +104,7 @@ func (w *world) as(source identity.SourceID, method, path, body string, header .
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	a := &answer{t: w.t, status: resp.StatusCode, header: resp.Header, body: string(b)}
+	a := &answer{t: w.t, to: method + " " + path + " " + clip(body), status: resp.StatusCode, header: resp.Header, body: string(b)}
 	if len(b) > 0 {
 		if err := json.Unmarshal(b, &a.json); err != nil {
 			w.t.Fatalf("%s %s: %d, not JSON: %v\n%s", method, path, resp.StatusCode, err, b)
@@ -115,7 +116,7 @@ func (w *world) as(source identity.SourceID, method, path, body string, header .
 func (a *answer) want(status int) *answer {
 	a.t.Helper()
 	if a.status != status {
-		a.t.Fatalf("status %d, want %d: %s", a.status, status, a.body)
+		a.t.Fatalf("%s: status %d, want %d: %s", a.to, a.status, status, a.body)
 	}
 	return a
 }
@@ -124,7 +125,7 @@ func (a *answer) want(status int) *answer {
 func (a *answer) is(path string, want any) *answer {
 	a.t.Helper()
 	if got := at(a.json, path); got != want {
-		a.t.Errorf("%s = %v, want %v: %s", path, got, want, a.body)
+		a.t.Errorf("%s: %s = %v, want %v: %s", a.to, path, got, want, a.body)
 	}
 	return a
 }

@@ -35,10 +35,11 @@ type Op struct {
 }
 
 // Members is what a PATCH, or a PUT, does to the members of a group: Replace them all by
-// Add, or take Remove out and put Add in. No id is in both.
+// Add, or take Remove out and what is Matching, and put Add in. No id is in both.
 type Members struct {
 	Replace     bool
 	Add, Remove []string
+	Matching    []*filter.Filter // of a group that has one member
 }
 
 // Patch is what the body of a PATCH means.
@@ -194,6 +195,13 @@ func (r *patchReader) named(kind Kind, m member) error {
 // target finds what a path names, and adds the operations on it. pathed says that it
 // was a path of its own, and not a name among others.
 func (r *patchReader) target(kind Kind, p filter.Path, value any, given, pathed bool) error { //nolint:revive // two facts of the request
+	if fold(p.Attr) == "schemas" && (p.URN == "" || strings.EqualFold(p.URN, r.t.Core.ID)) {
+		if r.k.Strict {
+			return invalid("mutability", "schemas follow from the attributes")
+		}
+		r.note("schemas", "left out: they follow from the attributes")
+		return nil
+	}
 	ref, ok := r.t.Resolve(p.URN, p.Attr, p.Sub)
 	if !ok && p.URN == "" && p.Attr != "" {
 		if x, found := r.bare(p.Attr); found {
@@ -390,7 +398,7 @@ func (r *patchReader) memberOp(kind Kind, p filter.Path, value any, given bool) 
 func (r *patchReader) filteredMembers(kind Kind, p filter.Path, value any) error {
 	ids, ok := idsOf(p.Filter)
 	if !ok {
-		return invalid("invalidFilter", "members are named by their value: members[value eq \"id\"]")
+		return r.matchingMembers(kind, p)
 	}
 	switch {
 	case kind == Remove && p.Sub == "":
@@ -408,6 +416,23 @@ func (r *patchReader) filteredMembers(kind Kind, p filter.Path, value any) error
 		}
 		r.members.add(ids)
 	}
+	return nil
+}
+
+// matchingMembers reads members[type eq "Group"] and the like. Who that is, is known
+// where the members are.
+func (r *patchReader) matchingMembers(kind Kind, p filter.Path) error {
+	if kind != Remove || p.Sub != "" {
+		return invalid("invalidFilter", "members are named by their value: members[value eq \"id\"]")
+	}
+	if r.members.changed() {
+		return invalid("invalidFilter", "members that the same request adds are named by their value: members[value eq \"id\"]")
+	}
+	f, err := filter.Compile(filter.ValuePath{Path: filter.Path{Attr: "members"}, Filter: p.Filter}, r.t, filter.Options{Type: r.t, Lenient: !r.k.Strict})
+	if err != nil {
+		return invalid("invalidFilter", "the path %s: %v", clip(p.String()), err)
+	}
+	r.members.matching = append(r.members.matching, f)
 	return nil
 }
 
@@ -435,6 +460,8 @@ type memberPlan struct {
 	whole bool
 	in    map[string]bool // false: out
 	order []string
+
+	matching []*filter.Filter
 }
 
 func newMemberPlan() *memberPlan { return &memberPlan{in: map[string]bool{}} }
@@ -456,8 +483,13 @@ func (m *memberPlan) replace(ids []string) {
 	m.set(ids, true)
 }
 
+// changed reports whether there are members that the group did not have before.
+func (m *memberPlan) changed() bool {
+	return m.whole || slices.ContainsFunc(m.order, func(id string) bool { return m.in[id] })
+}
+
 func (m *memberPlan) plan() Members {
-	p := Members{Replace: m.whole}
+	p := Members{Replace: m.whole, Matching: m.matching}
 	for _, id := range m.order {
 		switch {
 		case m.in[id]:
@@ -470,7 +502,7 @@ func (m *memberPlan) plan() Members {
 }
 
 // Touches reports whether anything is done to members.
-func (m *Members) Touches() bool { return m.Replace || len(m.Add)+len(m.Remove) > 0 }
+func (m *Members) Touches() bool { return m.Replace || len(m.Add)+len(m.Remove)+len(m.Matching) > 0 }
 
 // Body returns the operations as the RFC writes them; nil when there are none that
 // schemas know of. Of members it holds one, for all.
