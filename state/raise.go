@@ -37,6 +37,15 @@ func (s *Snapshot) Weigh(p *plan.Plan, now time.Time) {
 	x.tell()
 }
 
+// Weighed makes a Commit happen only while nobody has decided anything since the snapshot
+// on which a plan was weighed; else it is fault.Stale. It writes nothing.
+type Weighed struct{ On *Snapshot }
+
+func (c Weighed) build(t *txn) error { //nolint:unparam // a Change may fail
+	t.base(keyEpoch, c.On.epoch)
+	return nil
+}
+
 // giveDefaults returns a book in which one group of all newcomers has the default
 // permissions, so that they cost the same for one and for a hundred thousand.
 func (w *wouldBe) giveDefaults(b *permissions.Book) *permissions.Book {

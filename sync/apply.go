@@ -31,16 +31,27 @@ func phases() []phase {
 	}
 }
 
+// begin stores a record that the next leader finds, should this one not live to end it.
+// A marked plan begins only while nobody has decided anything since it was weighed: else
+// it is fault.Stale, and nothing is written.
+func (x *execution) begin(ctx context.Context, weighed *state.Snapshot) error {
+	x.note(func(run *state.Run, p *Progress) {
+		run.State, p.Stage = state.RunApplying, string(state.RunApplying)
+		describe(run, x.plan)
+	})
+	changes := []state.Change{state.Fenced{Term: x.fence}, state.PutRun{Run: x.run()}}
+	if x.plan.Marked {
+		changes = append(changes, state.Weighed{On: weighed})
+	}
+	if _, err := x.r.db.Commit(ctx, x.actor, changes...); err != nil {
+		return fmt.Errorf("record that the run begins to write: %w", err)
+	}
+	return nil
+}
+
 // apply writes the plan. When it returns an error, what was acknowledged stays: the
 // next run finds the rest by planning again.
 func (x *execution) apply(ctx context.Context, snap *state.Snapshot) error {
-	x.note(func(run *state.Run, p *Progress) {
-		run.State, p.Stage = state.RunApplying, string(state.RunApplying)
-	})
-	// A record that the next leader finds, should this one not live to end it.
-	if _, err := x.r.db.Commit(ctx, x.actor, state.Fenced{Term: x.fence}, state.PutRun{Run: x.run()}); err != nil {
-		return fmt.Errorf("record that the run begins to write: %w", err)
-	}
 	x.writing = true
 	bulk := x.r.db.Bulk(x.actor, x.fence, func(n int) {
 		x.note(func(_ *state.Run, p *Progress) { p.Applied += n })

@@ -14,6 +14,7 @@ import (
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/permissions"
 	"github.com/rollcall-id/rollcall/state"
+	"github.com/rollcall-id/rollcall/store"
 	"github.com/rollcall-id/rollcall/store/mem"
 	"github.com/rollcall-id/rollcall/sync"
 )
@@ -286,6 +287,32 @@ func TestAnApprovalCoversNobodyElse(t *testing.T) {
 			})
 		})
 	}
+}
+
+// A grant that is made after the plan was weighed, and before it is applied, is not
+// overlooked.
+func TestAGrantBetweenPlanAndRunIsNotOverlooked(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := build(t, mem.New()).start()
+		defer h.stop()
+		h.source.sees(people(proven, "ann", "bob", "finance: ann"))
+		h.wantRun(state.RunSucceeded)
+		h.reconfigured("c2")
+		h.source.sees(people(proven, "ann", "bob", "finance: ann bob"))
+		granted := false
+		h.store.Fail(func(store.Txn) error {
+			if !granted {
+				granted = true
+				h.grant(h.groupNamed("finance"), permissions.Governance)
+			}
+			return nil
+		})
+		h.wantRun(state.RunHeld)
+		h.store.Fail(nil)
+		if !granted || h.may("bob") != "" || h.may("ann") != "GOVERNANCE" {
+			t.Errorf("granted %v, bob may %q", granted, h.may("bob"))
+		}
+	})
 }
 
 func TestDefaultPermissionsHoldNoFirstRun(t *testing.T) {

@@ -112,23 +112,48 @@ func (x *execution) do(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if held := x.plan.Guard(x.spec.Limits); held != nil {
-		covered, err := x.covered(ctx, snap)
-		if err != nil {
+	weighed := snap
+	for try := 1; ; try++ {
+		if ok, err := x.mayRun(ctx, snap); err != nil || !ok {
 			return err
 		}
-		if !covered {
-			return x.hold(ctx, held)
+		if x.plan.IsEmpty() {
+			return x.succeed(ctx)
 		}
-		x.log.InfoContext(ctx, "plan is over its limits and approved", "digest", held.Digest)
-	}
-	if x.plan.IsEmpty() {
-		return x.succeed(ctx)
+		err := x.begin(ctx, weighed)
+		if err == nil {
+			break
+		}
+		if !x.plan.Marked || !errors.Is(err, fault.Stale) || try == tries {
+			return err
+		}
+		// Somebody decided something since: whether the plan raises anyone is asked again.
+		if weighed, err = x.r.db.CatchUp(ctx, x.fence); err != nil {
+			return err
+		}
+		x.weigh(weighed)
 	}
 	if err := x.apply(ctx, snap); err != nil {
 		return err
 	}
 	return x.succeed(ctx)
+}
+
+// mayRun reports whether the plan is within its limits or approved; else it is held.
+func (x *execution) mayRun(ctx context.Context, snap *state.Snapshot) (bool, error) {
+	held := x.plan.Guard(x.spec.Limits)
+	if held == nil {
+		return true, nil
+	}
+	covered, err := x.covered(ctx, snap)
+	if err != nil {
+		return false, err
+	}
+	if !covered {
+		return false, x.hold(ctx, held)
+	}
+	x.log.InfoContext(ctx, "plan is over its limits and approved", "digest", held.Digest)
+	return true, nil
 }
 
 // planOnly reads and plans, and stores nothing.
