@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"log/slog"
-	"net/http"
 	"time"
 
 	"github.com/danielgtaylor/huma/v2"
@@ -48,7 +47,7 @@ type API struct {
 	sync    Syncer
 	log     *slog.Logger
 	now     func() time.Time
-	mux     *http.ServeMux
+	mux     *mux
 	huma    huma.API
 	metrics *metrics
 	backup  Backup
@@ -87,7 +86,7 @@ func New(o Options) (*API, error) {
 	if o.Pushes == nil {
 		o.Pushes = noPushes{}
 	}
-	a := &API{pushes: o.Pushes, db: o.DB, sync: o.Sync, log: o.Log, now: o.Now, mux: http.NewServeMux(), metrics: newMetrics(o.Metrics), backup: o.Backup, age: o.Fresh, tally: newTally(), closing: make(chan struct{}), tokens: o.Tokens, limits: o.Limits, url: o.PublicURL}
+	a := &API{pushes: o.Pushes, db: o.DB, sync: o.Sync, log: o.Log, now: o.Now, mux: newMux(), metrics: newMetrics(o.Metrics), backup: o.Backup, age: o.Fresh, tally: newTally(), closing: make(chan struct{}), tokens: o.Tokens, limits: o.Limits, url: o.PublicURL}
 	a.huma = humago.New(a.mux, a.config(o.Version))
 	if a.url != "" {
 		a.huma.OpenAPI().Servers = []*huma.Server{{URL: a.url}}
@@ -146,4 +145,5 @@ func (a *API) routes() {
 	a.feedRoutes()
 	a.usageRoutes()
 	a.localRoutes()
+	a.describePlain()
 }

@@ -93,7 +93,7 @@ func (a *API) auditRoutes() {
 		summary: "Read the audit log; without AUDIT, what concerns oneself",
 	}, a.listAudit)
 	register(a, operation{
-		id: "exportAudit", method: http.MethodGet, path: "/v1/audit/export", tag: "Audit", need: anybody, timeout: long,
+		id: "exportAudit", method: http.MethodGet, path: "/v1/audit/export", tag: "Audit", need: anybody, timeout: long, media: jsonLines,
 		summary: "Read the audit log as JSON Lines, the oldest entry first; without AUDIT, what concerns oneself",
 	}, a.exportAudit)
 	register(a, operation{
@@ -105,7 +105,7 @@ func (a *API) auditRoutes() {
 		summary: "Show where the audit log ends, to be kept elsewhere",
 	}, a.auditHead)
 	register(a, operation{
-		id: "followAudit", method: http.MethodGet, path: "/v1/audit/events", tag: "Audit", need: auditWork, timeout: long, endless: true,
+		id: "followAudit", method: http.MethodGet, path: "/v1/audit/events", tag: "Audit", need: auditWork, timeout: long, media: eventStream, endless: true,
 		summary: "Follow the audit log as server-sent events", errors: []int{http.StatusNotAcceptable},
 	}, a.followAudit)
 }

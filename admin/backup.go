@@ -15,7 +15,7 @@ type Backup func(ctx context.Context, w io.Writer) error
 
 func (a *API) backupRoutes() {
 	register(a, operation{
-		id: "backup", method: http.MethodGet, path: "/v1/backup", tag: "Operation", need: setup, timeout: long,
+		id: "backup", method: http.MethodGet, path: "/v1/backup", tag: "Operation", need: setup, timeout: long, media: "application/x-tar",
 		summary: "Take a copy of everything that is stored: a tar file with a manifest and a snapshot",
 	}, a.takeBackup)
 }

@@ -15,6 +15,9 @@ import (
 // serveDocument serves the OpenAPI document and a page that lists the operations.
 // Both are made once, from what was registered.
 func (a *API) serveDocument() error {
+	if err := a.describe(); err != nil {
+		return err
+	}
 	asJSON, err := a.huma.OpenAPI().MarshalJSON()
 	if err != nil {
 		return fmt.Errorf("encode the OpenAPI document: %w", err)

@@ -52,7 +52,7 @@ type followEventsInput struct {
 
 func (a *API) feedRoutes() {
 	register(a, operation{
-		id: "followEvents", method: http.MethodGet, path: "/v1/events", tag: "Answers", need: feeding, timeout: long, endless: true,
+		id: "followEvents", method: http.MethodGet, path: "/v1/events", tag: "Answers", need: feeding, timeout: long, endless: true, media: eventStream,
 		summary: "Follow what changes, as server-sent events", errors: []int{http.StatusNotAcceptable, http.StatusGone},
 	}, a.followEvents)
 }

@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -60,6 +61,13 @@ func where(p jsontext.Pointer, offset int64) string {
 	return ", at " + text
 }
 
+// shownAs are the names of types of other packages that are shown under another one.
+var shownAs = map[string]string{
+	"PermissionsEntry": "Permission", "PermissionsAction": "PermissionAction", "PermissionsPersona": "Persona",
+	"PermissionsPath": "ExplanationPath", "PermissionsStep": "ExplanationStep", "PermissionsWithholding": "Withholding",
+	"AuditEnvelope": "AuditEntry", "AuditEnvelopeActor": "AuditActor", "AuditEnvelopeEvent": "AuditEvent", "AuditEnvelopeChange": "AuditChange",
+}
+
 // newSchemas returns a registry in which a type of another package bears the name of
 // that package, too: several have a Step.
 func newSchemas() huma.Registry {
@@ -72,7 +80,8 @@ func newSchemas() huma.Registry {
 		if pkg = pkg[strings.LastIndexByte(pkg, '/')+1:]; pkg == "" || pkg == "admin" {
 			return name
 		}
-		return strings.ToUpper(pkg[:1]) + pkg[1:] + name
+		name = strings.ToUpper(pkg[:1]) + pkg[1:] + name
+		return cmp.Or(shownAs[name], name)
 	})
 	schemas.RegisterTypeAlias(reflect.TypeFor[huma.ErrorModel](), reflect.TypeFor[Problem]())
 	return schemas

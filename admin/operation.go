@@ -62,6 +62,7 @@ type operation struct {
 	endless          bool          // the answer ends when the daemon does, or its time is over
 	decision         bool          // the answer says what somebody may do: not given from memory that is too old
 	shownOnce        bool          // the answer holds a secret and is never kept
+	media            string        // of an answer that is a stream; its schema is that of streams
 	errors           []int         // beyond those that every operation may answer
 }
 
@@ -87,8 +88,15 @@ func register[I, O any](a *API, o operation, handle func(context.Context, *I) (*
 		}
 		return out, nil
 	})
-	if b := a.operation(o).RequestBody; b != nil {
-		b.Required = !o.noBody
+	made := a.operation(o)
+	if made.RequestBody != nil {
+		made.RequestBody.Required = !o.noBody
+	}
+	if o.media != "" {
+		made.Responses["200"].Content = map[string]*huma.MediaType{o.media: {Schema: a.streamed(&o)}}
+	}
+	if t := cmp.Or(o.timeout, quick); t > quick {
+		made.Extensions["x-timeout-seconds"] = int(t.Seconds())
 	}
 }
 

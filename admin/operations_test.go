@@ -29,6 +29,8 @@ type document struct {
 type documented struct {
 	OperationID string                    `json:"operationId"`
 	Summary     string                    `json:"summary"`
+	Description string                    `json:"description"`
+	Tags        []string                  `json:"tags"`
 	Required    *[]permissions.Permission `json:"x-required-permission"`
 	Self        bool                      `json:"x-self"`
 	Security    []map[string][]string     `json:"security"`
@@ -45,7 +47,14 @@ type op struct {
 	body         any
 }
 
+// operations returns the operations of the admin API.
 func operations(t *testing.T, w *world) []op {
+	t.Helper()
+	return slices.DeleteFunc(everyOperation(t, w), func(o op) bool { return !strings.HasPrefix(o.path, "/v1/") })
+}
+
+// everyOperation returns those whose form others have laid down, too.
+func everyOperation(t *testing.T, w *world) []op {
 	t.Helper()
 	doc := want[document](t, w.call(http.MethodGet, "/openapi.json", "", nil), http.StatusOK)
 	var ops []op
@@ -81,6 +90,8 @@ var bodies = map[string]any{
 	"createService":         map[string]string{"name": "billing"},
 	"createServiceKey":      map[string]string{"name": "primary"},
 	"createSourceToken":     map[string]string{"name": "okta"},
+	"undoSource":            map[string]any{"since": "2026-01-01T00:00:00Z", "digest": "sha256:1"},
+	"pauseSource":           map[string]string{"reason": "test"},
 	"rotateServiceKey":      map[string]int{"graceHours": 1},
 	"check":                 map[string]string{"user": "target", "permission": "GOVERNANCE"},
 	"approvePlan":           map[string]string{"digest": "sha256:1"},
@@ -90,7 +101,7 @@ var bodies = map[string]any{
 // at fills the parameters of the path.
 func (o *op) at(user string) string {
 	return strings.NewReplacer(
-		"{user}", url.PathEscape(user), "{group}", "team", "{permission}", "GOVERNANCE", "{key}", "clearance",
+		"{user}", url.PathEscape(user), "{group}", "team", "{permission}", "GOVERNANCE", "{key}", "clearance", "{field}", "email",
 		"{grant}", "nobody-has-this-id", "{source}", "corp", "{run}", "run-1",
 		"{member}", "nobody-has-this-id", "{service}", "nobody-has-this-id", "{apiKey}", "nobody-has-this-id", "{token}", "nobody-has-this-id",
 	).Replace(o.path)
