@@ -271,6 +271,9 @@ func (r *patchReader) whole(kind Kind, p filter.Path, ref schema.Ref, value any)
 		return invalid("invalidValue", "%s is an object", p.URN)
 	}
 	for _, m := range in {
+		if fold(m.name) == "schemas" {
+			continue // some libraries write it into extensions, too
+		}
 		if err := r.target(kind, filter.Path{URN: p.URN, Attr: m.name}, m.value, true, false); err != nil {
 			return err
 		}

@@ -149,6 +149,9 @@ func (c *canon) container(p *Parsed, m member) error {
 func (c *canon) extension(p *Parsed, s *schema.Schema, in object) error {
 	for _, m := range in {
 		a := s.Find(m.name)
+		if a == nil && fold(m.name) == "schemas" {
+			continue // some libraries write it into extensions, too
+		}
 		if a == nil {
 			if err := c.unknown(s.ID + ":" + clip(m.name)); err != nil {
 				return err
