@@ -1,6 +1,7 @@
 package sync_test
 
 import (
+	"context"
 	"errors"
 	"strings"
 	"testing"
@@ -194,6 +195,21 @@ func TestASourceThatWasMarkedByHandIsHeld(t *testing.T) {
 		if h.may("bob") != "GOVERNANCE" || !h.db.View().Now().Source(corp).Marked.IsZero() {
 			t.Error("the approved run was not applied, or left the mark")
 		}
+	})
+}
+
+// A change that comes while the directory is read is not what was read.
+func TestAMarkThatComesDuringARunStays(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := financed(t)
+		defer h.stop()
+		h.source.set(func(context.Context, sync.PullRequest) (*identity.Observation, error) {
+			h.decide(state.MarkSource{Source: corp})
+			return people(proven, "ann", "bob", "cid", "finance: ann"), nil
+		})
+		h.wantRun(state.RunSucceeded)
+		h.source.sees(people(proven, wider...))
+		h.wantRun(state.RunHeld)
 	})
 }
 

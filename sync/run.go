@@ -33,7 +33,7 @@ type execution struct {
 
 	seen    *identity.Observation
 	plan    *plan.Plan
-	marked  time.Time // when the mark was set that the plan was made under
+	marked  time.Time // when the mark was set that the read began under
 	writing bool      // the first write of the plan may have happened
 }
 
@@ -177,6 +177,7 @@ func (x *execution) planOnly(ctx context.Context) (*plan.Plan, error) {
 // look reads the source and computes the plan, which holds for the snapshot that it
 // returns.
 func (x *execution) look(ctx context.Context) (*state.Snapshot, error) {
+	x.marked = x.r.db.View().Now().Source(x.spec.ID).Marked
 	err := x.stage("read", state.RunReading, func() (err error) {
 		x.seen, err = x.pull(ctx)
 		return err
@@ -216,7 +217,6 @@ func (x *execution) look(ctx context.Context) (*state.Snapshot, error) {
 // group that carries a grant carries it for whomever the directory puts there.
 func (x *execution) weigh(snap *state.Snapshot) {
 	st := snap.Source(x.spec.ID)
-	x.marked = st.Marked
 	x.plan.Marked = st.Config != x.spec.ConfigHash || !st.Marked.IsZero()
 	snap.Weigh(x.plan, x.r.now())
 }
