@@ -94,6 +94,7 @@ func (a *API) answerRoutes() {
 		id: "explainPermission", method: http.MethodGet, path: "/v1/users/{user}/permissions/{permission}/explanation", tag: "Answers",
 		need: readSelf, summary: "Tell why a user has a permission, or has not", errors: []int{http.StatusNotFound, http.StatusConflict}, decision: true,
 	}, a.explain)
+	a.explainValueRoutes()
 	register(a, operation{
 		id: "listUserPermissions", method: http.MethodGet, path: "/v1/users/{user}/permissions", tag: "Answers",
 		need: effectiveSelf, summary: "List what a user may do now", errors: []int{http.StatusNotFound, http.StatusConflict}, decision: true,

@@ -48,6 +48,9 @@ type Source struct {
 	// Config is the configuration with everything filled in that was left out, as
 	// something that encodes to JSON. It holds no secret.
 	Config any
+	// Mapping is what the source is read for, by the entry of its configuration, such as
+	// users.attributes.department; nil where that is not known.
+	Mapping map[string][]string
 }
 
 // Live is a run that is going on.

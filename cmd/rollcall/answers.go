@@ -11,26 +11,6 @@ import (
 	"github.com/rollcall-id/rollcall/client"
 )
 
-func whyCommand(c *cli) *cobra.Command {
-	return &cobra.Command{
-		Use:   "why USER PERMISSION",
-		Short: "Tell why a user has a permission, or has not",
-		Long: `Tell why a user has a permission, or has not: one line for each way to it, along which
-groups and by whose grant, and one for each that does not count.
-
-It ends with 0 for yes and with 1 for no.`,
-		Example: `  rollcall why ann GOVERNANCE`,
-		Args:    c.args("USER", "PERMISSION"),
-		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
-			e, err := api.Explain(ctx, args[0], args[1])
-			if err != nil {
-				return err
-			}
-			return answer(e.Allowed, c.show(e, func(w io.Writer) { c.writeSentence(w, e.Sentence) }))
-		}),
-	}
-}
-
 // answer ends a command that asked a question.
 func answer(yes bool, err error) error {
 	if err == nil && !yes {

@@ -279,6 +279,7 @@ func TestShapesAreTheAPIs(t *testing.T) {
 		"personas":     {reflect.TypeFor[admin.PersonaList](), reflect.TypeFor[client.PersonaList]()},
 		"holders":      {reflect.TypeFor[admin.HolderPage](), reflect.TypeFor[client.HolderPage]()},
 		"explanation":  {reflect.TypeFor[admin.Explanation](), reflect.TypeFor[client.Explanation]()},
+		"value":        {reflect.TypeFor[admin.ValueExplanation](), reflect.TypeFor[client.ValueExplanation]()},
 		"permissions":  {reflect.TypeFor[admin.UserPermissions](), reflect.TypeFor[client.UserPermissions]()},
 		"decision":     {reflect.TypeFor[admin.CheckAnswer](), reflect.TypeFor[client.Decision]()},
 		"source":       {reflect.TypeFor[admin.SourceDetail](), reflect.TypeFor[client.Source]()},

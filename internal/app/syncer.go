@@ -32,13 +32,14 @@ func (s *syncer) Sources() []admin.Source {
 			continue
 		}
 		st := s.app.runner.Status(c.ID())
-		shown, err := config.Plain(s.app.made[c.ID()].source.Config())
+		read := s.app.made[c.ID()].source.Config()
+		shown, err := config.Plain(read)
 		if err != nil {
 			s.app.log.Error("a source's configuration cannot be shown", "source", c.Name, "err", err)
 		}
 		list = append(list, admin.Source{
 			ID: c.ID(), Kind: kindLDAP, Schedule: st.Schedule, TimeZone: c.Sync.Timezone, Next: st.Next,
-			Config: shown, AllowLocalAttributes: allowed(c.AllowLocalAttributes), AllowLocalMemberships: allowed(c.AllowLocalMemberships),
+			Config: shown, Mapping: read.Mapped(), AllowLocalAttributes: allowed(c.AllowLocalAttributes), AllowLocalMemberships: allowed(c.AllowLocalMemberships),
 		})
 	}
 	slices.SortFunc(list, func(a, b admin.Source) int { return strings.Compare(string(a.ID), string(b.ID)) })
