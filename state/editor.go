@@ -29,6 +29,7 @@ type editor struct {
 	userTerms indexEdit
 	grpTerms  indexEdit
 	others    othersEdit
+	configs   sourceConfigs
 	locals    *persist.Edit[identity.Member, rawValue]
 	tokens    *persist.Edit[string, Token]
 	book      *permissions.Edit
@@ -80,7 +81,7 @@ func (e *editor) begin(s *Snapshot) {
 	e.userNames, e.grpNames = s.userNames.edit(), s.grpNames.edit()
 	e.userTerms, e.grpTerms = s.userTerms.edit(), s.grpTerms.edit()
 	e.locals, e.tokens = s.locals.Edit(), s.tokens.Edit()
-	e.others = s.others.edit()
+	e.others, e.configs = s.others.edit(), s.configs
 	e.book = s.book.Edit()
 	e.sources, e.copied = s.sources, false
 	e.epoch, e.config, e.nesting, e.renest = s.epoch, s.config, s.nesting, false
@@ -97,7 +98,7 @@ func (e *editor) publish(rev store.Revision) *Snapshot {
 		userByID: e.userByID.Map(), groupByID: e.groupByID.Map(),
 		userKeys: e.userKeys.index(), groupKeys: e.groupKeys.index(),
 		userNames: e.userNames.index(), grpNames: e.grpNames.index(),
-		userTerms: e.userTerms.index(), grpTerms: e.grpTerms.index(), others: e.others.others(),
+		userTerms: e.userTerms.index(), grpTerms: e.grpTerms.index(), others: e.others.others(), configs: e.configs,
 		locals: e.locals.Map(), tokens: e.tokens.Map(), book: e.book.Book(),
 		sources: e.sources, epoch: e.epoch, config: e.config, nesting: e.nesting,
 		userOrder: e.userOrder, grpOrder: e.grpOrder, owners: e.owners,
@@ -126,6 +127,8 @@ func (e *editor) take(ev store.Event) error {
 		return e.members(key, v)
 	case strings.HasPrefix(key, keyGroup):
 		return e.group(key, v)
+	case strings.HasPrefix(key, keyConfig):
+		return e.sourceConfig(key, v)
 	case strings.HasPrefix(key, keyOther):
 		return e.other(key, v)
 	case strings.HasPrefix(key, keyLocal):
@@ -192,7 +195,7 @@ func (e *editor) user(key string, v rawValue) error {
 	if v.raw != "" {
 		n.raw, n.source, n.off = v.raw, head.Source, head.Disabled
 		n.key, n.name, n.hash = head.Key, head.Name, uint64(head.Hash)
-		n.missing, n.body = !head.Missing.IsZero(), head.body(v.raw)
+		n.missing, n.body = !head.Missing.IsZero() || e.leaving(n.source), head.body(v.raw)
 		if !head.Expires.IsZero() {
 			n.expires = head.Expires.Unix()
 		}
@@ -227,7 +230,7 @@ func (e *editor) group(key string, v rawValue) error {
 	n := groupSlot{id: id, parents: old.parents, own: old.own, local: old.local, rev: v.rev}
 	if v.raw != "" {
 		n.raw, n.source, n.key, n.name = v.raw, head.Source, head.Key, head.Name
-		n.hash, n.missing, n.body = uint64(head.Hash), !head.Missing.IsZero(), head.body(v.raw)
+		n.hash, n.missing, n.body = uint64(head.Hash), !head.Missing.IsZero() || e.leaving(n.source), head.body(v.raw)
 		e.groupKeys.add(keyHash(n.source, n.key), h)
 		e.grpNames.add(nameHash(n.source, identity.FoldName(n.name)), h)
 		for _, term := range head.Terms {
@@ -466,7 +469,10 @@ func (e *editor) source(key string, v rawValue) error {
 		return err
 	}
 	st.rev = v.rev
-	e.sources[id] = st
+	was := e.leaving(id)
+	if e.sources[id] = st; !was && e.leaving(id) {
+		e.leaves(id)
+	}
 	return nil
 }
 

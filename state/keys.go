@@ -23,6 +23,8 @@ import (
 //	                                 of a generation; chunks are hashed by member id
 //	v/o/<source>/<type>/<id>         what a provider pushed that is neither a user nor a
 //	                                 group
+//	v/c/<source>                     the configuration of a source that was made over the
+//	                                 API
 //	v/n/<source>/<folded name>       the claim of a user on a login name, where two
 //	                                 writers could race: local users, pushed ones
 //	v/x/<source>/<kind>/<id>         the claim of what was pushed on the id that its
@@ -65,6 +67,7 @@ const (
 	keyName      = "v/n/"
 	keyExternal  = "v/x/"
 	keyOther     = "v/o/"
+	keyConfig    = "v/c/"
 	keyEpoch     = "v/p/epoch"
 	keySettings  = "v/p/settings"
 	keyGrant     = "v/p/g/"

@@ -38,7 +38,10 @@ type SourceState struct {
 	// Config marks a source as well.
 	Marked time.Time `json:"marked,omitzero"`
 	// Paused is since when the source is not pushed to, until somebody resumes it.
-	Paused  time.Time      `json:"paused,omitzero"`
+	Paused time.Time `json:"paused,omitzero"`
+	// Leaving is when the source was deleted: what came from it counts for nothing, and
+	// is being removed.
+	Leaving time.Time      `json:"leave,omitzero"`
 	Unknown jsontext.Value `json:",embed"`
 
 	rev store.Revision

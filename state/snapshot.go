@@ -30,6 +30,7 @@ type Snapshot struct {
 	userTerms index
 	grpTerms  index
 	others    others
+	configs   sourceConfigs
 	locals    persist.Map[identity.Member, rawValue]
 	book      *permissions.Book
 	tokens    persist.Map[string, Token]
@@ -109,7 +110,7 @@ func (s *Snapshot) User(id identity.UserID) (*identity.User, store.Revision, boo
 	if decode(userKey(id), []byte(slot.raw), &o) != nil {
 		return nil, 0, false // the follower has refused to take it in, so this cannot be
 	}
-	u := &identity.User{ID: id, Record: o.record(), Missing: o.Missing, Created: o.Created}
+	u := &identity.User{ID: id, Record: o.record(), Missing: s.goneAt(&o), Created: o.Created}
 	layer, rev := s.Local(identity.UserMember(id))
 	u.Local = layer
 	return u, max(rev, slot.rev), true
@@ -130,7 +131,7 @@ func (s *Snapshot) Group(id identity.GroupID) (*identity.Group, store.Revision, 
 	if decode(groupKey(id), []byte(slot.raw), &o) != nil {
 		return nil, 0, false // as above
 	}
-	g := &identity.Group{ID: id, Record: o.record(), Missing: o.Missing, Created: o.Created}
+	g := &identity.Group{ID: id, Record: o.record(), Missing: s.goneAt(&o), Created: o.Created}
 	layer, rev := s.Local(identity.GroupMember(id))
 	g.Local = layer
 	rev = max(rev, slot.rev)
@@ -140,6 +141,15 @@ func (s *Snapshot) Group(id identity.GroupID) (*identity.Group, store.Revision, 
 		}
 	}
 	return g, rev, true
+}
+
+// goneAt is since when an object counts for nothing: since its source lost it, or was
+// itself deleted.
+func (s *Snapshot) goneAt(o *storedObject) time.Time {
+	if o.Missing.IsZero() {
+		return s.sources[o.Source].Leaving
+	}
+	return o.Missing
 }
 
 // Local returns the local layer of a user or group; without one, a zero layer.

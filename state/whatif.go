@@ -69,10 +69,22 @@ func (t *touched) key(key string) {
 		}
 	case strings.HasPrefix(key, keyCustom):
 		t.holders(permissions.Permission(key[len(keyCustom):]))
+	case strings.HasPrefix(key, keySource):
+		t.source(identity.SourceID(key[len(keySource):]))
 	case key == keySettings:
 		for p := range permissions.BuiltIns() {
 			t.holders(p.Name)
 		}
+	}
+}
+
+// source adds everybody of a source that leaves, or does not any more.
+func (t *touched) source(id identity.SourceID) {
+	if t.before.Source(id).Leaving.IsZero() == t.after.Source(id).Leaving.IsZero() {
+		return
+	}
+	for _, m := range t.before.OwnedBy(id) {
+		t.holder(m)
 	}
 }
 
