@@ -103,7 +103,7 @@ func (e *endpoint) route(c *call) route {
 		return route{http.MethodPost: (*call).bulk}
 	case "me":
 		return route{http.MethodGet: (*call).me, http.MethodPost: (*call).me, http.MethodPut: (*call).me, http.MethodPatch: (*call).me, http.MethodDelete: (*call).me}
-	case "serviceproviderconfig":
+	case "serviceproviderconfig", "serviceproviderconfigs", "serviceconfiguration": // the two last from older drafts
 		return route{http.MethodGet: (*call).providerConfig}
 	case "resourcetypes":
 		return route{http.MethodGet: (*call).resourceTypes}

@@ -192,7 +192,7 @@ func TestRFC7644_3_5_2_3_Replace(t *testing.T) {
 		{section: "3.5.2.3", shows: "a sub-attribute of every value that a filter names", with: mails, ops: `{"op":"replace","path":"emails[value ew \"@x\"].display","value":"D"}`,
 			want: []any{"emails/0/display", "D", "emails/1/display", "D"}},
 		{section: "3.5.2.3", shows: "a filter that finds nothing is noTarget", with: mails, ops: `{"op":"replace","path":"emails[type eq \"other\"].value","value":"D"}`, kind: "noTarget"},
-		{section: "3.5.2.3", shows: "a filter that finds nothing creates for those who want it", preset: "entra", with: mails, ops: `{"op":"replace","path":"emails[type eq \"other\"].value","value":"D"}`,
+		{section: "3.5.2.3", shows: "a filter that finds nothing creates for those who want it", preset: "default", with: mails, ops: `{"op":"replace","path":"emails[type eq \"other\"].value","value":"D"}`,
 			want: []any{"emails/2/type", "other", "emails/2/value", "D"}},
 		{section: "3.5.2.3", shows: "an extension's attribute", with: `"` + enterpriseURN + `":{"department":"D","division":"E"}`, ops: `{"op":"replace","path":"` + enterpriseURN + `:department","value":"F"}`,
 			want: []any{enterpriseURN + "/department", "F", enterpriseURN + "/division", "E"}},

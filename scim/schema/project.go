@@ -78,7 +78,10 @@ func names(list []string) []string {
 	var out []string
 	for _, s := range list {
 		for name := range strings.SplitSeq(s, ",") {
-			if name = strings.TrimSpace(name); name != "" {
+			// Some providers write emails[type eq "work"] here: they get all of emails.
+			before, rest, _ := strings.Cut(name, "[")
+			_, after, _ := strings.Cut(rest, "]")
+			if name = strings.TrimSpace(before + after); name != "" {
 				out = append(out, name)
 			}
 		}
