@@ -11,7 +11,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/rollcall-id/rollcall/access"
-	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/state"
 	"github.com/rollcall-id/rollcall/usage"
 )
@@ -62,12 +61,6 @@ type API struct {
 	url     string // as callers see it; "": as each asks
 	pushes  Pushes
 }
-
-// noPushes is what is known of pushes where nobody pushes.
-type noPushes struct{}
-
-// Requests implements Pushes.
-func (noPushes) Requests(identity.SourceID) []PushRequest { return nil }
 
 // New returns the API.
 func New(o Options) (*API, error) {
@@ -136,6 +129,7 @@ func (a *API) routes() {
 	a.answerRoutes()
 	a.sourceRoutes()
 	a.pushRoutes()
+	a.undoRoutes()
 	a.runRoutes()
 	a.backupRoutes()
 	a.auditRoutes()

@@ -19,6 +19,31 @@ const kindSCIM = "scim"
 type Pushes interface {
 	// Requests returns the last requests to a source, the newest first.
 	Requests(source identity.SourceID) []PushRequest
+	// PlanUndo returns whom pushes have locked out since an instant, and the digest of
+	// just that.
+	PlanUndo(source identity.SourceID, since time.Time) (users []UndoUser, digest string, err error)
+	// Undo returns the decisions that bring these users back, in their order.
+	Undo(source identity.SourceID, since time.Time, digest string) ([]func(*state.Snapshot) ([]state.Change, error), error)
+}
+
+// noPushes is what is known of pushes where nobody pushes.
+type noPushes struct{}
+
+// Requests implements Pushes.
+func (noPushes) Requests(identity.SourceID) []PushRequest { return nil }
+
+// PlanUndo implements Pushes.
+func (noPushes) PlanUndo(identity.SourceID, time.Time) ([]UndoUser, string, error) {
+	return nil, "", errNoPushes()
+}
+
+// Undo implements Pushes.
+func (noPushes) Undo(identity.SourceID, time.Time, string) ([]func(*state.Snapshot) ([]state.Change, error), error) {
+	return nil, errNoPushes()
+}
+
+func errNoPushes() error {
+	return fault.New(fault.NotFound, "source_not_found", "nobody pushes here")
 }
 
 // PushRequest is what an identity provider sent, what was made of it, and how it ended.

@@ -3,10 +3,12 @@ package app
 import (
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/rollcall-id/rollcall/admin"
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/scim"
+	"github.com/rollcall-id/rollcall/state"
 )
 
 // pushes is the SCIM endpoint as the admin API wants it: neither knows the other.
@@ -25,6 +27,25 @@ func (p pushes) Requests(source identity.SourceID) []admin.PushRequest {
 		}
 	}
 	return list
+}
+
+// PlanUndo implements admin.Pushes.
+func (p pushes) PlanUndo(source identity.SourceID, since time.Time) ([]admin.UndoUser, string, error) {
+	plan, err := p.app.pushes.PlanUndo(source, since)
+	if err != nil {
+		return nil, "", err
+	}
+	users := make([]admin.UndoUser, len(plan.Users))
+	for i, u := range plan.Users {
+		id, _ := u.Member.User()
+		users[i] = admin.UndoUser{ID: id, UserName: u.Name, Time: u.At, Gone: u.Gone}
+	}
+	return users, plan.Digest, nil
+}
+
+// Undo implements admin.Pushes.
+func (p pushes) Undo(source identity.SourceID, since time.Time, digest string) ([]func(*state.Snapshot) ([]state.Change, error), error) {
+	return p.app.pushes.StepsUndo(source, since, digest)
 }
 
 // ServeHTTP gives a request to the SCIM endpoint or to the admin API.
