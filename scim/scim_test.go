@@ -191,7 +191,7 @@ func TestUserLife(t *testing.T) {
 	}
 }
 
-func userID(t *testing.T, id string) identity.UserID {
+func userID(t testing.TB, id string) identity.UserID {
 	t.Helper()
 	u, err := identity.ParseUserID(id)
 	if err != nil {
