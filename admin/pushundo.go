@@ -13,7 +13,7 @@ import (
 // UndoPlan is what it takes to bring back whom pushes have locked out.
 type UndoPlan struct {
 	Source identity.SourceID `json:"source"`
-	Since  time.Time         `json:"since"`
+	Since  time.Time         `json:"since" doc:"From when on lockouts are looked at"`
 	Digest string            `json:"digest" doc:"Of exactly these users as they are: to be sent with the undo"`
 	Users  []UndoUser        `json:"users" doc:"Whom pushes took away or began to keep out, and nothing has touched since"`
 }
@@ -41,7 +41,7 @@ type UndoDone struct {
 
 // PauseRequest says why a source is paused.
 type PauseRequest struct {
-	Reason string `json:"reason" minLength:"1" maxLength:"500"`
+	Reason string `json:"reason" minLength:"1" maxLength:"500" doc:"For the audit log and whoever resumes the source"`
 }
 
 type (
