@@ -135,7 +135,7 @@ func UserMember(u UserID) Member { return Member{id: u.id} }
 func GroupMember(g GroupID) Member { return Member{id: g.id, group: true} }
 
 // MemberOf returns the group, or the user, whose id has these bytes.
-func MemberOf(group bool, b [16]byte) Member { return Member{id: b, group: group} } //nolint:revive // which of two kinds
+func MemberOf(group bool, b [16]byte) Member { return Member{id: b, group: group} }
 
 // User returns the user that m is, if it is one.
 func (m Member) User() (UserID, bool) { return UserID{m.id}, !m.group }

@@ -195,7 +195,7 @@ func (c *call) subCall(op *bulkOp) *call {
 }
 
 // run carries an operation out.
-func (c *call) run(op *bulkOp, ids map[string]string, circular bool) (*reply, error) { //nolint:revive // a finding, not a mode
+func (c *call) run(op *bulkOp, ids map[string]string, circular bool) (*reply, error) {
 	if circular {
 		return nil, refuse(http.StatusConflict, "", "the operation refers by bulkId to one that refers to it: create one of them first and add the other by PATCH")
 	}

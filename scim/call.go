@@ -3,6 +3,7 @@ package scim
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -203,9 +204,7 @@ func notAllowed(r route) *problem {
 // write sends the reply. An answer to HEAD has no body.
 func (r *reply) write(w http.ResponseWriter, req *http.Request, log *slog.Logger) {
 	h := w.Header()
-	for name, values := range r.header {
-		h[name] = values
-	}
+	maps.Copy(h, r.header)
 	if r.etag != "" {
 		h["Etag"] = []string{r.etag}
 	}

@@ -201,7 +201,7 @@ func memberType(m identity.Member) string {
 	return "User"
 }
 
-func looseAfter(have, add, drop []string, replace bool) []string { //nolint:revive // replace as in Members
+func looseAfter(have, add, drop []string, replace bool) []string {
 	if replace {
 		return add
 	}

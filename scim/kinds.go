@@ -21,6 +21,17 @@ func (e *endpoint) lookup(s *state.Snapshot, k *kind, key identity.Key) (state.P
 	return s.PushedUser(e.id, key)
 }
 
+// byTerm yields the resources of a kind that are found by a term, gone or not.
+func (e *endpoint) byTerm(s *state.Snapshot, k *kind, term string) iter.Seq[state.Pushed] {
+	switch {
+	case k.own:
+		return s.OthersByTerm(e.other(k), term)
+	case k.group:
+		return s.GroupsByTerm(e.id, term)
+	}
+	return s.UsersByTerm(e.id, term)
+}
+
 // pushedAt returns the resource of a kind that has a handle, gone or not.
 func (e *endpoint) pushedAt(s *state.Snapshot, k *kind, h uint32) (state.Pushed, bool) {
 	switch {

@@ -1,17 +1,17 @@
 package scim
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
-	"strings"
 
 	lib "github.com/elimity-com/scim"
 	liberrors "github.com/elimity-com/scim/errors"
 	libschema "github.com/elimity-com/scim/schema"
+	"github.com/go-json-experiment/json"
 
 	"github.com/rollcall-id/rollcall/scim/dialect"
 	"github.com/rollcall-id/rollcall/scim/schema"
@@ -53,7 +53,7 @@ func newLibrary(e *endpoint) (*library, error) {
 
 func libSchema(s *schema.Schema) (libschema.Schema, error) {
 	var out libschema.Schema
-	if err := json.Unmarshal(s.JSON(), &out); err != nil {
+	if err := out.UnmarshalJSON(s.JSON()); err != nil {
 		return out, fmt.Errorf("schema %s: %w", s.ID, err)
 	}
 	return out, nil
@@ -75,7 +75,7 @@ func (c *call) write() (*reply, error) {
 	if c.id != "" {
 		path += "/" + url.PathEscape(url.PathEscape(c.id)) // the library unescapes twice
 	}
-	r, err := http.NewRequestWithContext(context.WithValue(c.ctx(), callKey{}, c), c.method, path, strings.NewReader(string(body)))
+	r, err := http.NewRequestWithContext(context.WithValue(c.ctx(), callKey{}, c), c.method, path, bytes.NewReader(body)) //nolint:gosec // G704: it never leaves the process
 	if err != nil {
 		return nil, notFound("the path " + clip(c.path))
 	}

@@ -108,7 +108,7 @@ func inRoster(k *kind, s *state.Snapshot, roster []uint32, h uint32) bool {
 }
 
 // rosterAfter returns the place of the first whose id is after m's, or m's own.
-func rosterAfter(k *kind, s *state.Snapshot, roster []uint32, m identity.Member, self bool) int { //nolint:revive // with or without
+func rosterAfter(k *kind, s *state.Snapshot, roster []uint32, m identity.Member, self bool) int {
 	at, found := slices.BinarySearchFunc(roster, m, func(h uint32, m identity.Member) int {
 		return idAt(s, k, h).Compare(m)
 	})
@@ -290,7 +290,7 @@ func (pg *page) write(w http.ResponseWriter, views map[*kind]*resourceView) erro
 		b = views[it.kind].append(b, it.p)
 		if len(b) >= flushAt {
 			flushed = true
-			if _, err := w.Write(b); err != nil {
+			if _, err := w.Write(b); err != nil { //nolint:gosec // G705: it is JSON, and said to be
 				return err
 			}
 			b = b[:0]
@@ -300,7 +300,7 @@ func (pg *page) write(w http.ResponseWriter, views map[*kind]*resourceView) erro
 	if !flushed {
 		w.Header()["Content-Length"] = []string{itoa(len(b))}
 	}
-	_, err := w.Write(b)
+	_, err := w.Write(b) //nolint:gosec // G705: it is JSON, and said to be
 	*buf = b
 	return err
 }
@@ -429,32 +429,43 @@ func (c *call) byValue(s *state.Snapshot, k *kind, attr string, e filter.Expr) (
 }
 
 func (c *call) byTerm(s *state.Snapshot, k *kind, attr, sub, text string) ([]state.Pushed, bool) {
-	id := c.endpoint.id
 	switch {
+	case sub != "" && sub != "value":
+		return nil, false
 	case attr == "id" && sub == "":
 		p, ok := c.endpoint.lookup(s, k, identity.Key(text))
 		if !ok {
 			return nil, true
 		}
 		return []state.Pushed{p}, true
-	case attr == "externalid" && sub == "" && k.own:
-		return slices.Collect(s.OthersByTerm(c.endpoint.other(k), externalTerm(text))), true
+	case attr == "externalid" && sub == "":
+		return slices.Collect(c.endpoint.byTerm(s, k, externalTerm(text))), true
 	case k.own:
 		return nil, false
-	case attr == "externalid" && sub == "" && k.group:
-		return slices.Collect(s.GroupsByTerm(id, externalTerm(text))), true
-	case attr == "externalid" && sub == "":
-		return slices.Collect(s.UsersByTerm(id, externalTerm(text))), true
-	case attr == "username" && !k.group && sub == "":
-		return slices.Collect(s.UsersNamed(id, text)), true
-	case attr == "displayname" && k.group && sub == "":
-		return slices.Collect(s.GroupsNamed(id, text)), true
+	case k.group:
+		return c.groupsBy(s, attr, sub, text)
+	}
+	return c.usersBy(s, attr, sub, text)
+}
+
+func (c *call) groupsBy(s *state.Snapshot, attr, sub, text string) ([]state.Pushed, bool) {
+	switch {
 	case attr == "displayname" && sub == "":
-		return slices.Collect(s.UsersByTerm(id, shownTerm(text))), true
-	case attr == "emails" && !k.group && (sub == "" || sub == "value"):
-		return slices.Collect(s.UsersByTerm(id, emailTerm(text))), true
-	case attr == "members" && k.group && (sub == "" || sub == "value"):
+		return slices.Collect(s.GroupsNamed(c.endpoint.id, text)), true
+	case attr == "members":
 		return c.groupsOf(s, text)
+	}
+	return nil, false
+}
+
+func (c *call) usersBy(s *state.Snapshot, attr, sub, text string) ([]state.Pushed, bool) {
+	switch {
+	case attr == "username" && sub == "":
+		return slices.Collect(s.UsersNamed(c.endpoint.id, text)), true
+	case attr == "displayname" && sub == "":
+		return slices.Collect(s.UsersByTerm(c.endpoint.id, shownTerm(text))), true
+	case attr == "emails":
+		return slices.Collect(s.UsersByTerm(c.endpoint.id, emailTerm(text))), true
 	}
 	return nil, false
 }

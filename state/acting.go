@@ -13,7 +13,7 @@ import (
 // permissions: he confers nothing by any other.
 type Within struct{ Permissions []permissions.Permission }
 
-func (c Within) build(t *txn) error { //nolint:unparam // a Change may fail
+func (c Within) build(t *txn) error {
 	t.limit = c.Permissions
 	return nil
 }

@@ -206,7 +206,7 @@ func (s *Snapshot) present(r ref, source identity.SourceID) (identity.Member, id
 }
 
 // MemberAt returns the user, or the group, of a handle.
-func (s *Snapshot) MemberAt(handle uint32, group bool) identity.Member { //nolint:revive // which of two kinds
+func (s *Snapshot) MemberAt(handle uint32, group bool) identity.Member {
 	if group {
 		return identity.GroupMember(s.groups.Ref(int(handle)).id)
 	}
