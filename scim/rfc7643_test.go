@@ -4,6 +4,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/store/mem"
@@ -124,9 +125,7 @@ func TestRFC7643_3_Resources(t *testing.T) {
 			u := w.user("ann", "")
 			before := w.call("GET", u, "")
 			after := w.patch(u, `{"op":"add","path":"title","value":"x"}`).is("meta/created", at(before.json, "meta/created"))
-			b, _ := at(before.json, "meta/lastModified").(string)
-			a, _ := at(after.json, "meta/lastModified").(string)
-			if a < b {
+			if b, a := moment(before), moment(after); a.Before(b) {
 				w.t.Errorf("lastModified went from %s to %s", b, a)
 			}
 		}},
@@ -142,6 +141,15 @@ func TestRFC7643_3_Resources(t *testing.T) {
 			w.call("POST", "/Users", userBody("ann", `"urn:example:ext:2.0:User":{"a":1}`)).refuses(400, "invalidSyntax")
 		}},
 	})
+}
+
+func moment(a *answer) time.Time {
+	text, _ := at(a.json, "meta/lastModified").(string)
+	when, err := time.Parse(time.RFC3339Nano, text)
+	if err != nil {
+		a.t.Error(err)
+	}
+	return when
 }
 
 func TestRFC7643_4_UsersAndGroups(t *testing.T) {

@@ -84,14 +84,19 @@ func (w *world) call(method, path, body string, header ...string) *answer {
 
 func (w *world) as(source identity.SourceID, method, path, body string, header ...string) *answer {
 	w.t.Helper()
-	r, err := http.NewRequest(method, w.url+Prefix+string(source)+path, strings.NewReader(body))
+	if body != "" {
+		header = append([]string{"Content-Type", mediaType}, header...)
+	}
+	return w.sendAs(source, method, path, strings.NewReader(body), header...)
+}
+
+func (w *world) sendAs(source identity.SourceID, method, path string, body io.Reader, header ...string) *answer {
+	w.t.Helper()
+	r, err := http.NewRequest(method, w.url+Prefix+string(source)+path, body)
 	if err != nil {
 		w.t.Fatal(err)
 	}
 	r.Header.Set("Authorization", "Bearer "+w.tokens[source])
-	if body != "" {
-		r.Header.Set("Content-Type", mediaType)
-	}
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
@@ -104,10 +109,10 @@ func (w *world) as(source identity.SourceID, method, path, body string, header .
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	a := &answer{t: w.t, to: method + " " + path + " " + clip(body), status: resp.StatusCode, header: resp.Header, body: string(b)}
+	a := &answer{t: w.t, to: method + " " + clip(path), status: resp.StatusCode, header: resp.Header, body: string(b)}
 	if len(b) > 0 {
 		if err := json.Unmarshal(b, &a.json); err != nil {
-			w.t.Fatalf("%s %s: %d, not JSON: %v\n%s", method, path, resp.StatusCode, err, b)
+			w.t.Fatalf("%s: %d, not JSON: %v\n%s", a.to, resp.StatusCode, err, b)
 		}
 	}
 	return a

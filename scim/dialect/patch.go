@@ -520,8 +520,15 @@ func (p *Patch) Body() []byte {
 		if op.urn != "" || op.ref.Attr == nil {
 			continue
 		}
-		o := operation{Op: op.Kind, Path: op.Path.String()}
-		if op.Kind != Remove {
+		// The library reads filters of two terms at most, and ours is compiled already.
+		plain := op.Path
+		plain.Filter = nil
+		o := operation{Op: op.Kind, Path: plain.String()}
+		switch {
+		case op.Kind == Remove:
+		case op.Path.Filter != nil && op.ref.Sub == nil:
+			o.Value = []any{op.Value}
+		default:
 			o.Value = op.Value
 		}
 		ops = append(ops, o)

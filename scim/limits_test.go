@@ -1,0 +1,148 @@
+package scim
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/rollcall-id/rollcall/store/mem"
+)
+
+// Every limit holds at n, and refuses n+1.
+
+func TestLimitOfURL(t *testing.T) {
+	w := newWorld(t, mem.New())
+	at := func(n int) string {
+		path := "/Users?x="
+		return path + strings.Repeat("y", n-len(Prefix+"okta"+path))
+	}
+	w.call("GET", at(maxURL), "").want(200)
+	w.call("GET", at(maxURL+1), "").refuses(414, "")
+	w.call("HEAD", at(maxURL+1), "").want(414)
+	w.call("GET", at(maxURL+1), "", "Authorization", "").refuses(414, "")
+}
+
+func TestLimitOfBody(t *testing.T) {
+	w := newWorld(t, mem.New())
+	u := w.user("ann", "")
+	padded := func(body string, n int) string { return body + strings.Repeat(" ", n-len(body)) }
+	patch := `{"schemas":["` + patchURN + `"],"Operations":[{"op":"add","path":"title","value":"x"}]}`
+	search := searchBody("userName pr")
+	bulk := `{"schemas":["` + bulkRequestURN + `"],"Operations":[]}`
+	for _, row := range []struct {
+		method, path, body string
+		status             int
+	}{
+		{"POST", "/Users", userBody("ben", ""), 201}, {"PUT", u, userBody("ann", ""), 200}, {"PATCH", u, patch, 200},
+		{"POST", "/Users/.search", search, 200}, {"POST", "/.search", search, 200}, {"POST", "/Bulk", bulk, 200},
+	} {
+		w.call(row.method, row.path, padded(row.body, maxBody)).want(row.status)
+		w.call(row.method, row.path, padded(row.body, maxBody+1)).refuses(413, "")
+		w.chunked(row.method, row.path, padded(row.body, maxBody+1)).refuses(413, "")
+	}
+	w.chunked("PUT", u, padded(userBody("ann", ""), maxBody)).want(200)
+}
+
+// chunked sends a body without saying how long it is.
+func (w *world) chunked(method, path, body string) *answer {
+	w.t.Helper()
+	return w.sendAs("okta", method, path, struct{ *strings.Reader }{strings.NewReader(body)}, "Content-Type", mediaType)
+}
+
+func TestLimitOfResource(t *testing.T) {
+	w := newWorld(t, mem.New())
+	u := w.user("ann", "")
+	bare := `{"schemas":["` + userURN + `"],"userName":"ann","nickName":""}`
+	name := func(n int) string { return strings.Repeat("t", n-len(bare)) }
+	w.call("PUT", u, userBody("ann", `"nickName":"`+name(maxResource)+`"`)).want(200)
+	w.call("PUT", u, userBody("ann", `"nickName":"`+name(maxResource+1)+`"`)).refuses(413, "")
+	w.call("POST", "/Users", userBody("ben", `"nickName":"`+name(maxResource+1)+`"`)).refuses(413, "")
+	w.patch(u, `{"op":"replace","path":"nickName","value":"`+name(maxResource+1)+`"}`).refuses(413, "")
+	w.patch(u, `{"op":"add","path":"locale","value":"n"}`).refuses(413, "")
+	w.call("GET", u, "").want(200).is("nickName", name(maxResource))
+}
+
+func TestLimitOfFilter(t *testing.T) {
+	w := newWorld(t, mem.New(), presetOf("okta", "rfc"))
+	u := w.user("ann", `"emails":[{"value":"a@x","type":"work"}]`)
+	search := func(filter string) *answer { return w.call("POST", "/Users/.search", searchBody(filter)) }
+	patch := func(filter string) *answer {
+		return w.patch(u, `{"op":"remove","path":`+quoted("emails["+filter+"]")+`}`)
+	}
+	long := func(n int) string { return `userName eq "` + strings.Repeat("x", n-len(`userName eq ""`)) + `"` }
+	search(long(4096)).want(200)
+	search(long(4097)).refuses(400, "invalidFilter")
+
+	deep := func(n int) string { return strings.Repeat("(", n) + "userName pr" + strings.Repeat(")", n) }
+	search(deep(32)).want(200).is("totalResults", 1.0)
+	search(deep(33)).refuses(400, "invalidFilter")
+	not := func(n int) string { return strings.Repeat("not (", n) + "userName pr" + strings.Repeat(")", n) }
+	search(not(32)).want(200).is("totalResults", 1.0)
+	search(not(33)).refuses(400, "invalidFilter")
+
+	many := func(n int, op string) string {
+		return strings.TrimSuffix(strings.Repeat("id pr "+op+" ", n), " "+op+" ")
+	}
+	for _, op := range []string{"and", "or"} {
+		search(many(64, op)).want(200).is("totalResults", 1.0)
+		search(many(65, op)).refuses(400, "invalidFilter")
+	}
+	patch(strings.TrimSuffix(strings.Repeat(`type eq "no" or `, 64), " or ")).want(200)
+	patch(strings.TrimSuffix(strings.Repeat(`type eq "no" or `, 65), " or ")).refuses(400, "")
+}
+
+// Ninety thousand parentheses ended a process that handed them on.
+func TestParenthesesAreRefusedWhereTheyStand(t *testing.T) {
+	w := newWorld(t, mem.New())
+	u, g := w.user("ann", ""), w.group("G")
+	const n = 90_000
+	for _, deep := range []string{
+		strings.Repeat("(", n) + `userName eq "x"` + strings.Repeat(")", n), strings.Repeat("not (", n), strings.Repeat("emails[", n), strings.Repeat("(", n), strings.Repeat("a.", n), strings.Repeat("a:", n),
+	} {
+		w.call("GET", "/Users?filter="+url.QueryEscape(deep), "").want(http.StatusRequestURITooLong)
+		w.call("GET", "/Users?sortBy="+url.QueryEscape(deep[:2000]), "").refuses(400, "invalidPath")
+		w.call("GET", "/Users?filter="+url.QueryEscape(deep[:2000]), "").refuses(400, "invalidFilter")
+		w.call("POST", "/Users/.search", searchBody(deep)).refuses(400, "invalidFilter")
+		w.call("POST", "/.search", searchBody(deep)).refuses(400, "invalidFilter")
+		w.call("POST", "/Users/.search", `{"schemas":["`+searchURN+`"],"sortBy":"`+deep[:len(deep)/2]+`"}`).want(400)
+		for _, path := range []string{u, g} {
+			w.patch(path, `{"op":"remove","path":`+quoted("emails["+deep+"]")+`}`).refuses(400, "")
+			w.patch(path, `{"op":"remove","path":`+quoted("members["+deep+"]")+`}`).refuses(400, "")
+			w.patch(path, `{"op":"add","path":`+quoted(deep)+`,"value":"x"}`).refuses(400, "")
+			w.patch(path, `{"op":"add","value":{`+quoted(deep)+`:"x"}}`).want(200) // an attribute that is not known
+		}
+		w.call("GET", u+"?attributes="+url.QueryEscape(deep[:2000]), "").want(200)
+		w.bulk(`{"method":"PATCH","path":"`+u+`","data":{"schemas":["`+patchURN+`"],"Operations":[{"op":"remove","path":`+quoted("emails["+deep+"]")+`}]}}`).want(200).is("Operations/0/status", "400")
+	}
+	nested := strings.Repeat("[", 200_000) + strings.Repeat("]", 200_000)
+	w.call("POST", "/Users", userBody("x", `"title":`+nested)).refuses(400, "invalidSyntax")
+	w.patch(u, `{"op":"add","path":"title","value":`+nested+`}`).refuses(400, "invalidSyntax")
+	w.call("POST", "/Users/.search", `{"schemas":["`+searchURN+`"],"filter":`+nested+`}`).refuses(400, "invalidSyntax")
+	w.bulk(`{"method":"POST","path":"/Users","bulkId":"1","data":` + nested + `}`).want(400)
+	w.call("GET", u, "").want(200)
+}
+
+func TestLimitOfOperations(t *testing.T) {
+	w := newWorld(t, mem.New())
+	u, g := w.user("ann", ""), w.group("G")
+	ops := func(op string, n int) string { return strings.TrimSuffix(strings.Repeat(op+",", n), ",") }
+	w.patch(u, ops(`{"op":"add","path":"title","value":"x"}`, 1000)).want(200)
+	w.patch(u, ops(`{"op":"add","path":"title","value":"x"}`, 1001)).refuses(413, "tooMany")
+	w.patch(g, ops(`{"op":"add","path":"members","value":[{"value":"nobody"}]}`, 1000)).want(200)
+	w.patch(g, ops(`{"op":"add","path":"members","value":[{"value":"nobody"}]}`, 1001)).refuses(413, "tooMany")
+}
+
+func TestLimitOfPage(t *testing.T) {
+	w := newWorld(t, mem.New())
+	var ops []string
+	for i := range maxPage + 1 {
+		ops = append(ops, `{"method":"POST","path":"/Users","bulkId":"b`+itoa(i)+`","data":`+userBody("u"+itoa(i), "")+`}`)
+	}
+	w.bulk(strings.Join(ops[:maxOperations], ",")).want(200).size("Operations", maxOperations)
+	w.bulk(strings.Join(ops[maxOperations:], ",")).want(200)
+	w.call("GET", "/Users?count="+itoa(maxPage), "").want(200).is("itemsPerPage", float64(maxPage))
+	w.call("GET", "/Users?count="+itoa(maxPage+1), "").want(200).is("itemsPerPage", float64(maxPage)).is("totalResults", float64(maxPage+1))
+	w.call("GET", "/Users?cursor=&count="+itoa(maxPage+1), "").want(200).is("itemsPerPage", float64(maxPage)).has("nextCursor")
+	w.call("GET", "/Users", "").want(200).is("itemsPerPage", float64(defaultPage))
+}
