@@ -31,7 +31,8 @@ type Options struct {
 	// PublicURL is where callers reach this API, without a slash at the end; default: where
 	// each asks.
 	PublicURL string
-	Pushes    Pushes // default: nobody pushes
+	Pushes    Pushes       // default: nobody pushes
+	Sources   SourceEditor // default: all sources are those of the file
 }
 
 // Verifier knows whom a token names that an identity provider signed.
@@ -60,6 +61,7 @@ type API struct {
 	repeats repeats
 	url     string // as callers see it; "": as each asks
 	pushes  Pushes
+	editor  SourceEditor
 }
 
 // New returns the API.
@@ -79,7 +81,10 @@ func New(o Options) (*API, error) {
 	if o.Pushes == nil {
 		o.Pushes = noPushes{}
 	}
-	a := &API{pushes: o.Pushes, db: o.DB, sync: o.Sync, log: o.Log, now: o.Now, mux: newMux(), metrics: newMetrics(o.Metrics), backup: o.Backup, age: o.Fresh, tally: newTally(), closing: make(chan struct{}), tokens: o.Tokens, limits: o.Limits, url: o.PublicURL}
+	if o.Sources == nil {
+		o.Sources = fileOnly{}
+	}
+	a := &API{pushes: o.Pushes, editor: o.Sources, db: o.DB, sync: o.Sync, log: o.Log, now: o.Now, mux: newMux(), metrics: newMetrics(o.Metrics), backup: o.Backup, age: o.Fresh, tally: newTally(), closing: make(chan struct{}), tokens: o.Tokens, limits: o.Limits, url: o.PublicURL}
 	a.huma = humago.New(a.mux, a.config(o.Version))
 	if a.url != "" {
 		a.huma.OpenAPI().Servers = []*huma.Server{{URL: a.url}}

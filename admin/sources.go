@@ -16,6 +16,11 @@ import (
 type SourceSummary struct {
 	ID         identity.SourceID `json:"id"`
 	Kind       string            `json:"kind"`
+	Declared   string            `json:"declared" enum:"file,api" doc:"Where it is configured: what the daemon's file declares is read-only here"`
+	File       string            `json:"file,omitzero" doc:"The file that declares it"`
+	Hides      bool              `json:"hidesStored,omitzero" doc:"One of this name was made over the API, too: the file's is used"`
+	Disabled   bool              `json:"disabled,omitzero" doc:"It is not run; what came from it stays"`
+	Problem    string            `json:"problem,omitzero" doc:"Why this process does not run it"`
 	State      string            `json:"state" enum:"never_run,idle,running,held" doc:"held: a plan waits for approval"`
 	Schedule   string            `json:"schedule,omitzero"`
 	TimeZone   string            `json:"timeZone,omitzero"`
@@ -59,7 +64,8 @@ type Approval struct {
 // SourceDetail is a source with its configuration.
 type SourceDetail struct {
 	SourceSummary
-	Config any `json:"config,omitzero" doc:"With everything filled in that was left out, and without secrets"`
+	Config  any            `json:"config,omitzero" doc:"With everything filled in that was left out, and without secrets"`
+	Written map[string]any `json:"written,omitempty" doc:"As it was sent, of a source that was made over the API"`
 }
 
 // SourceList lists all sources.
@@ -128,12 +134,15 @@ type SourcePath struct {
 
 type (
 	listSourcesOutput struct{ Body SourceList }
-	getSourceOutput   struct{ Body SourceDetail }
-	planOutput        struct{ Body Plan }
-	keptPlanOutput    struct{ Body KeptPlan }
-	approveOutput     struct{ Body Approval }
-	testOutput        struct{ Body TestReport }
-	sourceTrial       struct {
+	getSourceOutput   struct {
+		ETag string `header:"ETag"`
+		Body SourceDetail
+	}
+	planOutput     struct{ Body Plan }
+	keptPlanOutput struct{ Body KeptPlan }
+	approveOutput  struct{ Body Approval }
+	testOutput     struct{ Body TestReport }
+	sourceTrial    struct {
 		SourcePath
 		Trial
 	}
@@ -170,6 +179,7 @@ func (a *API) sourceRoutes() {
 		id: "testSource", method: http.MethodPost, path: "/v1/sources/{source}/test", tag: "Sources", need: setup, timeout: long,
 		summary: "Try a source's configuration step by step", errors: notFound,
 	}, a.testSource)
+	a.sourceEditRoutes()
 }
 
 // source returns a configured source, or fault.NotFound.
@@ -197,20 +207,24 @@ func (a *API) getSource(_ context.Context, in *SourcePath) (*getSourceOutput, er
 	if err != nil {
 		return nil, err
 	}
-	snap := a.db.View().Now()
-	return &getSourceOutput{Body: SourceDetail{SourceSummary: a.sourceSummary(snap, &s, snap.Counts()[s.ID]), Config: s.Config}}, nil
+	body, tag, err := a.sourceDetail(a.db.View().Now(), &s)
+	return &getSourceOutput{ETag: tag, Body: body}, err
 }
 
 func (a *API) sourceSummary(snap *state.Snapshot, s *Source, n state.Counts) SourceSummary {
 	st := snap.Source(s.ID)
 	out := SourceSummary{
-		ID: s.ID, Kind: s.Kind, State: "idle", Schedule: s.Schedule, TimeZone: s.TimeZone, NextRun: s.Next,
+		ID: s.ID, Kind: s.Kind, Declared: "api", File: s.File, Hides: s.Hides, Disabled: s.Disabled, Problem: s.Problem,
+		State: "idle", Schedule: s.Schedule, TimeZone: s.TimeZone, NextRun: s.Next,
 		LastRun: st.LastRun, LastProven: st.LastProven, Unchanged: st.Unchanged,
 		Counts: SourceCounts{
 			Users: n.Users, UsersInactive: n.UsersInactive, UsersMissing: n.UsersMissing,
 			Groups: n.Groups, GroupsMissing: n.GroupsMissing, Memberships: n.Members,
 		},
 		Held: heldOf(st.Held), Approval: approvalOf(st.Approval),
+	}
+	if s.File != "" {
+		out.Declared = "file"
 	}
 	live, running := a.sync.Live(s.ID)
 	switch {
@@ -314,10 +328,5 @@ func (a *API) testSource(ctx context.Context, in *sourceTrial) (*testOutput, err
 	if err != nil {
 		return nil, err
 	}
-	out := &testOutput{Body: TestReport{OK: true, Steps: []TestStep{}}}
-	for step := range a.sync.Test(ctx, s.ID) {
-		out.Body.Steps = append(out.Body.Steps, step)
-		out.Body.OK = out.Body.OK && step.OK
-	}
-	return out, ctx.Err()
+	return report(ctx, a.sync.Test(ctx, s.ID))
 }

@@ -48,6 +48,14 @@ type Source struct {
 	// Config is the configuration with everything filled in that was left out, as
 	// something that encodes to JSON. It holds no secret.
 	Config any
+	// File is the file that declares the source; empty: it was made over the API.
+	File string
+	// Hides says that one of this name was made over the API and gives way to the file.
+	Hides bool
+	// Disabled keeps the source from being read or pushed to. What came from it stays.
+	Disabled bool
+	// Problem is why the source is not run, if something is wrong with it here.
+	Problem string
 	// Mapping is what the source is read for, by the entry of its configuration, such as
 	// users.attributes.department; nil where that is not known.
 	Mapping map[string][]string

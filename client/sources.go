@@ -11,9 +11,15 @@ import (
 
 // Source is a source and where it stands.
 type Source struct {
+	Versioned
 	ID             string         `json:"id"`
 	Kind           string         `json:"kind"`
-	State          string         `json:"state"` // never_run, idle, running, held
+	Declared       string         `json:"declared"` // file or api
+	File           string         `json:"file,omitzero"`
+	Hides          bool           `json:"hidesStored,omitzero"` // one that was made over the API gives way to it
+	Disabled       bool           `json:"disabled,omitzero"`
+	Problem        string         `json:"problem,omitzero"` // why it is not run
+	State          string         `json:"state"`            // never_run, idle, running, held
 	Schedule       string         `json:"schedule,omitzero"`
 	TimeZone       string         `json:"timeZone,omitzero"`
 	NextRunTime    time.Time      `json:"nextRunTime,omitzero"`
@@ -24,7 +30,8 @@ type Source struct {
 	Held           *HeldPlan      `json:"held,omitzero"`
 	Approval       *Approval      `json:"approval,omitzero"`
 	Running        *Run           `json:"running,omitzero"`
-	Config         jsontext.Value `json:"config,omitzero"` // only where one source was asked for
+	Config         jsontext.Value `json:"config,omitzero"`   // only where one source was asked for
+	Written        map[string]any `json:"written,omitempty"` // as it was sent, of one that was made over the API
 }
 
 // SourceCounts is what a source has in the roll.

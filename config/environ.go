@@ -14,10 +14,10 @@ import (
 const envPrefix = "ROLLCALL_"
 
 // notOverrides are the variables under our prefix that mean something else: those
-// that the command line reads itself, and those that Kubernetes sets in every
-// container beside a service called rollcall.
+// that the command line reads itself, those that hold secrets, and those that
+// Kubernetes sets in every container beside a service called rollcall.
 var notOverrides = regexp.MustCompile(
-	`^ROLLCALL_(CONFIG|URL|TOKEN|TOKEN_FILE|CA_FILE|OUTPUT|SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_[0-9]+_.*)?)$`)
+	`^ROLLCALL_(CONFIG|URL|TOKEN|TOKEN_FILE|CA_FILE|OUTPUT|SECRET_.*|SERVICE_HOST|SERVICE_PORT(_.*)?|PORT(_[0-9]+_.*)?)$`)
 
 // override lays the variables of env over the tree, in the order of their names, so
 // that an item can be appended to a list by the next index.

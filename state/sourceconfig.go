@@ -17,7 +17,8 @@ import (
 // secrets and holds none.
 type SourceConfig struct {
 	V      int            `json:"v"`
-	Config jsontext.Value `json:"cfg"` // a section as the file has it, in JSON
+	Kind   string         `json:"kind"`
+	Config jsontext.Value `json:"cfg"` // the other keys of a section of the file, in JSON
 	By     string         `json:"by"`
 	At     time.Time      `json:"at"`
 
@@ -72,6 +73,7 @@ func (e *editor) sourceConfig(key string, v rawValue) error {
 // replaces, 0 for a new one.
 type PutSourceConfig struct {
 	Source  identity.SourceID
+	Kind    string
 	Config  jsontext.Value
 	Rev     store.Revision
 	Action  string // what happened: SourceCreated, SourceChanged, SourceDisabled or SourceEnabled
@@ -95,7 +97,7 @@ func (c PutSourceConfig) build(t *txn) error {
 		return err
 	}
 	t.event(audit.Event{Action: c.Action, Target: "source/" + string(c.Source), Changes: c.Changes})
-	return t.put(key, &SourceConfig{V: format, Config: c.Config, By: t.by.String(), At: t.now})
+	return t.put(key, &SourceConfig{V: format, Kind: c.Kind, Config: c.Config, By: t.by.String(), At: t.now})
 }
 
 // LeaveSource takes a source away with all that came from it. It takes effect at once:

@@ -49,9 +49,9 @@ type App struct {
 	steps   steps
 	failed  chan error // the first part that ended by itself
 
-	mu     sync.Mutex // guards config and made
+	mu     sync.Mutex // guards config and fleet
 	config *Config
-	made   map[identity.SourceID]pulled
+	fleet  *fleet
 
 	store   *etcd.Store
 	db      *state.DB
@@ -163,11 +163,10 @@ func (a *App) startState(ctx context.Context) error {
 }
 
 func (a *App) startSources(context.Context) error {
-	made, err := makeSources(a.config, a.log, a.now)
-	if err != nil {
+	var err error
+	if a.fleet, err = gather(a.config, a.db.View().Now(), a.log, a.now); err != nil {
 		return err
 	}
-	a.made = made
 	keeper, err := sink.New(sink.Options{
 		DB: a.db, Config: a.config.Audit, Stale: a.staleSources, Store: a.store, Log: a.log.With("part", "audit"), Now: a.now, Metrics: a.metrics,
 	})
@@ -175,9 +174,10 @@ func (a *App) startSources(context.Context) error {
 		return err
 	}
 	a.runner, err = rollsync.New(rollsync.Options{
-		DB: a.db, Leader: a.store, Sources: specs(made), ReplicaID: replicaID(), Log: a.log.With("part", "sync"),
+		DB: a.db, Leader: a.store, Sources: specs(a.fleet.made), ReplicaID: replicaID(), Log: a.log.With("part", "sync"),
 		Now: a.now, Metrics: a.metrics,
-		Duties: []rollsync.Duty{{Name: "expiry", Run: a.db.FollowExpiry}, {Name: "audit", Run: keeper.Run}, {Name: "withdrawals", Run: a.db.FollowLeftGrants}},
+		Duties: []rollsync.Duty{{Name: "expiry", Run: a.db.FollowExpiry}, {Name: "audit", Run: keeper.Run}, {Name: "withdrawals", Run: a.db.FollowLeftGrants},
+			{Name: "deleted sources", Run: a.db.FollowLeaving}},
 		Around: a.room.Take,
 	})
 	return err
@@ -188,7 +188,7 @@ func (a *App) staleSources() []identity.SourceID {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	var stale []identity.SourceID
-	for id := range a.made {
+	for id := range a.fleet.made {
 		if a.runner.Status(id).Stale {
 			stale = append(stale, id)
 		}
@@ -208,7 +208,7 @@ func (a *App) startAPI(ctx context.Context) error {
 	o := admin.Options{
 		DB: a.db, Sync: &syncer{app: a}, Log: a.log.With("part", "admin"), Now: a.now, Version: a.version, Metrics: a.metrics,
 		Backup: a.backup, PublicURL: a.config.publicURL(), Fresh: func() (time.Time, bool) { return a.health.age() },
-		Limits: access.NewLimiter(a.config.Limits, a.now), Usage: a.config.Usage, Pushes: pushes{a},
+		Limits: access.NewLimiter(a.config.Limits, a.now), Usage: a.config.Usage, Pushes: pushes{a}, Sources: sourceEditor{a},
 	}
 	if err := a.makePushes(o.Limits); err != nil {
 		return err
@@ -237,7 +237,7 @@ func (a *App) makePushes(limits *access.Limiter) (err error) {
 	if err != nil {
 		return err
 	}
-	return a.pushes.Reload(pushSources(a.config))
+	return a.pushes.Reload(a.fleet.pushed())
 }
 
 // fresh reports whether decisions may rest on what is remembered.
@@ -281,6 +281,7 @@ func (a *App) serve(ctx context.Context, l *listener) {
 
 func (a *App) startRunner(ctx context.Context) error {
 	a.steps.task(ctx, "runner", a.runner.Run, a.ended)
+	a.steps.task(ctx, "stored sources", a.followSources, a.ended)
 	return nil
 }
 

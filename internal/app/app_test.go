@@ -357,7 +357,7 @@ func TestAReloadTakesOverWhatItCanAndSaysWhatItCannot(t *testing.T) {
 	if _, err := d.Reload(t.Context(), &bad); err == nil {
 		t.Error("a source that cannot be made was taken over")
 	}
-	if _, ok := d.made["other"]; ok {
+	if _, ok := d.fleet.made["other"]; ok {
 		t.Error("half of a refused configuration was taken over")
 	}
 }

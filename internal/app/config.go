@@ -37,7 +37,9 @@ type Config struct {
 	OIDC           access.OIDCConfig
 	Limits         access.LimitsConfig
 	Usage          usage.Config
+	Secrets        Secrets // what sources that are made over the API may refer to
 	Sources        []Source
+	File           string // where all this stands
 }
 
 // ServerTLS names the certificate of a listener, in PEM. The files are read again
@@ -66,6 +68,8 @@ type Source struct {
 	// users and groups of the source here, and members into its groups. The default is yes.
 	AllowLocalAttributes  *bool `yaml:"allow_local_attributes"`
 	AllowLocalMemberships *bool `yaml:"allow_local_memberships"`
+	// Stored says that the source was made over the API.
+	Stored bool `yaml:"-"`
 }
 
 // Pulled reports whether the source is read on a schedule.
@@ -96,6 +100,11 @@ func decodeSource(doc *config.Document, path string, p *config.Problems) Source 
 	if doc.Has(path + ".type") {
 		doc.Decode(path+".type", &kind, doc.Problems()) // a problem is told with the rest
 	}
+	return decodeKind(doc, path, kind, p)
+}
+
+// decodeKind is the one place that knows what the keys of a kind are.
+func decodeKind(doc *config.Document, path, kind string, p *config.Problems) Source {
 	if kind == kindSCIM {
 		s := pushSource{SCIM: scim.DefaultConfig()}
 		doc.Decode(path, &s, p)
@@ -133,18 +142,19 @@ func LoadConfig(path string, env []string) (*Config, error) {
 func Default() *Config {
 	return &Config{
 		Listen: defaultListen, Health: defaultHealth, MaxStaleness: 5 * time.Minute,
-		Log: Log{Format: "auto", Level: "info"}, Audit: sink.DefaultConfig(), Limits: access.DefaultLimits(), Usage: usage.DefaultConfig(),
+		Log: Log{Format: "auto", Level: "info"}, Audit: sink.DefaultConfig(), Limits: access.DefaultLimits(), Usage: usage.DefaultConfig(), Secrets: defaultSecrets(),
 	}
 }
 
 func fromDocument(doc *config.Document) (*Config, error) {
 	p := doc.Problems()
-	doc.Known(p, "listen", "tls", "public_url", "allow_plaintext", "health", "store", "local_socket", "log", "max_staleness", "bootstrap_token_file", "audit", "oidc", "limits", "usage", "sources")
+	doc.Known(p, "listen", "tls", "public_url", "allow_plaintext", "health", "store", "local_socket", "log", "max_staleness", "bootstrap_token_file", "audit", "oidc", "limits", "usage", "secrets", "sources")
 	c := Default()
+	c.File = doc.Name()
 	for path, into := range map[string]any{
 		"listen": &c.Listen, "tls": &c.TLS, "public_url": &c.PublicURL, "allow_plaintext": &c.AllowPlaintext, "health": &c.Health,
 		"store": &c.Store, "local_socket": &c.LocalSocket, "log": &c.Log, "max_staleness": &c.MaxStaleness, "bootstrap_token_file": &c.BootstrapToken,
-		"audit": &c.Audit, "oidc": &c.OIDC, "limits": &c.Limits, "usage": &c.Usage,
+		"audit": &c.Audit, "oidc": &c.OIDC, "limits": &c.Limits, "usage": &c.Usage, "secrets": &c.Secrets,
 	} {
 		doc.Decode(path, into, p)
 	}
@@ -185,6 +195,7 @@ func (c *Config) validate(p *config.Problems) {
 	c.Audit.Validate(p.In("audit"))
 	c.OIDC.Validate(p.In("oidc"))
 	c.Limits.Validate(p.In("limits"))
+	c.Secrets.Validate(p.In("secrets"))
 	first := map[string]int{}
 	for i := range c.Sources {
 		s := &c.Sources[i]

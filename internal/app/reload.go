@@ -2,7 +2,6 @@ package app
 
 import (
 	"context"
-	"errors"
 	"reflect"
 	"slices"
 
@@ -17,17 +16,10 @@ import (
 func (a *App) Reload(ctx context.Context, next *Config) (needRestart []string, err error) {
 	a.notify(daemon.SdNotifyReloading)
 	defer a.notify(daemon.SdNotifyReady)
-	made, err := makeSources(next, a.log, a.now)
-	if err != nil {
-		return nil, err
-	}
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if err := a.pushes.Reload(pushSources(next)); err != nil {
+	if err := a.takeOver(ctx, next); err != nil {
 		return nil, err
-	}
-	if err := a.runner.Reload(specs(made)); err != nil {
-		return nil, errors.Join(err, a.pushes.Reload(pushSources(a.config)))
 	}
 	if level, err := next.Log.level(); err == nil && a.level != nil {
 		a.level.Set(level)
@@ -38,7 +30,7 @@ func (a *App) Reload(ctx context.Context, next *Config) (needRestart []string, e
 	}
 	kept := *a.config
 	kept.Sources, kept.Log.Level = next.Sources, next.Log.Level
-	a.config, a.made = &kept, made
+	a.config = &kept
 	a.log.InfoContext(ctx, "configuration reloaded", "sources", len(next.Sources))
 	return needRestart, nil
 }
@@ -61,6 +53,7 @@ func restartKeys(have, next *Config) []string {
 		"oidc":                 !reflect.DeepEqual(have.OIDC, next.OIDC),
 		"limits":               have.Limits != next.Limits,
 		"usage":                have.Usage != next.Usage,
+		"secrets":              !reflect.DeepEqual(have.Secrets, next.Secrets),
 	} {
 		if differs {
 			keys = append(keys, key)

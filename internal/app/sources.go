@@ -10,36 +10,31 @@ import (
 	"github.com/go-json-experiment/json"
 
 	"github.com/rollcall-id/rollcall/identity"
-	"github.com/rollcall-id/rollcall/scim"
 	"github.com/rollcall-id/rollcall/sync"
 	"github.com/rollcall-id/rollcall/sync/ldap"
 )
 
-// pulled is a source of the file, made ready.
+// pulled is a source that is read on a schedule, made ready.
 type pulled struct {
 	source *ldap.Source
 	spec   sync.SourceSpec
 }
 
-// makeSources makes the sources of a valid configuration.
-func makeSources(c *Config, log *slog.Logger, now func() time.Time) (map[identity.SourceID]pulled, error) {
-	made := map[identity.SourceID]pulled{}
-	for i := range c.Sources {
-		s := &c.Sources[i]
-		if s.Kind == kindSCIM {
-			continue
-		}
-		src, err := ldap.New(ldap.Options{Source: s.ID(), Config: s.LDAP, Log: log.With("source", s.Name), Now: now})
-		if err != nil {
-			return nil, fmt.Errorf("source %s: %w", s.Name, err)
-		}
-		spec := sync.SourceSpec{ID: s.ID(), Source: src, ConfigHash: configHash(src.Config())}
-		if err := s.Sync.Apply(&spec); err != nil {
-			return nil, fmt.Errorf("source %s: %w", s.Name, err)
-		}
-		made[s.ID()] = pulled{src, spec}
+// makeSource makes a source of a valid configuration that is pulled.
+func makeSource(s *Source, log *slog.Logger, now func() time.Time) (pulled, error) {
+	o := ldap.Options{Source: s.ID(), Config: s.LDAP, Log: log.With("source", s.Name), Now: now}
+	if s.Stored {
+		o.Dial = outward().DialContext
 	}
-	return made, nil
+	src, err := ldap.New(o)
+	if err != nil {
+		return pulled{}, fmt.Errorf("source %s: %w", s.Name, err)
+	}
+	spec := sync.SourceSpec{ID: s.ID(), Source: src, ConfigHash: configHash(src.Config())}
+	if err := s.Sync.Apply(&spec); err != nil {
+		return pulled{}, fmt.Errorf("source %s: %w", s.Name, err)
+	}
+	return pulled{src, spec}, nil
 }
 
 // configHash changes whenever reading the same directory may give another answer:
@@ -56,17 +51,6 @@ func configHash(c *ldap.Config) string {
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:8])
-}
-
-// pushSources returns the sources of a valid configuration that are pushed to.
-func pushSources(c *Config) []scim.Source {
-	var list []scim.Source
-	for i := range c.Sources {
-		if s := &c.Sources[i]; s.Kind == kindSCIM {
-			list = append(list, scim.Source{ID: s.ID(), Config: s.SCIM})
-		}
-	}
-	return list
 }
 
 func specs(made map[identity.SourceID]pulled) []sync.SourceSpec {

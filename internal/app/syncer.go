@@ -24,37 +24,45 @@ var _ admin.Syncer = (*syncer)(nil)
 func (s *syncer) Sources() []admin.Source {
 	s.app.mu.Lock()
 	defer s.app.mu.Unlock()
-	list := make([]admin.Source, 0, len(s.app.made))
-	for i := range s.app.config.Sources {
-		c := &s.app.config.Sources[i]
-		if c.Kind == kindSCIM {
-			list = append(list, s.pushed(c))
-			continue
-		}
-		st := s.app.runner.Status(c.ID())
-		read := s.app.made[c.ID()].source.Config()
-		shown, err := config.Plain(read)
-		if err != nil {
-			s.app.log.Error("a source's configuration cannot be shown", "source", c.Name, "err", err)
-		}
-		list = append(list, admin.Source{
-			ID: c.ID(), Kind: kindLDAP, Schedule: st.Schedule, TimeZone: c.Sync.Timezone, Next: st.Next,
-			Config: shown, Mapping: read.Mapped(), AllowLocalAttributes: allowed(c.AllowLocalAttributes), AllowLocalMemberships: allowed(c.AllowLocalMemberships),
-		})
+	f := s.app.fleet
+	list := make([]admin.Source, 0, len(f.sources))
+	for i := range f.sources {
+		list = append(list, s.shown(f, &f.sources[i]))
 	}
 	slices.SortFunc(list, func(a, b admin.Source) int { return strings.Compare(string(a.ID), string(b.ID)) })
 	return list
 }
 
-func (s *syncer) pushed(c *Source) admin.Source {
-	shown, err := config.Plain(c.SCIM)
-	if err != nil {
-		s.app.log.Error("a source's configuration cannot be shown", "source", c.Name, "err", err)
-	}
-	return admin.Source{
-		ID: c.ID(), Kind: kindSCIM, Config: shown,
+// shown is a source as the admin API shows it.
+func (s *syncer) shown(f *fleet, c *Source) admin.Source {
+	out := admin.Source{
+		ID: c.ID(), Kind: c.Kind, File: s.app.config.File, Problem: f.broken[c.ID()], Hides: f.hidden[c.ID()],
 		AllowLocalAttributes: allowed(c.AllowLocalAttributes), AllowLocalMemberships: allowed(c.AllowLocalMemberships),
 	}
+	if c.Stored {
+		out.File = ""
+	}
+	var read any = c.SCIM
+	if c.Pulled() {
+		out.TimeZone, out.Disabled = c.Sync.Timezone, !c.Sync.Enabled
+		made, ok := f.made[c.ID()]
+		if !ok {
+			return out
+		}
+		st := s.app.runner.Status(c.ID())
+		out.Schedule, out.Next, out.Mapping = st.Schedule, st.Next, made.source.Config().Mapped()
+		read = made.source.Config()
+	} else {
+		out.Disabled = !c.SCIM.Enabled
+	}
+	if out.Problem != "" {
+		return out
+	}
+	var err error
+	if out.Config, err = config.Plain(read); err != nil {
+		s.app.log.Error("a source's configuration cannot be shown", "source", c.Name, "err", err)
+	}
+	return out
 }
 
 // allowed reads a switch that is on where the file says nothing.
@@ -79,7 +87,7 @@ func (s *syncer) Plan(ctx context.Context, source identity.SourceID, by audit.Ac
 func (s *syncer) limits(source identity.SourceID) plan.Limits {
 	s.app.mu.Lock()
 	defer s.app.mu.Unlock()
-	return s.app.made[source].spec.Limits
+	return s.app.fleet.made[source].spec.Limits
 }
 
 // MayStart implements admin.Syncer.
@@ -104,8 +112,17 @@ func live(run state.Run, p rollsync.Progress, ok bool) (admin.Live, bool) {
 // Test implements admin.Syncer.
 func (s *syncer) Test(ctx context.Context, source identity.SourceID) iter.Seq[admin.TestStep] {
 	s.app.mu.Lock()
-	tester := rollsync.Tester(s.app.made[source].source)
+	made, ok := s.app.fleet.made[source]
 	s.app.mu.Unlock()
+	if !ok {
+		return func(yield func(admin.TestStep) bool) {
+			yield(admin.TestStep{Name: "configuration", Detail: "the source cannot be used as it is", Fix: "look at its problem, and change it"})
+		}
+	}
+	return testSteps(ctx, made.source)
+}
+
+func testSteps(ctx context.Context, tester rollsync.Tester) iter.Seq[admin.TestStep] {
 	return func(yield func(admin.TestStep) bool) {
 		for t := range tester.Test(ctx) {
 			if !yield(admin.TestStep(t)) {
