@@ -3,6 +3,7 @@ package admin
 import (
 	_ "embed"
 	"fmt"
+	"iter"
 	"maps"
 	"net/http"
 	"reflect"
@@ -91,6 +92,9 @@ func (d *describer) schema(name string, s *huma.Schema) {
 		s.Description = sentenceOf(d.comments[nameOf(t)])
 	}
 	fields := fieldsOf(t)
+	if order := orderOf(t, s); len(order) > 0 {
+		s.Extensions = map[string]any{"x-order": order}
+	}
 	for member, p := range s.Properties {
 		if p.Description == "" {
 			p.Description = sentenceOf(d.comments[fields[member]])
@@ -302,19 +306,47 @@ func fieldsOf(t reflect.Type) map[string]string {
 	if t == nil || t.Kind() != reflect.Struct {
 		return out
 	}
-	for _, f := range reflect.VisibleFields(t) {
-		member, _, _ := strings.Cut(f.Tag.Get("json"), ",")
-		owner := t
-		for _, i := range f.Index[:len(f.Index)-1] {
-			if owner = owner.Field(i).Type; owner.Kind() == reflect.Pointer {
-				owner = owner.Elem()
-			}
-		}
-		if member != "" {
-			out[member] = nameOf(owner) + "." + f.Name
+	for member, name := range answeredAs(t) {
+		if out[member] == "" {
+			out[member] = name
 		}
 	}
 	return out
+}
+
+// answeredAs yields the members of a struct, in the order in which they are answered, with how
+// the comments call them. It looks into what is embedded, also where Go's rules would hide
+// a field behind the name of its struct.
+func answeredAs(t reflect.Type) iter.Seq2[string, string] {
+	return func(yield func(string, string) bool) {
+		for f := range t.Fields() {
+			member, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+			switch {
+			case f.Anonymous && member == "" && f.Type.Kind() == reflect.Struct:
+				for inner, name := range answeredAs(f.Type) {
+					if !yield(inner, name) {
+						return
+					}
+				}
+			case member != "" && !yield(member, nameOf(t)+"."+f.Name):
+				return
+			}
+		}
+	}
+}
+
+// orderOf returns the members of a shape in the order in which they are answered.
+func orderOf(t reflect.Type, s *huma.Schema) []string {
+	var order []string
+	if t == nil || t.Kind() != reflect.Struct {
+		return nil
+	}
+	for member := range answeredAs(t) {
+		if s.Properties[member] != nil && !slices.Contains(order, member) {
+			order = append(order, member)
+		}
+	}
+	return order
 }
 
 // sentenceOf makes one line of a doc comment.

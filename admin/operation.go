@@ -95,6 +95,9 @@ func register[I, O any](a *API, o operation, handle func(context.Context, *I) (*
 	if o.media != "" {
 		made.Responses["200"].Content = map[string]*huma.MediaType{o.media: {Schema: a.streamed(&o)}}
 	}
+	if o.decision && o.method == http.MethodPost {
+		made.Extensions["x-reads-only"] = true
+	}
 	if t := cmp.Or(o.timeout, quick); t > quick {
 		made.Extensions["x-timeout-seconds"] = int(t.Seconds())
 	}

@@ -204,6 +204,9 @@ func (a *API) describeOne(o *plainOperation) {
 		OperationID: o.id, Method: o.method, Path: o.path, Summary: o.summary, Tags: []string{o.tag},
 		Extensions: o.need.extensions(), Responses: map[string]*huma.Response{},
 	}
+	if o.method == http.MethodPost {
+		op.Extensions["x-reads-only"] = true
+	}
 	schemaOf := func(t reflect.Type) *huma.Schema { return doc.Components.Schemas.Schema(t, true, t.Name()) }
 	if !o.need.open {
 		op.Security = []map[string][]string{{"apiKey": {}}}

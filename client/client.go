@@ -5,13 +5,20 @@
 // package fault and the server's own code and sentence, that no request outlives its
 // context or its time, that an answer is read up to a limit, that a redirect is never
 // followed, and that a token is sent to nobody but the address it was given for, and
-// in the clear only to this machine. It leaves to its callers where address and token
-// come from, and never repeats a request by itself.
+// in the clear only to this machine. It repeats a request by itself only where that
+// cannot do anything twice: see [Client.send]. It leaves to its callers where address
+// and token come from.
+//
+// Shapes and operations are generated from the OpenAPI document.
 package client
+
+//go:generate go run ../internal/clientgen
 
 import (
 	"bytes"
+	"cmp"
 	"context"
+	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
@@ -21,6 +28,7 @@ import (
 	"net/http"
 	"net/url"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -150,14 +158,37 @@ func (v *Versioned) hasVersion(tag string) { v.Version = tag }
 
 // call is one request.
 type call struct {
-	method string
-	path   []string // its segments, not escaped
-	query  url.Values
-	header map[string]string // beside those of every request
-	body   any               // sent as JSON, unless nil
-	secret bool              // the body holds a secret
-	time   time.Duration     // default: the client's
-	limit  int64             // of the answer in bytes, default maxAnswer
+	method     string
+	path       []string // its segments, not escaped
+	query      url.Values
+	header     map[string]string // beside those of every request
+	body       any               // sent as JSON, unless nil
+	secret     bool              // the body holds a secret
+	reads      bool              // changes nothing, so that it may be repeated
+	repeatable bool              // takes an Idempotency-Key
+	tryable    bool              // takes dryRun
+	time       time.Duration     // default: the client's
+	limit      int64             // of the answer in bytes, default maxAnswer
+}
+
+// set adds a header that has a value.
+func (r *call) set(name, value string) {
+	if value == "" {
+		return
+	}
+	if r.header == nil {
+		r.header = map[string]string{}
+	}
+	r.header[name] = value
+}
+
+// answerOf sends a request and returns its answer.
+func answerOf[T any](ctx context.Context, c *Client, r call) (*T, error) {
+	out := new(T)
+	if err := c.do(ctx, r, out); err != nil {
+		return nil, err
+	}
+	return out, nil
 }
 
 // do sends a request and decodes its answer into what is not nil.
@@ -169,10 +200,7 @@ func (c *Client) do(ctx context.Context, r call, into any) error {
 		return err
 	}
 	defer func() { _ = resp.Body.Close() }()
-	limit := r.limit
-	if limit == 0 {
-		limit = maxAnswer
-	}
+	limit := cmp.Or(r.limit, maxAnswer)
 	body, err := io.ReadAll(io.LimitReader(resp.Body, limit+1))
 	switch {
 	case err != nil:
@@ -191,25 +219,65 @@ func (c *Client) do(ctx context.Context, r call, into any) error {
 	return nil
 }
 
-// send returns the answer when it is a good one. Its body is the caller's to close.
+// send returns the answer when it is a good one. Its body is the caller's to close. What
+// was refused because the caller asks too often is sent again when the server says, and so
+// is what only reads and was not answered: nothing else, since it might be done twice.
 func (c *Client) send(ctx context.Context, r *call) (*http.Response, error) {
 	if (c.token != "" || r.secret) && !c.private() {
 		return nil, fault.New(fault.Invalid, "plaintext_refused",
 			"%s would carry a secret in the clear to another machine: use https", c.base)
 	}
-	req, err := c.request(ctx, r)
-	if err != nil {
-		return nil, err
+	if c.dryRun && !r.reads && !r.tryable {
+		return nil, fault.New(fault.Invalid, "no_dry_run", "this cannot be tried without doing it")
 	}
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return nil, c.unreachable(ctx, err)
+	if r.repeatable {
+		r.set("Idempotency-Key", rand.Text())
 	}
-	if resp.StatusCode >= 200 && resp.StatusCode < 300 {
-		return resp, nil
+	for again := 0; ; again++ {
+		req, err := c.request(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		resp, err := c.http.Do(req)
+		if err != nil {
+			return nil, c.unreachable(ctx, err)
+		}
+		if resp.StatusCode >= 200 && resp.StatusCode < 300 {
+			return resp, nil
+		}
+		wait, repeat := c.waitFor(r, resp)
+		err = c.problem(resp)
+		_ = resp.Body.Close()
+		if !repeat || again == maxRepeats {
+			return nil, err
+		}
+		select {
+		case <-time.After(wait):
+		case <-ctx.Done():
+			return nil, err
+		}
 	}
-	defer func() { _ = resp.Body.Close() }()
-	return nil, c.problem(resp)
+}
+
+const (
+	maxRepeats = 2
+	maxWait    = 10 * time.Second // longer than this the caller is told instead
+)
+
+// waitFor returns how long to wait before a request is sent again, if it may be.
+func (c *Client) waitFor(r *call, resp *http.Response) (time.Duration, bool) {
+	switch resp.StatusCode {
+	case http.StatusTooManyRequests: // it was not begun
+	case http.StatusServiceUnavailable:
+		if !r.reads && !c.dryRun {
+			return 0, false
+		}
+	default:
+		return 0, false
+	}
+	seconds, err := strconv.Atoi(resp.Header.Get("Retry-After"))
+	wait := time.Duration(seconds) * time.Second
+	return wait, err == nil && seconds >= 0 && wait <= maxWait
 }
 
 func (c *Client) request(ctx context.Context, r *call) (*http.Request, error) {
@@ -223,7 +291,7 @@ func (c *Client) request(ctx context.Context, r *call) (*http.Request, error) {
 	}
 	u := *c.base
 	query := r.query
-	if c.dryRun && r.method != http.MethodGet {
+	if c.dryRun && r.tryable {
 		query = maps.Clone(query)
 		if query == nil {
 			query = url.Values{}

@@ -68,8 +68,8 @@ func TestRequestsCarryWhatTheyShould(t *testing.T) {
 		w.WriteHeader(http.StatusCreated)
 		_, _ = io.WriteString(w, `{"id":"1","permission":"GOVERNANCE","unknown":true}`)
 	})
-	g, err := c.Grant(t.Context(), Target{Group: true, Name: "corp/Data Stewards"}, "GOVERNANCE",
-		Terms{Reason: "why", ExpireTime: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)})
+	g, err := c.PutGroupGrant(t.Context(), "corp/Data Stewards", "GOVERNANCE",
+		GrantRequest{Reason: "why", ExpireTime: time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)})
 	if err != nil || g.Permission != "GOVERNANCE" {
 		t.Errorf("Grant = %+v, %v", g, err)
 	}
@@ -93,7 +93,7 @@ func TestNamesReachTheServer(t *testing.T) {
 	defer c.Close()
 	ask := func(name string) error {
 		got = "nothing"
-		_, err := c.User(t.Context(), name)
+		_, err := c.GetUser(t.Context(), name)
 		return err
 	}
 	for _, name := range []string{"ann", "corp/ann", "a/../b", "a%2fb", "a?b=c", "a#b", "a b", "渡辺", "a;b", "...", "a\\b", "\x00"} {
@@ -124,7 +124,7 @@ func TestKinds(t *testing.T) {
 		c := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 			problem(w, status, `{"title":"T","status":418,"code":"some_code","detail":"do this","requestId":"r1","requiredPermissions":["USER_ADMIN"]}`)
 		})
-		_, err := c.Me(t.Context())
+		_, err := c.GetMe(t.Context())
 		wantFault(t, err, kind, "some_code")
 		p, ok := errors.AsType[*Problem](err)
 		if !ok || p.Status != status || p.RequestID != "r1" || err.Error() != "do this" || len(p.Required) != 1 {
@@ -144,7 +144,7 @@ func TestSentences(t *testing.T) {
 		"places alone": {`{"code":"invalid_request","detail":"correct what errors lists","errors":[{"location":"query.status","message":"is none of these"}]}`, "the request is wrong: query.status is none of these"},
 	} {
 		c := serve(t, func(w http.ResponseWriter, _ *http.Request) { problem(w, http.StatusConflict, tc.body) })
-		if _, err := c.Me(t.Context()); err == nil || err.Error() != tc.want {
+		if _, err := c.GetMe(t.Context()); err == nil || err.Error() != tc.want {
 			t.Errorf("%s: error %q, want %q", name, err, tc.want)
 		}
 	}
@@ -168,7 +168,7 @@ func TestStrangersAreNoRollcall(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := serve(t, func(w http.ResponseWriter, _ *http.Request) { tc.answer(w) })
-			_, err := c.Me(t.Context())
+			_, err := c.GetMe(t.Context())
 			wantFault(t, err, tc.kind, "not_rollcall")
 		})
 	}
@@ -179,9 +179,9 @@ func TestRedirectsAreNotFollowed(t *testing.T) {
 	defer other.Close()
 	for _, status := range []int{301, 302, 303, 307, 308} {
 		c := serve(t, func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, other.URL, status) })
-		_, err := c.Me(t.Context())
+		_, err := c.GetMe(t.Context())
 		wantFault(t, err, fault.Unavailable, "redirected")
-		_, err = c.DisableUser(t.Context(), "ann", "why")
+		_, err = c.DisableUser(t.Context(), "ann", DisableRequest{Reason: "why"}, "")
 		wantFault(t, err, fault.Unavailable, "redirected")
 	}
 }
@@ -203,7 +203,7 @@ func TestTimeout(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer c.Close()
-			_, err = c.Me(t.Context())
+			_, err = c.GetMe(t.Context())
 			wantFault(t, err, fault.Unavailable, "timeout")
 		})
 	}
@@ -215,7 +215,7 @@ func TestCancellationIsNoFailureOfTheServer(t *testing.T) {
 		cancel()
 		<-r.Context().Done()
 	})
-	if _, err := c.Me(ctx); !errors.Is(err, context.Canceled) || fault.Kind(err) != nil {
+	if _, err := c.GetMe(ctx); !errors.Is(err, context.Canceled) || fault.Kind(err) != nil {
 		t.Errorf("error %v, want context.Canceled", err)
 	}
 }
@@ -227,13 +227,13 @@ func TestUnreachable(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, err = c.Me(t.Context())
+	_, err = c.GetMe(t.Context())
 	wantFault(t, err, fault.Unavailable, "unreachable")
 	cut := serve(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Length", "100")
 		_, _ = io.WriteString(w, `{"user":`)
 	})
-	_, err = cut.Me(t.Context())
+	_, err = cut.GetMe(t.Context())
 	wantFault(t, err, fault.Unavailable, "unreachable")
 }
 
@@ -256,7 +256,7 @@ func TestAnswersAreReadUpToALimit(t *testing.T) {
 			}
 		}
 	})
-	_, err := endless.Me(t.Context())
+	_, err := endless.GetMe(t.Context())
 	wantFault(t, err, fault.Conflict, "not_rollcall")
 }
 
@@ -270,12 +270,12 @@ func TestSecretsStayOffTheWire(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, err = c.Me(t.Context())
+		_, err = c.GetMe(t.Context())
 		wantFault(t, err, fault.Invalid, "plaintext_refused")
 		if c, err = New(Options{URL: address, Transport: never}); err != nil {
 			t.Fatal(err)
 		}
-		_, err = c.Bootstrap(t.Context(), FirstAdministrator{Token: "rcl_boot_secret", UserName: "root"})
+		_, err = c.Bootstrap(t.Context(), Bootstrap{Token: "rcl_boot_secret", UserName: "root"})
 		wantFault(t, err, fault.Invalid, "plaintext_refused")
 		wantFault(t, c.with("rcl_pat_secret").Backup(t.Context(), io.Discard), fault.Invalid, "plaintext_refused")
 	}
@@ -290,7 +290,7 @@ func TestSecretsStayOffTheWire(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := c.Me(t.Context()); err != nil {
+		if _, err := c.GetMe(t.Context()); err != nil {
 			t.Errorf("%s: %v", address, err)
 		}
 	}
@@ -335,7 +335,7 @@ func TestTLS(t *testing.T) {
 			return err
 		}
 		defer c.Close()
-		_, err = c.Me(t.Context())
+		_, err = c.GetMe(t.Context())
 		return err
 	}
 	wantFault(t, ask(Options{URL: s.URL}), fault.Unavailable, "untrusted")

@@ -18,13 +18,13 @@ func TestDryRun(t *testing.T) {
 		_, _ = io.WriteString(w, `{}`)
 	})
 	for _, api := range []*Client{c.DryRun(), c} {
-		if _, err := api.User(t.Context(), "ann"); err != nil {
+		if _, err := api.GetUser(t.Context(), "ann"); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := api.CreateUser(t.Context(), NewUser{UserName: "ann"}); err != nil {
 			t.Fatal(err)
 		}
-		if err := api.DeleteUser(t.Context(), "ann", "ann"); err != nil {
+		if err := api.DeleteUser(t.Context(), "ann", DeleteUserQuery{Confirm: "ann"}, ""); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -46,15 +46,15 @@ func TestChangesRestOnWhatWasRead(t *testing.T) {
 		w.Header().Set("ETag", `"7-ab"`)
 		_, _ = io.WriteString(w, `{"grantRule":"held"}`)
 	})
-	s, err := c.Settings(t.Context())
+	s, err := c.GetSettings(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.PutSettings(t.Context(), s); err != nil {
+	if _, err := c.PutSettings(t.Context(), *s, s.Version); err != nil {
 		t.Errorf("as it was read: %v", err)
 	}
 	s.Version = `"6-ab"`
-	_, err = c.PutSettings(t.Context(), s)
+	_, err = c.PutSettings(t.Context(), *s, s.Version)
 	wantFault(t, err, fault.Stale, "stale")
 }
 
@@ -68,7 +68,7 @@ func TestFollowAudit(t *testing.T) {
 		_, _ = io.WriteString(w, stream)
 	})
 	var got []string
-	for m, err := range c.FollowAudit(t.Context(), AuditFilter{Actor: "ann"}, "2") {
+	for m, err := range c.FollowAudit(t.Context(), FollowAuditQuery{Actor: "ann"}, "2") {
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -85,7 +85,7 @@ func TestFollowAudit(t *testing.T) {
 
 func TestFollowAuditEnds(t *testing.T) {
 	last := func(h http.HandlerFunc) (err error) {
-		for _, err = range serve(t, h).FollowAudit(t.Context(), AuditFilter{}, "") {
+		for _, err = range serve(t, h).FollowAudit(t.Context(), FollowAuditQuery{}, "") {
 		}
 		return err
 	}

@@ -44,7 +44,7 @@ It ends with 0 for yes and with 1 for no. Who does not exist has no permission.`
   if rollcall can "$USER" CREATE_PROJECT >/dev/null; then ...; fi`,
 		Args: c.args("USER", "PERMISSION"),
 		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
-			d, err := api.Check(ctx, args[0], args[1])
+			d, err := api.Check(ctx, client.CheckRequest{User: args[0], Permission: args[1]})
 			if err != nil {
 				return err
 			}
@@ -56,7 +56,7 @@ It ends with 0 for yes and with 1 for no. Who does not exist has no permission.`
 	}
 }
 
-func decision(d *client.Decision) string {
+func decision(d *client.CheckAnswer) string {
 	if d.Allowed {
 		return "yes"
 	}
@@ -79,8 +79,8 @@ that gives it. It ends with 1 when nobody has it.`,
 		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
 			all := client.HolderPage{Permission: args[0], Holders: []client.Holder{}}
 			var err error
-			all.NextPageToken, err = limit.pages(c, func(p client.Page) (int, string, error) {
-				page, err := api.Holders(ctx, args[0], p)
+			all.NextPageToken, err = limit.pages(c, func(p page) (int, string, error) {
+				page, err := api.ListHolders(ctx, args[0], client.ListHoldersQuery{PageSize: p.size, PageToken: p.token})
 				if err != nil {
 					return 0, "", err
 				}
@@ -140,13 +140,13 @@ something to the applications that ask for them.`,
 		Args: c.atMost("USER"),
 		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
 			if len(args) == 1 {
-				all, err := api.UserPermissions(ctx, args[0])
+				all, err := api.ListUserPermissions(ctx, args[0])
 				if err != nil {
 					return err
 				}
 				return c.showUserPermissions(all)
 			}
-			all, err := api.Permissions(ctx)
+			all, err := api.ListPermissions(ctx)
 			if err != nil {
 				return err
 			}
@@ -165,7 +165,7 @@ something to the applications that ask for them.`,
 
 func (c *cli) showUserPermissions(u *client.UserPermissions) error {
 	if len(u.Permissions) == 0 {
-		c.note("%s has no permission now (%s).", qualified(u.User), reasonWords(u.Status))
+		c.note("%s has no permission now (%s).", qualified(u.User), reasonWords(u.Status, u.Reason))
 	}
 	return c.show(u, func(w io.Writer) {
 		if len(u.Permissions) == 0 {
@@ -193,7 +193,7 @@ func personasCommand(c *cli) *cobra.Command {
 		Short: "List the personas: what people are called for what they may do",
 		Args:  noArgs,
 		RunE: c.asks(func(ctx context.Context, api *client.Client, _ []string) error {
-			all, err := api.Personas(ctx)
+			all, err := api.ListPersonas(ctx)
 			if err != nil {
 				return err
 			}
@@ -219,7 +219,7 @@ func whoamiCommand(c *cli) *cobra.Command {
 		Short: "Say whom your API key belongs to, and what that user may do",
 		Args:  noArgs,
 		RunE: c.asks(func(ctx context.Context, api *client.Client, _ []string) error {
-			me, err := api.Me(ctx)
+			me, err := api.GetMe(ctx)
 			if err != nil {
 				return err
 			}

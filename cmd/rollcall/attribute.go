@@ -27,7 +27,7 @@ may.`,
 			return c.args("USER or group:GROUP", "KEY", "VALUE")(cmd, args)
 		},
 		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
-			a, err := api.SetAttribute(ctx, parseTarget(args[0]), args[1], args[2:])
+			a, err := setAttribute(ctx, api, parseTarget(args[0]), args[1], args[2:])
 			if err != nil {
 				return err
 			}
@@ -46,7 +46,7 @@ func unsetCommand(c *cli) *cobra.Command {
 		Example: `  rollcall unset ann cost_center`,
 		Args:    c.args("USER or group:GROUP", "KEY"),
 		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
-			if err := api.RemoveAttribute(ctx, parseTarget(args[0]), args[1]); err != nil {
+			if err := unsetAttribute(ctx, api, parseTarget(args[0]), args[1]); err != nil {
 				return err
 			}
 			c.note("%s was taken from %s.", args[1], args[0])

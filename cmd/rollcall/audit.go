@@ -14,7 +14,7 @@ import (
 
 // auditFlags say which entries of the audit log are wanted.
 type auditFlags struct {
-	client.AuditFilter
+	auditFilter
 	from, until string
 }
 
@@ -27,9 +27,9 @@ func (a *auditFlags) flags(f *pflag.FlagSet) {
 	f.StringVar(&a.until, "until", "", "before `WHEN`")
 }
 
-func (a *auditFlags) filter(c *cli) (client.AuditFilter, error) {
+func (a *auditFlags) filter(c *cli) (auditFilter, error) {
 	var err error
-	f := a.AuditFilter
+	f := a.auditFilter
 	if f.From, err = parseAgo("--from", a.from, c.now()); err != nil {
 		return f, err
 	}
@@ -78,10 +78,10 @@ themselves.`,
 	return alone(cmd, auditExportCommand(c), auditVerifyCommand(c), auditHeadCommand(c))
 }
 
-func (c *cli) listAudit(ctx context.Context, api *client.Client, f client.AuditFilter, order string, l listLimit) error {
+func (c *cli) listAudit(ctx context.Context, api *client.Client, f auditFilter, order string, l listLimit) error {
 	all := client.AuditPage{Entries: []client.AuditEntry{}}
-	more, err := l.pages(c, func(p client.Page) (int, string, error) {
-		page, err := api.Audit(ctx, f, order, p)
+	more, err := l.pages(c, func(p page) (int, string, error) {
+		page, err := api.ListAudit(ctx, f.query(order, p))
 		if err != nil {
 			return 0, "", err
 		}
@@ -169,7 +169,7 @@ func auditExportCommand(c *cli) *cobra.Command {
 			if after < 0 {
 				return usage("--after takes the revision of an entry")
 			}
-			return api.ExportAudit(ctx, f, after, c.stdout)
+			return api.ExportAudit(ctx, f.export(after), c.stdout)
 		}),
 	}
 	a.flags(cmd.Flags())
@@ -205,7 +205,7 @@ first entry that is wrong. Only AUDIT may.`,
 					return err
 				}
 			}
-			v, err := api.VerifyAudit(ctx, kept)
+			v, err := api.VerifyAudit(ctx, client.VerifyAuditQuery{Seq: kept.Seq, Hash: kept.Hash})
 			if err != nil {
 				return err
 			}

@@ -20,10 +20,10 @@ const followAgain = 2 * time.Second
 // followAudit shows entries as they come, up to most of them unless that is 0. A stream
 // that ends is taken up where it was, for as long as the daemon takes to come back; one
 // that never began is an error.
-func (c *cli) followAudit(ctx context.Context, api *client.Client, f client.AuditFilter, after string, most int) error {
+func (c *cli) followAudit(ctx context.Context, api *client.Client, f auditFilter, after string, most int) error {
 	began := false
 	for shown := 0; ; {
-		for m, err := range api.FollowAudit(ctx, f, after) {
+		for m, err := range api.FollowAudit(ctx, f.follow(), after) {
 			if err != nil {
 				if !began || !errors.Is(err, fault.Unavailable) {
 					return err

@@ -10,7 +10,7 @@ import (
 )
 
 func bootstrapCommand(c *cli) *cobra.Command {
-	var a client.FirstAdministrator
+	var a client.Bootstrap
 	printKey := false
 	cmd := &cobra.Command{
 		Use:   "bootstrap --token-file FILE --user NAME",

@@ -56,7 +56,7 @@ func (c *cli) offered(ctx context.Context, ask offer, typed string) []string {
 }
 
 func userNames(ctx context.Context, api *client.Client, typed string) ([]string, error) {
-	page, err := api.Users(ctx, client.UserQuery{Text: typed}, client.Page{Size: completed})
+	page, err := api.ListUsers(ctx, client.ListUsersQuery{Text: typed, PageSize: completed})
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func userNames(ctx context.Context, api *client.Client, typed string) ([]string,
 }
 
 func groupNames(ctx context.Context, api *client.Client, typed string) ([]string, error) {
-	page, err := api.Groups(ctx, client.GroupQuery{Text: typed}, client.Page{Size: completed})
+	page, err := api.ListGroups(ctx, client.ListGroupsQuery{Text: typed, PageSize: completed})
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func targetNames(ctx context.Context, api *client.Client, typed string) ([]strin
 }
 
 func permissionNames(ctx context.Context, api *client.Client, _ string) ([]string, error) {
-	all, err := api.Permissions(ctx)
+	all, err := api.ListPermissions(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -105,7 +105,7 @@ func permissionNames(ctx context.Context, api *client.Client, _ string) ([]strin
 }
 
 func sourceNames(ctx context.Context, api *client.Client, _ string) ([]string, error) {
-	all, err := api.Sources(ctx)
+	all, err := api.ListSources(ctx)
 	if err != nil {
 		return nil, err
 	}

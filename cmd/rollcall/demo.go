@@ -182,7 +182,7 @@ func (d *demonstration) bootstrap(ctx context.Context) error {
 		return err
 	}
 	defer anyone.Close()
-	made, err := anyone.Bootstrap(ctx, client.FirstAdministrator{
+	made, err := anyone.Bootstrap(ctx, client.Bootstrap{
 		Token: strings.TrimSpace(string(token)), UserName: "admin", DisplayName: "The administrator of the demo",
 	})
 	if err != nil {
@@ -207,7 +207,7 @@ func (d *demonstration) firstSync(ctx context.Context) error {
 	if run.State != client.RunSucceeded {
 		return fmt.Errorf("the first run %s: %s", run.State, run.Error)
 	}
-	source, err := d.client.Source(ctx, demoSource)
+	source, err := d.client.GetSource(ctx, demoSource)
 	if err != nil {
 		return err
 	}
@@ -228,7 +228,7 @@ func (d *demonstration) firstRun(ctx context.Context) (string, error) {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		source, err := d.client.Source(ctx, demoSource)
+		source, err := d.client.GetSource(ctx, demoSource)
 		switch {
 		case err != nil:
 			return "", err
@@ -251,7 +251,7 @@ func (d *demonstration) follow(ctx context.Context, id string) (*client.Run, err
 	defer tick.Stop()
 	last := ""
 	for {
-		run, err := d.client.Run(ctx, demoSource, id)
+		run, err := d.client.GetRun(ctx, demoSource, id)
 		if err != nil {
 			return nil, err
 		}
@@ -305,13 +305,13 @@ var demoGrants = []struct {
 func (d *demonstration) grants(ctx context.Context) error {
 	d.say("\nGrants, made here and out of the directory's reach")
 	for _, g := range demoGrants {
-		terms := client.Terms{Reason: g.reason, AcknowledgeDirectory: g.group}
+		terms := client.GrantRequest{Reason: g.reason, AcknowledgeDirectory: g.group}
 		until := ""
 		if g.lasts > 0 {
 			terms.ExpireTime = time.Now().Add(g.lasts).UTC().Truncate(time.Second)
 			until = ", until " + terms.ExpireTime.Format(time.DateOnly)
 		}
-		if _, err := d.client.Grant(ctx, client.Target{Group: g.group, Name: g.name}, g.permission, terms); err != nil {
+		if _, err := give(ctx, d.client, target{group: g.group, name: g.name}, g.permission, terms); err != nil {
 			return fmt.Errorf("grant %s to %s: %w", g.permission, g.name, err)
 		}
 		kind := "user"
@@ -348,18 +348,12 @@ const shownHolders = 4
 func (d *demonstration) heldBy(ctx context.Context, permission string) (string, error) {
 	n := 0
 	var names []string
-	for page := (client.Page{Size: 1000}); ; {
-		held, err := d.client.Holders(ctx, permission, page)
+	for h, err := range d.client.ListHoldersAll(ctx, permission, client.ListHoldersQuery{PageSize: largestPage}) {
 		if err != nil {
 			return "", err
 		}
-		for _, h := range held.Holders {
-			if n++; len(names) < shownHolders {
-				names = append(names, h.UserName)
-			}
-		}
-		if page.Token = held.NextPageToken; page.Token == "" {
-			break
+		if n++; len(names) < shownHolders {
+			names = append(names, h.UserName)
 		}
 	}
 	text := strings.Join(names, ", ")
@@ -411,7 +405,7 @@ func (d *demonstration) live(ctx context.Context) error {
 func (d *demonstration) watchRuns(ctx context.Context) error {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
-	source, err := d.client.Source(ctx, demoSource)
+	source, err := d.client.GetSource(ctx, demoSource)
 	if err != nil {
 		return err
 	}
@@ -422,11 +416,11 @@ func (d *demonstration) watchRuns(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		source, err := d.client.Source(ctx, demoSource)
+		source, err := d.client.GetSource(ctx, demoSource)
 		if err != nil || source.LastRun == last || source.LastRun == "" {
 			continue
 		}
-		run, err := d.client.Run(ctx, demoSource, source.LastRun)
+		run, err := d.client.GetRun(ctx, demoSource, source.LastRun)
 		if err != nil || !run.Ended() {
 			continue
 		}

@@ -20,7 +20,7 @@ grants stay, and do not count until then.`,
 		Example: `  rollcall disable ann --reason "phone stolen"`,
 		Args:    c.args("USER"),
 		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
-			d, err := api.DisableUser(ctx, args[0], reason)
+			d, err := api.DisableUser(ctx, args[0], client.DisableRequest{Reason: reason}, "")
 			if err != nil {
 				return err
 			}
@@ -40,19 +40,19 @@ func enableCommand(c *cli) *cobra.Command {
 		Example: `  rollcall enable ann`,
 		Args:    c.args("USER"),
 		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
-			if err := api.EnableUser(ctx, args[0]); err != nil {
+			if err := api.EnableUser(ctx, args[0], ""); err != nil {
 				return err
 			}
 			if c.dryRun {
 				c.note("%s can be let in again.", args[0])
 				return nil
 			}
-			u, err := api.User(ctx, args[0])
+			u, err := api.GetUser(ctx, args[0])
 			if err != nil {
 				return err
 			}
 			if u.Reason != "" {
-				c.note("The local disable of %s is lifted, but not what else keeps them out: %s.", args[0], reasonWords(u.Status))
+				c.note("The local disable of %s is lifted, but not what else keeps them out: %s.", args[0], reasonWords(u.Status, u.Reason))
 				return nil
 			}
 			c.note("%s is let in again.", args[0])

@@ -14,11 +14,11 @@ import (
 // groupPrefix makes the name of a group out of an argument that may name a user.
 const groupPrefix = "group:"
 
-func parseTarget(arg string) client.Target {
+func parseTarget(arg string) target {
 	if name, ok := strings.CutPrefix(arg, groupPrefix); ok {
-		return client.Target{Group: true, Name: name}
+		return target{group: true, name: name}
 	}
-	return client.Target{Name: strings.TrimPrefix(arg, "user:")}
+	return target{name: strings.TrimPrefix(arg, "user:")}
 }
 
 func grantCommand(c *cli) *cobra.Command {
@@ -47,8 +47,8 @@ group is granted: say --acknowledge-directory if that is meant.`,
 				return err
 			}
 			defer api.Close()
-			terms := client.Terms{Reason: reason, ExpireTime: end, AcknowledgeDirectory: acknowledge}
-			g, err := api.Grant(cmd.Context(), parseTarget(args[0]), args[1], terms)
+			terms := client.GrantRequest{Reason: reason, ExpireTime: end, AcknowledgeDirectory: acknowledge}
+			g, err := give(cmd.Context(), api, parseTarget(args[0]), args[1], terms)
 			if err != nil {
 				return err
 			}
@@ -85,23 +85,23 @@ through groups stays: rollcall why tells what that is.`,
 		Args: c.args("USER or group:GROUP", "PERMISSION"),
 		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
 			to := parseTarget(args[0])
-			if err := api.Revoke(ctx, to, args[1], reason); err != nil {
+			if err := take(ctx, api, to, args[1], reason); err != nil {
 				return err
 			}
 			switch {
-			case to.Group:
-				c.note("%s was taken from group %s.", args[1], to.Name)
+			case to.group:
+				c.note("%s was taken from group %s.", args[1], to.name)
 				return nil
 			case c.dryRun:
-				c.note("%s can be taken from %s.", args[1], to.Name)
+				c.note("%s can be taken from %s.", args[1], to.name)
 				return nil
 			}
-			d, err := api.Check(ctx, to.Name, args[1])
+			d, err := api.Check(ctx, client.CheckRequest{User: to.name, Permission: args[1]})
 			if err == nil && d.Allowed {
-				c.note("The grant is gone, but %s still has %s through a group: rollcall why %s %s", to.Name, args[1], to.Name, args[1])
+				c.note("The grant is gone, but %s still has %s through a group: rollcall why %s %s", to.name, args[1], to.name, args[1])
 				return nil
 			}
-			c.note("%s was taken from %s.", args[1], to.Name)
+			c.note("%s was taken from %s.", args[1], to.name)
 			return nil
 		}),
 	}
@@ -110,7 +110,7 @@ through groups stays: rollcall why tells what that is.`,
 }
 
 func grantsCommand(c *cli) *cobra.Command {
-	var q client.GrantQuery
+	var q client.ListGrantsQuery
 	var limit listLimit
 	cmd := &cobra.Command{
 		Use:   "grants",
@@ -123,8 +123,10 @@ permission in the end, through whatever group, is what rollcall who-can tells.`,
 		RunE: c.asks(func(ctx context.Context, api *client.Client, _ []string) error {
 			all := client.GrantPage{Grants: []client.Grant{}}
 			var err error
-			all.NextPageToken, err = limit.pages(c, func(p client.Page) (int, string, error) {
-				page, err := api.Grants(ctx, q, p)
+			all.NextPageToken, err = limit.pages(c, func(p page) (int, string, error) {
+				asked := q
+				asked.PageSize, asked.PageToken = p.size, p.token
+				page, err := api.ListGrants(ctx, asked)
 				if err != nil {
 					return 0, "", err
 				}

@@ -59,7 +59,7 @@ named stays, and an empty text takes it away. What a source says is changed ther
 		if !named(f, "name", "display-name", "description") {
 			return usage("say what to change: --name, --display-name or --description")
 		}
-		was, err := api.Group(ctx, args[0])
+		was, err := api.GetGroup(ctx, args[0])
 		if err != nil {
 			return err
 		}
@@ -89,14 +89,14 @@ lose what it gave them. The audit log keeps what was.`,
 			if confirm == "" {
 				return usage("deleting is for good: say --confirm NAME, with the name of the group once more")
 			}
-			g, err := api.Group(ctx, args[0])
+			g, err := api.GetGroup(ctx, args[0])
 			if err != nil {
 				return err
 			}
 			if confirm != g.Name {
 				return usage("--confirm %s is not the name of the group, which is %s: nothing was deleted", confirm, printable(g.Name))
 			}
-			if err := api.DeleteGroup(ctx, g.ID); err != nil {
+			if err := api.DeleteGroup(ctx, g.ID, ""); err != nil {
 				return err
 			}
 			c.done("Group %s %s deleted.", g.Name)
@@ -110,7 +110,7 @@ lose what it gave them. The audit log keeps what was.`,
 func memberRefs(args []string) []client.MemberRef {
 	refs := make([]client.MemberRef, len(args))
 	for i, a := range args {
-		refs[i] = parseTarget(a).Ref()
+		refs[i] = parseTarget(a).ref()
 	}
 	return refs
 }

@@ -12,7 +12,7 @@ import (
 )
 
 func groupsCommand(c *cli) *cobra.Command {
-	var q client.GroupQuery
+	var q client.ListGroupsQuery
 	var limit listLimit
 	nested := false
 	cmd := &cobra.Command{
@@ -49,10 +49,12 @@ group beside those whom its source puts there.`,
 	return alone(cmd, groupCreateCommand(c), groupUpdateCommand(c), groupDeleteCommand(c), groupAddCommand(c), groupRemoveCommand(c))
 }
 
-func (c *cli) listGroups(ctx context.Context, api *client.Client, q client.GroupQuery, l listLimit) error {
+func (c *cli) listGroups(ctx context.Context, api *client.Client, q client.ListGroupsQuery, l listLimit) error {
 	all := client.GroupPage{Groups: []client.GroupSummary{}}
-	more, err := l.pages(c, func(p client.Page) (int, string, error) {
-		page, err := api.Groups(ctx, q, p)
+	more, err := l.pages(c, func(p page) (int, string, error) {
+		asked := q
+		asked.PageSize, asked.PageToken = p.size, p.token
+		page, err := api.ListGroups(ctx, asked)
 		if err != nil {
 			return 0, "", err
 		}
@@ -65,7 +67,7 @@ func (c *cli) listGroups(ctx context.Context, api *client.Client, q client.Group
 	all.NextPageToken = more
 	switch {
 	case len(all.Groups) > 0:
-	case q == client.GroupQuery{}:
+	case q == client.ListGroupsQuery{}:
 		c.note("There are no groups yet. Start a run of a source: rollcall sync run SOURCE (rollcall sync status lists the sources).")
 	default:
 		c.note("No group is like that.")
@@ -76,7 +78,7 @@ func (c *cli) listGroups(ctx context.Context, api *client.Client, q client.Group
 		}
 		t := newTable("GROUP", "MEMBERS", "SOURCE", "STATUS")
 		for _, g := range all.Groups {
-			t.cells(cell{text: g.Name}, cell{text: fmt.Sprint(g.Members)}, cell{text: g.Source}, c.status(g.Status))
+			t.cells(cell{text: g.Name}, cell{text: fmt.Sprint(g.Members)}, cell{text: g.Source}, c.status(g.Status, g.Reason))
 		}
 		t.write(w)
 	})
@@ -94,13 +96,13 @@ type groupWithMembers struct {
 }
 
 func (c *cli) showGroup(ctx context.Context, api *client.Client, name, view string, l listLimit) error {
-	g, err := api.Group(ctx, name)
+	g, err := api.GetGroup(ctx, name)
 	if err != nil {
 		return err
 	}
 	all := groupWithMembers{Group: *g, MemberList: []client.GroupMember{}}
-	all.NextPageToken, err = l.pages(c, func(p client.Page) (int, string, error) {
-		page, err := api.Members(ctx, g.ID, view, p)
+	all.NextPageToken, err = l.pages(c, func(p page) (int, string, error) {
+		page, err := api.ListMembers(ctx, g.ID, client.ListMembersQuery{View: view, PageSize: p.size, PageToken: p.token})
 		if err != nil {
 			return 0, "", err
 		}
@@ -122,7 +124,7 @@ func (c *cli) writeGroup(w io.Writer, g *groupWithMembers) {
 	var b block
 	b.add("id", "%s", g.ID)
 	b.add("source", "%s", g.Source)
-	status := reasonWords(g.Status)
+	status := reasonWords(g.Status, g.Reason)
 	if !g.MissingTime.IsZero() {
 		status += " since " + date(g.MissingTime)
 	}

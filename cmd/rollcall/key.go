@@ -90,7 +90,7 @@ func keyListCommand(c *cli) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			all, err := api.Keys(ctx, who)
+			all, err := api.ListKeys(ctx, who)
 			if err != nil {
 				return err
 			}
@@ -107,7 +107,7 @@ func orMe(ctx context.Context, api *client.Client, user string) (string, error) 
 	if user != "" {
 		return user, nil
 	}
-	me, err := api.Me(ctx)
+	me, err := api.GetMe(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -153,7 +153,7 @@ secret. The keys of others are revoked by USER_ADMIN.`,
 			if err != nil {
 				return err
 			}
-			if err := api.RevokeKey(ctx, who, args[0]); err != nil {
+			if err := api.DeleteKey(ctx, who, args[0]); err != nil {
 				return err
 			}
 			c.done("Key %s %s revoked.", args[0])

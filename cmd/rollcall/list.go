@@ -5,8 +5,6 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
-
-	"github.com/rollcall-id/rollcall/client"
 )
 
 // listLimit says how much of a list is shown.
@@ -25,9 +23,15 @@ func (l *listLimit) flag(f *pflag.FlagSet) {
 	f.BoolVar(&l.all, "all", false, "show all of them")
 }
 
+// page says which part of a list is wanted.
+type page struct {
+	size  int
+	token string // of the page before; "" for the first
+}
+
 // pages fetches as many pages as are to be shown. It returns the token of the page
 // after them, "" when that was all.
-func (l *listLimit) pages(c *cli, fetch func(client.Page) (n int, next string, err error)) (string, error) {
+func (l *listLimit) pages(c *cli, fetch func(page) (n int, next string, err error)) (string, error) {
 	if l.n < 0 || l.n > 0 && l.all {
 		return "", usage("--limit takes a number above zero, and does not go with --all")
 	}
@@ -35,11 +39,11 @@ func (l *listLimit) pages(c *cli, fetch func(client.Page) (n int, next string, e
 	if left == 0 && !l.all && c.output == asTable {
 		left = shownByDefault
 	}
-	p := client.Page{}
+	p := page{}
 	for {
-		p.Size = largestPage
+		p.size = largestPage
 		if left > 0 {
-			p.Size = min(left, largestPage)
+			p.size = min(left, largestPage)
 		}
 		n, next, err := fetch(p)
 		if err != nil || next == "" {
@@ -50,7 +54,7 @@ func (l *listLimit) pages(c *cli, fetch func(client.Page) (n int, next string, e
 				return next, nil
 			}
 		}
-		p.Token = next
+		p.token = next
 	}
 }
 

@@ -150,7 +150,7 @@ The key is tried first. It is sent to no other address than the one it is saved 
 			if err != nil {
 				return err
 			}
-			me, err := api.Me(cmd.Context())
+			me, err := api.GetMe(cmd.Context())
 			if err != nil {
 				return err
 			}

@@ -35,7 +35,7 @@ With -o json it is what may be handed on. Only APPLICATION_ADMIN may.`,
   rollcall metrics usage -o json > usage.json`,
 		Args: noArgs,
 		RunE: c.asks(func(ctx context.Context, api *client.Client, _ []string) error {
-			r, err := api.Usage(ctx, days)
+			r, err := api.GetUsage(ctx, client.GetUsageQuery{Days: days})
 			if err != nil {
 				return err
 			}
@@ -56,7 +56,7 @@ func (c *cli) writeUsage(w io.Writer, r *client.UsageReport) {
 		of    *client.UsageFamily
 	}{{"What was completed", &r.Workflows}, {"What was used", &r.Touches}} {
 		fmt.Fprintf(w, "\n%s: %s times, %s refused, %s failed, %s previewed only\n", f.title,
-			thousands(int(f.of.Total.Total())), percent(f.of.Shares.Refused), percent(f.of.Shares.Failed), percent(f.of.Shares.Previewed))
+			thousands(f.of.Total.Total()), percent(f.of.Shares.Refused), percent(f.of.Shares.Failed), percent(f.of.Shares.Previewed))
 		if len(f.of.Names) > 0 {
 			usageTable(w, f.of.Names)
 		}
@@ -64,7 +64,7 @@ func (c *cli) writeUsage(w io.Writer, r *client.UsageReport) {
 			fmt.Fprintf(w, "Least used: %s.\n", printable(strings.Join(f.of.LeastUsed, ", ")))
 		}
 		if n := len(f.of.Quiet); n > 0 {
-			fmt.Fprintf(w, "%s not used, or by fewer than %d people; -o json names them.\n", thousands(n), r.Least)
+			fmt.Fprintf(w, "%s not used, or by fewer than %d people; -o json names them.\n", thousands(n), r.LeastPeople)
 		}
 	}
 }
@@ -72,7 +72,7 @@ func (c *cli) writeUsage(w io.Writer, r *client.UsageReport) {
 func usageTable(w io.Writer, lines []client.UsageLine) {
 	t := newTable("WHAT", "TIMES", "REFUSED", "FAILED", "PREVIEWED", "A DAY", "TREND")
 	for _, l := range lines {
-		t.row(l.Name, thousands(int(l.Counts.Total())), percent(l.Shares.Refused), percent(l.Shares.Failed), percent(l.Shares.Previewed),
+		t.row(l.Name, thousands(l.Counts.Total()), percent(l.Shares.Refused), percent(l.Shares.Failed), percent(l.Shares.Previewed),
 			fmt.Sprintf("%.1f", l.Trend.Later), trend(l.Trend))
 	}
 	t.write(w)

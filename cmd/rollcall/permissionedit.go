@@ -45,11 +45,11 @@ it stays, unless --cascade takes it from them, for which one has to be USER_ADMI
 		Example: `  rollcall permissions delete FINANCE_APPROVER --cascade`,
 		Args:    c.args("NAME"),
 		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
-			remove := api.DeletePermission
+			query := client.DeletePermissionQuery{}
 			if cascade {
-				remove = api.WithdrawPermission
+				query.Cascade = "true"
 			}
-			if err := remove(ctx, args[0]); err != nil {
+			if err := api.DeletePermission(ctx, args[0], query); err != nil {
 				return err
 			}
 			c.done("Permission %s %s removed.", args[0])

@@ -21,7 +21,7 @@ keys; what it may do is granted to it like to anybody: rollcall grant SERVICE PE
 }
 
 func serviceNames(ctx context.Context, api *client.Client, _ string) ([]string, error) {
-	all, err := api.Services(ctx)
+	all, err := api.ListServices(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -64,13 +64,13 @@ func serviceListCommand(c *cli) *cobra.Command {
 		Args: c.atMost("SERVICE"),
 		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
 			if len(args) == 1 {
-				s, err := api.Service(ctx, args[0])
+				s, err := api.GetService(ctx, args[0])
 				if err != nil {
 					return err
 				}
 				return c.showService(s)
 			}
-			all, err := api.Services(ctx)
+			all, err := api.ListServices(ctx)
 			if err != nil {
 				return err
 			}
@@ -83,7 +83,7 @@ func serviceListCommand(c *cli) *cobra.Command {
 				}
 				t := newTable("SERVICE", "KEYS", "STATUS", "MAY", "WHAT IT IS FOR")
 				for _, s := range all.Services {
-					t.cells(cell{text: s.Name}, cell{text: strconv.Itoa(len(s.Keys))}, c.status(s.Status),
+					t.cells(cell{text: s.Name}, cell{text: strconv.Itoa(len(s.Keys))}, c.status(s.Status, s.Reason),
 						cell{text: strings.Join(s.Permissions, ", ")}, cell{text: s.Description})
 				}
 				t.write(w)
@@ -98,7 +98,7 @@ func (c *cli) showService(s *client.Service) error {
 		var b block
 		b.add("id", "%s", s.ID)
 		b.add("for", "%s", s.Description)
-		b.add("status", "%s", reasonWords(s.Status))
+		b.add("status", "%s", reasonWords(s.Status, s.Reason))
 		b.add("since", "%s", c.when(s.CreateTime))
 		b.add("may", "%s", strings.Join(s.Permissions, ", "))
 		b.write(w)
@@ -151,7 +151,7 @@ grace, so that the application can be given the new one meanwhile.`,
 			if grace < 0 || grace > maxGrace {
 				return usage("--grace takes a number of hours from 0 to %d", maxGrace)
 			}
-			k, err := api.RotateServiceKey(ctx, args[0], args[1], grace)
+			k, err := api.RotateServiceKey(ctx, args[0], args[1], client.Rotation{GraceHours: &grace})
 			if err != nil {
 				return err
 			}
@@ -169,7 +169,7 @@ func serviceRevokeCommand(c *cli) *cobra.Command {
 		Example: `  rollcall service revoke billing 4fJ2kQ9xZa`,
 		Args:    c.args("SERVICE", "KEY"),
 		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
-			if err := api.RevokeServiceKey(ctx, args[0], args[1]); err != nil {
+			if err := api.DeleteServiceKey(ctx, args[0], args[1]); err != nil {
 				return err
 			}
 			c.done("Key %s %s revoked.", args[1])

@@ -63,7 +63,7 @@ func settingsCommand(c *cli) *cobra.Command {
   rollcall settings set forbid_self_grant on`,
 		Args: noArgs,
 		RunE: c.asks(func(ctx context.Context, api *client.Client, _ []string) error {
-			s, err := api.Settings(ctx)
+			s, err := api.GetSettings(ctx)
 			if err != nil {
 				return err
 			}
@@ -97,14 +97,14 @@ and a governor at once, where that is forbidden, is refused and names them.`,
 			if err != nil {
 				return err
 			}
-			s, err := api.Settings(ctx)
+			s, err := api.GetSettings(ctx)
 			if err != nil {
 				return err
 			}
 			if !x.set(s, args[1]) {
 				return usage("%s is %s, not %q", x.name, x.values, args[1])
 			}
-			if s, err = api.PutSettings(ctx, s); err != nil {
+			if s, err = api.PutSettings(ctx, *s, s.Version); err != nil {
 				return err
 			}
 			return c.showSettings(s)
@@ -152,9 +152,9 @@ may set it, because whoever does so gives these permissions.`,
 			if none && len(args) > 1 {
 				return usage("--none does not go with permissions")
 			}
-			d, err := api.DefaultPermissions(ctx, args[0])
+			d, err := api.GetDefaultPermissions(ctx, args[0])
 			if err == nil && (none || len(args) > 1) {
-				d, err = api.PutDefaultPermissions(ctx, args[0], append([]string{}, args[1:]...), d.Version)
+				d, err = api.PutDefaultPermissions(ctx, args[0], client.DefaultPermissionList{Permissions: append([]string{}, args[1:]...)}, d.Version)
 			}
 			if err != nil {
 				return err

@@ -6,7 +6,6 @@ import (
 	"io"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 	"github.com/spf13/cobra"
 
 	"github.com/rollcall-id/rollcall/client"
@@ -40,15 +39,15 @@ It ends with 0 when there is nothing to change and with 1 when there is.`,
   rollcall sync plan corp --steps`,
 		Args: c.args("SOURCE"),
 		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
-			raw, err := api.Plan(ctx, args[0])
+			shown, err := api.PlanSource(ctx, args[0])
 			if err != nil {
 				return err
 			}
-			p, err := readPlan(raw)
+			p, err := readPlan(shown)
 			if err != nil {
 				return err
 			}
-			err = c.show(raw, func(w io.Writer) {
+			err = c.show(shown, func(w io.Writer) {
 				c.writePlan(w, p, steps)
 				if p.Held != nil {
 					fmt.Fprintf(w, "A run would be held: to start it, rollcall sync run %s; then look at it and approve its digest.\n", args[0])
@@ -67,9 +66,14 @@ type shownPlan struct {
 	Held *plan.Held `json:"held"`
 }
 
-func readPlan(raw jsontext.Value) (*shownPlan, error) {
+// readPlan makes of a plan as it is shown one that writes itself as text.
+func readPlan(shown *client.Plan) (*shownPlan, error) {
 	p := &shownPlan{}
-	if err := json.Unmarshal(raw, p); err != nil {
+	raw, err := json.Marshal(shown)
+	if err == nil {
+		err = json.Unmarshal(raw, p)
+	}
+	if err != nil {
 		return nil, fault.New(fault.Unavailable, "not_rollcall", "the plan is not one of a Rollcall of this version: %w", err)
 	}
 	return p, nil
@@ -99,17 +103,17 @@ approve. It ends with 1 when there is one and with 3 when there is none.`,
 		Example: `  rollcall sync held corp --steps`,
 		Args:    c.args("SOURCE"),
 		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
-			k, err := api.Held(ctx, args[0])
+			k, err := api.GetHeldPlan(ctx, args[0])
 			if err != nil {
 				return err
 			}
-			p, err := readPlan(k.Plan)
+			p, err := readPlan(&k.Plan)
 			if err != nil {
 				return err
 			}
 			err = c.show(k, func(w io.Writer) {
 				c.writePlan(w, p, steps)
-				c.writeHeld(w, args[0], &k.HeldPlan)
+				c.writeHeld(w, args[0], &client.HeldPlan{Digest: k.Digest, Run: k.Run, Time: k.Time, Reasons: k.Reasons})
 			})
 			return answer(false, err)
 		}),
@@ -148,7 +152,7 @@ plan that raises people, since its source was changed, only one who may confer t
 				return err
 			}
 			defer api.Close()
-			a, err := api.Approve(cmd.Context(), args[0], digest)
+			a, err := api.ApprovePlan(cmd.Context(), args[0], client.ApprovalRequest{Digest: digest})
 			if err != nil {
 				return err
 			}

@@ -28,7 +28,7 @@ next run begins with what is there. Ctrl-C ends the following, not the run.`,
   rollcall sync run corp --detach`,
 		Args: c.args("SOURCE"),
 		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
-			before, err := api.Source(ctx, args[0])
+			before, err := api.GetSource(ctx, args[0])
 			if err != nil {
 				return err
 			}
@@ -52,9 +52,9 @@ type follower struct {
 	c           *cli
 	api         *client.Client
 	source, run string
-	before      *client.Source // as it was when the run was asked for
-	seen        bool           // the run was seen going on
-	last        string         // the line of progress that was written last
+	before      *client.SourceDetail // as it was when the run was asked for
+	seen        bool                 // the run was seen going on
+	last        string               // the line of progress that was written last
 }
 
 // How often a run is looked at: a short one should not seem long.
@@ -97,7 +97,7 @@ func (f *follower) follow(ctx context.Context) error {
 
 // released reports whether the source is done with the run.
 func (f *follower) released(ctx context.Context) (bool, error) {
-	s, err := f.api.Source(ctx, f.source)
+	s, err := f.api.GetSource(ctx, f.source)
 	return err == nil && (s.Running == nil || s.Running.ID != f.run), err
 }
 
@@ -115,11 +115,11 @@ func wait(ctx context.Context, d time.Duration) error {
 // look returns the run, or nil while nobody has begun it. Of a run that changed
 // nothing no record is kept: the source counts it.
 func (f *follower) look(ctx context.Context) (*client.Run, error) {
-	r, err := f.api.Run(ctx, f.source, f.run)
+	r, err := f.api.GetRun(ctx, f.source, f.run)
 	if err == nil || !errors.Is(err, fault.NotFound) {
 		return r, err
 	}
-	s, err := f.api.Source(ctx, f.source)
+	s, err := f.api.GetSource(ctx, f.source)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func (f *follower) look(ctx context.Context) (*client.Run, error) {
 	}
 	if f.seen || s.LastRun != f.before.LastRun || s.UnchangedRuns != f.before.UnchangedRuns {
 		// It may have ended between the two questions, with a record.
-		r, err := f.api.Run(ctx, f.source, f.run)
+		r, err := f.api.GetRun(ctx, f.source, f.run)
 		if errors.Is(err, fault.NotFound) {
 			return &client.Run{ID: f.run, Source: f.source, State: client.RunSucceeded, Summary: "nothing changed"}, nil
 		}

@@ -21,13 +21,13 @@ func syncStatusCommand(c *cli) *cobra.Command {
 		Args: c.atMost("SOURCE"),
 		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
 			if len(args) == 1 {
-				s, err := api.Source(ctx, args[0])
+				s, err := api.GetSource(ctx, args[0])
 				if err != nil {
 					return err
 				}
 				return c.show(s, func(w io.Writer) { c.writeSource(w, s) })
 			}
-			all, err := api.Sources(ctx)
+			all, err := api.ListSources(ctx)
 			if err != nil {
 				return err
 			}
@@ -39,7 +39,7 @@ func syncStatusCommand(c *cli) *cobra.Command {
 	}
 }
 
-func (c *cli) writeSources(w io.Writer, sources []client.Source) {
+func (c *cli) writeSources(w io.Writer, sources []client.SourceSummary) {
 	if len(sources) == 0 {
 		return
 	}
@@ -60,7 +60,7 @@ func (c *cli) writeSources(w io.Writer, sources []client.Source) {
 	t.write(w)
 }
 
-func (c *cli) sourceState(s *client.Source) cell {
+func (c *cli) sourceState(s *client.SourceSummary) cell {
 	text := cell{text: strings.ReplaceAll(s.State, "_", " ")}
 	if s.State == "held" {
 		text.paint = func(t string) string { return c.paint(red, t) }
@@ -71,7 +71,7 @@ func (c *cli) sourceState(s *client.Source) cell {
 	return text
 }
 
-func (c *cli) writeSource(w io.Writer, s *client.Source) {
+func (c *cli) writeSource(w io.Writer, s *client.SourceDetail) {
 	fmt.Fprintln(w, c.paint(bold, "Source "+printable(s.ID)))
 	var b block
 	b.add("state", "%s", strings.ReplaceAll(s.State, "_", " "))
@@ -83,7 +83,7 @@ func (c *cli) writeSource(w io.Writer, s *client.Source) {
 		proven = "never: no read was complete so far, so nothing was removed"
 	}
 	b.add("last proven", "%s", proven)
-	b.add("last run", "%s", unchanged(s))
+	b.add("last run", "%s", unchanged(s.LastRun, s.UnchangedRuns))
 	b.add("users", "%s%s%s", thousands(s.Counts.Users), also(s.Counts.UsersInactive, "inactive"), also(s.Counts.UsersMissing, "missing from the source"))
 	b.add("groups", "%s%s", thousands(s.Counts.Groups), also(s.Counts.GroupsMissing, "missing from the source"))
 	b.add("memberships", "%s", thousands(s.Counts.Memberships))
@@ -99,11 +99,11 @@ func (c *cli) writeSource(w io.Writer, s *client.Source) {
 	}
 }
 
-func unchanged(s *client.Source) string {
-	if s.UnchangedRuns == 0 {
-		return s.LastRun
+func unchanged(last string, n int) string {
+	if n == 0 {
+		return last
 	}
-	return fmt.Sprintf("%s, since then %s without a change", s.LastRun, runs(s.UnchangedRuns))
+	return fmt.Sprintf("%s, since then %s without a change", last, runs(n))
 }
 
 func runs(n int) string {
@@ -140,7 +140,7 @@ func syncRunsCommand(c *cli) *cobra.Command {
 		Args: c.args("SOURCE"),
 		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
 			if run != "" {
-				r, err := api.Run(ctx, args[0], run)
+				r, err := api.GetRun(ctx, args[0], run)
 				if err != nil {
 					return err
 				}
@@ -148,8 +148,8 @@ func syncRunsCommand(c *cli) *cobra.Command {
 			}
 			all := client.RunPage{Runs: []client.Run{}}
 			var err error
-			all.NextPageToken, err = limit.pages(c, func(p client.Page) (int, string, error) {
-				page, err := api.Runs(ctx, args[0], p)
+			all.NextPageToken, err = limit.pages(c, func(p page) (int, string, error) {
+				page, err := api.ListRuns(ctx, args[0], client.ListRunsQuery{PageSize: p.size, PageToken: p.token})
 				if err != nil {
 					return 0, "", err
 				}

@@ -60,7 +60,7 @@ named stays, and an empty text takes it away. What a source says is changed ther
 		if !named(f, "login", "display-name", "email") {
 			return usage("say what to change: --login, --display-name or --email")
 		}
-		was, err := api.User(ctx, args[0])
+		was, err := api.GetUser(ctx, args[0])
 		if err != nil {
 			return err
 		}
@@ -102,7 +102,7 @@ keeps what was. To keep somebody out for now: rollcall disable.`,
 			if confirm == "" {
 				return usage("deleting is for good: say --confirm LOGIN, with the login name of the user once more")
 			}
-			if err := api.DeleteUser(ctx, args[0], confirm); err != nil {
+			if err := api.DeleteUser(ctx, args[0], client.DeleteUserQuery{Confirm: confirm}, ""); err != nil {
 				return err
 			}
 			c.done("User %s %s deleted.", args[0])

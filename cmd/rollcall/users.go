@@ -14,7 +14,7 @@ import (
 )
 
 func usersCommand(c *cli) *cobra.Command {
-	var q client.UserQuery
+	var q client.ListUsersQuery
 	var limit listLimit
 	cmd := &cobra.Command{
 		Use:     "users [USER]",
@@ -47,10 +47,12 @@ The commands below make, change and delete users of Rollcall's own.`,
 	return alone(cmd, userCreateCommand(c), userUpdateCommand(c), userDeleteCommand(c))
 }
 
-func (c *cli) listUsers(ctx context.Context, api *client.Client, q client.UserQuery, l listLimit) error {
+func (c *cli) listUsers(ctx context.Context, api *client.Client, q client.ListUsersQuery, l listLimit) error {
 	all := client.UserPage{Users: []client.UserSummary{}}
-	more, err := l.pages(c, func(p client.Page) (int, string, error) {
-		page, err := api.Users(ctx, q, p)
+	more, err := l.pages(c, func(p page) (int, string, error) {
+		asked := q
+		asked.PageSize, asked.PageToken = p.size, p.token
+		page, err := api.ListUsers(ctx, asked)
 		if err != nil {
 			return 0, "", err
 		}
@@ -70,7 +72,7 @@ func (c *cli) listUsers(ctx context.Context, api *client.Client, q client.UserQu
 		}
 		t := newTable("USER", "NAME", "E-MAIL", "SOURCE", "STATUS")
 		for _, u := range all.Users {
-			t.cells(cell{text: u.UserName}, cell{text: u.DisplayName}, cell{text: u.Email}, cell{text: u.Source}, c.status(u.Status))
+			t.cells(cell{text: u.UserName}, cell{text: u.DisplayName}, cell{text: u.Email}, cell{text: u.Source}, c.status(u.Status, u.Reason))
 		}
 		t.write(w)
 	})
@@ -80,8 +82,8 @@ func (c *cli) listUsers(ctx context.Context, api *client.Client, q client.UserQu
 	return err
 }
 
-func (c *cli) emptyUsers(q client.UserQuery) {
-	if q == (client.UserQuery{}) {
+func (c *cli) emptyUsers(q client.ListUsersQuery) {
+	if q == (client.ListUsersQuery{}) {
 		c.note("There are no users yet. Start a run of a source: rollcall sync run SOURCE (rollcall sync status lists the sources).")
 		return
 	}
@@ -89,22 +91,22 @@ func (c *cli) emptyUsers(q client.UserQuery) {
 }
 
 // status says in one word whether somebody is active, or why not.
-func (c *cli) status(s client.Status) cell {
-	if s.Status == "active" {
-		return cell{text: s.Status}
+func (c *cli) status(status, reason string) cell {
+	if status == "active" {
+		return cell{text: status}
 	}
-	return cell{text: reasonWords(s), paint: func(t string) string { return c.paint(yellow, t) }}
+	return cell{text: reasonWords(status, reason), paint: func(t string) string { return c.paint(yellow, t) }}
 }
 
-func reasonWords(s client.Status) string {
-	if s.Reason == "" {
-		return s.Status
+func reasonWords(status, reason string) string {
+	if reason == "" {
+		return status
 	}
-	return strings.ReplaceAll(s.Reason, "_", " ")
+	return strings.ReplaceAll(reason, "_", " ")
 }
 
 func (c *cli) showUser(ctx context.Context, api *client.Client, name string) error {
-	u, err := api.User(ctx, name)
+	u, err := api.GetUser(ctx, name)
 	if err != nil {
 		return err
 	}
@@ -141,7 +143,7 @@ func (c *cli) writeUser(w io.Writer, u *client.User) {
 }
 
 func userStatus(u *client.User) string {
-	text := reasonWords(u.Status)
+	text := reasonWords(u.Status, u.Reason)
 	if !u.MissingTime.IsZero() {
 		text += " since " + date(u.MissingTime)
 	}

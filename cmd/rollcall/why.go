@@ -43,7 +43,7 @@ It ends with 0 for yes and with 1 for no.`,
 			if asked != (whyAsked{}) {
 				return c.whyValue(ctx, api, args[0], asked)
 			}
-			e, err := api.Explain(ctx, args[0], args[1])
+			e, err := api.ExplainPermission(ctx, args[0], args[1])
 			if err != nil {
 				return err
 			}
@@ -57,14 +57,22 @@ It ends with 0 for yes and with 1 for no.`,
 
 // whyValue explains a value. To have none is a no.
 func (c *cli) whyValue(ctx context.Context, api *client.Client, of string, asked whyAsked) error {
-	explain, key := api.ExplainAttribute, asked.attribute
-	if key == "" {
-		explain, key = api.ExplainField, asked.field
-	}
-	e, err := explain(ctx, parseTarget(of), key)
+	e, err := explainValue(ctx, api, parseTarget(of), asked)
 	if err != nil {
 		return err
 	}
 	has := len(e.Values) > 0 && e.Values[0].Counts // those that count come first
 	return answer(has, c.show(e, func(w io.Writer) { c.writeSentence(w, e.Sentence) }))
+}
+
+func explainValue(ctx context.Context, api *client.Client, of target, asked whyAsked) (*client.ValueExplanation, error) {
+	switch {
+	case of.group && asked.attribute != "":
+		return api.ExplainGroupAttribute(ctx, of.name, asked.attribute)
+	case of.group:
+		return api.ExplainGroupProfile(ctx, of.name, asked.field)
+	case asked.attribute != "":
+		return api.ExplainUserAttribute(ctx, of.name, asked.attribute)
+	}
+	return api.ExplainUserProfile(ctx, of.name, asked.field)
 }

@@ -43,6 +43,8 @@ var floors = map[string]int{
 
 	"cmd/rollcall":   6, // the one binary
 	"internal/bench": 6, // what make bench runs
+
+	"internal/clientgen": 6, // writes what of client follows from the document
 }
 
 // support is what stands beside the house. It imports what it needs; the value says
