@@ -151,10 +151,10 @@ func orNone[T any](list []T) []T {
 
 // plainAttributes returns the effective values without where they come from.
 func plainAttributes(s *state.Snapshot, u *identity.User, groups []reached) map[string][]string {
-	all := u.Record.Attributes.Merge(u.Local.Attributes)
+	all := u.Record.Attributes.Merge(u.Local.Counting())
 	for _, r := range groups {
 		if g, _, ok := s.Group(r.id); ok && g.Missing.IsZero() {
-			all = all.Merge(g.Record.Attributes).Merge(g.Local.Attributes)
+			all = all.Merge(g.Record.Attributes).Merge(g.Local.Counting())
 		}
 	}
 	return attributesOf(all)

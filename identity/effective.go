@@ -77,7 +77,7 @@ func (p Provenance) Compare(q Provenance) int {
 }
 
 // Layers returns what the user has of his own: the record's attributes and the
-// local ones.
+// local ones, unless they are barred.
 func (u *User) Layers() []Layer { return layers(&u.Record, &u.Local, Provenance{}) }
 
 // Layers returns what the group gives to a member who is in it along the given
@@ -95,9 +95,9 @@ func layers(r *Record, l *LocalLayer, from Provenance) []Layer {
 		from.Origin = Origin(r.Source)
 		all = append(all, Layer{from, r.Attributes})
 	}
-	if len(l.Attributes) > 0 {
+	if here := l.Counting(); len(here) > 0 {
 		from.Origin = Origin(Local)
-		all = append(all, Layer{from, l.Attributes})
+		all = append(all, Layer{from, here})
 	}
 	return all
 }

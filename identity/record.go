@@ -110,10 +110,21 @@ type LocalLayer struct {
 	Disabled *Disabled
 	// Attributes are added to those of the record.
 	Attributes Attributes
+	// Barred says that the source of the user or group does not allow local attributes:
+	// they are kept and count for nothing.
+	Barred bool
 }
 
 // IsZero reports whether the layer says nothing.
 func (l *LocalLayer) IsZero() bool { return l.Disabled == nil && len(l.Attributes) == 0 }
+
+// Counting returns the attributes that count: none where they are barred.
+func (l *LocalLayer) Counting() Attributes {
+	if l.Barred {
+		return nil
+	}
+	return l.Attributes
+}
 
 // Disabled is a local disable: by whom, when and why.
 type Disabled struct {

@@ -277,6 +277,7 @@ func checkHistory(rt *rapid.T, s store.Store, l store.Leader, fallBehind func())
 		"depart":        h.depart,
 		"layer":         h.layer,
 		"grant":         h.grant,
+		"bar":           h.bar,
 		"fall behind":   func(*rapid.T) { fallBehind() },
 		"open midway":   h.check,
 	})
@@ -412,6 +413,11 @@ func (h *history) grant(t *rapid.T) {
 	if _, err := h.d.Decide(context.Background(), admin, func(*Snapshot) ([]Change, error) { return []Change{c}, nil }); err != nil {
 		t.Fatalf("Decide: %v", err)
 	}
+}
+
+func (h *history) bar(t *rapid.T) {
+	c := PutBar{Source: "corp", Bar: Bar{rapid.Bool().Draw(t, "attributes"), rapid.Bool().Draw(t, "memberships")}}
+	h.decide(t, c)
 }
 
 func (h *history) check(t *rapid.T) {

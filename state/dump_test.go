@@ -17,8 +17,8 @@ func dump(s *Snapshot) string {
 	for row := range s.Users(identity.UserID{}, time.Unix(0, 0)) {
 		id, _ := row.Member.User()
 		u, rev, _ := s.User(id)
-		fmt.Fprintf(&b, "user %s %q %s/%s rev=%d status=%q record=%+v missing=%v local=%v %s\n",
-			id, row.Name, row.Source, row.Key, rev, row.Status, u.Record, u.Missing, u.Local.Attributes, disabled(u.Local))
+		fmt.Fprintf(&b, "user %s %q %s/%s rev=%d status=%q record=%+v missing=%v local=%v barred=%v %s\n",
+			id, row.Name, row.Source, row.Key, rev, row.Status, u.Record, u.Missing, u.Local.Attributes, u.Local.Barred, disabled(u.Local))
 		dumpGroupsOf(&b, s, row.Member)
 		byKey, _ := s.Of(row.Source).Ref(plan.MemberKey{Key: row.Key})
 		fmt.Fprintf(&b, "  by key %v\n", byKey)
@@ -30,8 +30,8 @@ func dump(s *Snapshot) string {
 	for row := range s.Groups(identity.GroupID{}) {
 		id, _ := row.Member.Group()
 		g, rev, _ := s.Group(id)
-		fmt.Fprintf(&b, "group %s %q %s/%s rev=%d status=%q record=%+v missing=%v local=%v %s\n",
-			id, row.Name, row.Source, row.Key, rev, row.Status, g.Record, g.Missing, g.Local.Attributes, disabled(g.Local))
+		fmt.Fprintf(&b, "group %s %q %s/%s rev=%d status=%q record=%+v missing=%v local=%v barred=%v %s\n",
+			id, row.Name, row.Source, row.Key, rev, row.Status, g.Record, g.Missing, g.Local.Attributes, g.Local.Barred, disabled(g.Local))
 		dumpMembers(&b, s, id)
 		dumpGroupsOf(&b, s, row.Member)
 		byKey, _ := s.Of(row.Source).Ref(plan.MemberKey{Group: true, Key: row.Key})
@@ -54,6 +54,9 @@ func dump(s *Snapshot) string {
 	}
 	slices.Sort(grants)
 	b.WriteString(strings.Join(grants, "\n"))
+	for id, bar := range s.Bars() {
+		fmt.Fprintf(&b, "\nbar %s %+v", id, bar)
+	}
 	for _, id := range s.SourceIDs() {
 		fmt.Fprintf(&b, "\nsource %s %+v", id, s.Source(id))
 	}
@@ -70,6 +73,9 @@ func dumpMembers(b *strings.Builder, s *Snapshot, id identity.GroupID) {
 	var lines []string
 	for m := range s.Members(id) {
 		lines = append(lines, fmt.Sprintf("  member %s by %v", m.Member, m.Origins))
+	}
+	for m := range s.BarredMembers(id) {
+		lines = append(lines, fmt.Sprintf("  barred %s", m))
 	}
 	slices.Sort(lines)
 	for _, l := range lines {

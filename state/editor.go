@@ -30,6 +30,7 @@ type editor struct {
 	grpTerms  indexEdit
 	others    othersEdit
 	configs   sourceConfigs
+	bars      map[identity.SourceID]storedBar // replaced, never changed
 	locals    *persist.Edit[identity.Member, rawValue]
 	tokens    *persist.Edit[string, Token]
 	book      *permissions.Edit
@@ -81,7 +82,7 @@ func (e *editor) begin(s *Snapshot) {
 	e.userNames, e.grpNames = s.userNames.edit(), s.grpNames.edit()
 	e.userTerms, e.grpTerms = s.userTerms.edit(), s.grpTerms.edit()
 	e.locals, e.tokens = s.locals.Edit(), s.tokens.Edit()
-	e.others, e.configs = s.others.edit(), s.configs
+	e.others, e.configs, e.bars = s.others.edit(), s.configs, s.bars
 	e.book = s.book.Edit()
 	e.sources, e.copied = s.sources, false
 	e.epoch, e.config, e.nesting, e.renest = s.epoch, s.config, s.nesting, false
@@ -98,7 +99,7 @@ func (e *editor) publish(rev store.Revision) *Snapshot {
 		userByID: e.userByID.Map(), groupByID: e.groupByID.Map(),
 		userKeys: e.userKeys.index(), groupKeys: e.groupKeys.index(),
 		userNames: e.userNames.index(), grpNames: e.grpNames.index(),
-		userTerms: e.userTerms.index(), grpTerms: e.grpTerms.index(), others: e.others.others(), configs: e.configs,
+		userTerms: e.userTerms.index(), grpTerms: e.grpTerms.index(), others: e.others.others(), configs: e.configs, bars: e.bars,
 		locals: e.locals.Map(), tokens: e.tokens.Map(), book: e.book.Book(),
 		sources: e.sources, epoch: e.epoch, config: e.config, nesting: e.nesting,
 		userOrder: e.userOrder, grpOrder: e.grpOrder, owners: e.owners,
@@ -129,6 +130,8 @@ func (e *editor) take(ev store.Event) error {
 		return e.group(key, v)
 	case strings.HasPrefix(key, keyConfig):
 		return e.sourceConfig(key, v)
+	case strings.HasPrefix(key, keyBar):
+		return e.bar(key, v)
 	case strings.HasPrefix(key, keyOther):
 		return e.other(key, v)
 	case strings.HasPrefix(key, keyLocal):
@@ -231,6 +234,7 @@ func (e *editor) group(key string, v rawValue) error {
 	if v.raw != "" {
 		n.raw, n.source, n.key, n.name = v.raw, head.Source, head.Key, head.Name
 		n.hash, n.missing, n.body = uint64(head.Hash), !head.Missing.IsZero() || e.leaving(n.source), head.body(v.raw)
+		n.shut = e.bars[n.source].Memberships
 		e.groupKeys.add(keyHash(n.source, n.key), h)
 		e.grpNames.add(nameHash(n.source, identity.FoldName(n.name)), h)
 		for _, term := range head.Terms {
@@ -297,7 +301,7 @@ func (e *editor) replaceGroup(h uint32, old *groupSlot, n groupSlot) {
 	if !same {
 		e.renest = true
 	}
-	if same && old.own.equal(&n.own) && old.local.equal(&n.local) {
+	if same && old.shut == n.shut && old.own.equal(&n.own) && old.local.equal(&n.local) {
 		return
 	}
 	var before, after []ref
@@ -376,7 +380,11 @@ func (e *editor) members(key string, v rawValue) error {
 	} else {
 		n.own = n.own.with(name.bucket, c)
 	}
-	e.replaceChunk(h, n, set.chunks[name.bucket].refs, c.refs)
+	before, after := set.chunks[name.bucket].refs, c.refs
+	if set == &old.local && n.shut {
+		before, after = nil, nil
+	}
+	e.replaceChunk(h, n, before, after)
 	return nil
 }
 

@@ -32,7 +32,7 @@ type Changed struct {
 	Kind ChangeKind
 	// Member is the user or the group; of a grant, to whom it is.
 	Member identity.Member
-	// Name is the permission, or the source.
+	// Name is the permission, or the source; of settings, the source that they are of.
 	Name    string
 	Removed bool
 
@@ -129,6 +129,8 @@ func changed(key string) (c Changed, ok bool) {
 		return Changed{Kind: PermissionChange, Name: key[len(keyCustom):]}, true
 	case strings.HasPrefix(key, keySource):
 		return Changed{Kind: SourceChange, Name: key[len(keySource):]}, true
+	case strings.HasPrefix(key, keyBar):
+		return Changed{Kind: SettingsChange, Name: key[len(keyBar):]}, true
 	case key == keySettings:
 		return Changed{Kind: SettingsChange}, true
 	}

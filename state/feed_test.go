@@ -95,6 +95,7 @@ func TestNobodyWhoseStandingChangedIsLeftOut(t *testing.T) {
 			"update": h.update, "depart": h.depart, "layer": h.layer, "grant": h.grant,
 			"fall behind": func(*rapid.T) { s.Compact(s.Revision()) },
 			"settings":    h.switches,
+			"bar":         h.bar,
 			"for a while": func(rt *rapid.T) { h.lend(rt, now) },
 			"time passes": func(*rapid.T) { now = now.Add(time.Hour) },
 			"":            func(rt *rapid.T) { before = append(before, h.look(rt, now)) },
@@ -156,9 +157,9 @@ func standing(s *Snapshot, id identity.UserID, now time.Time) string {
 	for _, direct := range s.DirectGroups(who.Handle) {
 		for _, h := range append([]uint32{direct}, s.Above(direct)...) {
 			g, _, _ := s.Group(s.GroupID(h))
-			groups = append(groups, fmt.Sprint(g.ID, g.Record.Name, g.Record.Attributes, g.Local.Attributes))
+			groups = append(groups, fmt.Sprint(g.ID, g.Record.Name, g.Record.Attributes, g.Local.Counting()))
 		}
 	}
 	slices.Sort(groups)
-	return fmt.Sprint(u.Record, u.Local.Attributes, u.Status(now), e.Permissions(), e.MaySubscribe, slices.Compact(groups))
+	return fmt.Sprint(u.Record, u.Local.Counting(), u.Status(now), e.Permissions(), e.MaySubscribe, slices.Compact(groups))
 }

@@ -25,6 +25,8 @@ import (
 //	                                 group
 //	v/c/<source>                     the configuration of a source that was made over the
 //	                                 API
+//	v/b/<source>                     what of the local layer does not count for what the
+//	                                 source owns
 //	v/n/<source>/<folded name>       the claim of a user on a login name, where two
 //	                                 writers could race: local users, pushed ones
 //	v/x/<source>/<kind>/<id>         the claim of what was pushed on the id that its
@@ -57,7 +59,7 @@ import (
 // Beside them leader/..., written by the election, and meta/format.
 //
 // A key has one kind of writer: a source's run writes u, g and m of its own origin
-// and s; administrators write l, m of origin "local", p and t.
+// and s; administrators write l, m of origin "local", b, p and t.
 const (
 	viewPrefix   = "v/"
 	keyUser      = "v/u/"
@@ -68,6 +70,7 @@ const (
 	keyExternal  = "v/x/"
 	keyOther     = "v/o/"
 	keyConfig    = "v/c/"
+	keyBar       = "v/b/"
 	keyEpoch     = "v/p/epoch"
 	keySettings  = "v/p/settings"
 	keyGrant     = "v/p/g/"

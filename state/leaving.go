@@ -129,7 +129,7 @@ func (d *DB) removeLeaving(ctx context.Context, term store.Cond, source identity
 		}
 	}
 	_, err := d.store.Apply(ctx, store.Txn{
-		If: []store.Cond{term, store.At(keySource+string(source), st.rev)}, Then: []store.Op{store.Delete(keySource + string(source))},
+		If: []store.Cond{term, store.At(keySource+string(source), st.rev)}, Then: []store.Op{store.Delete(keySource + string(source)), store.Delete(keyBar + string(source))},
 	})
 	return err
 }
@@ -209,6 +209,11 @@ func (s *Snapshot) partOf(m identity.Member) (cs []Change, more bool) {
 			if !add(ChangeMembers{Group: g, Origin: origin, Remove: []identity.Member{m}}) {
 				return cs, true
 			}
+		}
+	}
+	for g := range s.BarredGroupsOf(m) {
+		if !add(ChangeMembers{Group: g, Origin: identity.Local, Remove: []identity.Member{m}}) {
+			return cs, true
 		}
 	}
 	if u, ok := m.User(); ok {

@@ -67,6 +67,11 @@ func (c Delete) build(t *txn) error {
 			}
 		}
 	}
+	for g := range t.snap.BarredGroupsOf(c.Member) {
+		if err := (ChangeMembers{Group: g, Origin: identity.Local, Remove: []identity.Member{c.Member}}).build(t); err != nil {
+			return err
+		}
+	}
 	for _, g := range t.snap.book.Of(c.Member) {
 		if err := (RemoveGrant{Subject: c.Member, Permission: g.Permission, Reason: "its holder was deleted"}).build(t); err != nil {
 			return err

@@ -53,6 +53,7 @@ type groupSlot struct {
 	hash    uint64
 	body    uint32 // as that of a user
 	missing bool
+	shut    bool     // the local members count for nothing
 	parents []uint32 // present groups that it is directly in, sorted
 	own     memberSet
 	local   memberSet
@@ -62,9 +63,13 @@ func (g *groupSlot) exists() bool  { return g.raw != "" }
 func (g *groupSlot) present() bool { return g.raw != "" && !g.missing }
 
 // has reports whether the reference is a member by anyone's word.
-func (g *groupSlot) has(r ref) bool { return g.own.has(r) || g.local.has(r) }
+func (g *groupSlot) has(r ref) bool { return g.own.has(r) || g.here(r) }
 
-// refs yields every member once.
+// here reports whether the reference is a member by an administrator's word, and that
+// counts.
+func (g *groupSlot) here(r ref) bool { return !g.shut && g.local.has(r) }
+
+// refs yields every member that counts, once.
 func (g *groupSlot) refs(yield func(ref) bool) {
 	for _, c := range g.own.chunks {
 		for _, r := range c.refs {
@@ -72,6 +77,9 @@ func (g *groupSlot) refs(yield func(ref) bool) {
 				return
 			}
 		}
+	}
+	if g.shut {
+		return
 	}
 	for _, c := range g.local.chunks {
 		for _, r := range c.refs {
@@ -82,10 +90,13 @@ func (g *groupSlot) refs(yield func(ref) bool) {
 	}
 }
 
-// sortedRefs returns every member once, in order.
+// sortedRefs returns every member that counts, once and in order.
 func (g *groupSlot) sortedRefs() []ref {
 	refs := make([]ref, 0, g.own.len()+g.local.len())
 	for _, set := range []*memberSet{&g.own, &g.local} {
+		if g.shut && set == &g.local {
+			continue
+		}
 		for i := range set.chunks {
 			refs = append(refs, set.chunks[i].refs...)
 		}

@@ -31,6 +31,7 @@ type Snapshot struct {
 	grpTerms  index
 	others    others
 	configs   sourceConfigs
+	bars      map[identity.SourceID]storedBar // replaced when one changes
 	locals    persist.Map[identity.Member, rawValue]
 	book      *permissions.Book
 	tokens    persist.Map[string, Token]
@@ -113,6 +114,7 @@ func (s *Snapshot) User(id identity.UserID) (*identity.User, store.Revision, boo
 	u := &identity.User{ID: id, Record: o.record(), Missing: s.goneAt(&o), Created: o.Created}
 	layer, rev := s.Local(identity.UserMember(id))
 	u.Local = layer
+	u.Local.Barred = s.bars[o.Source].Attributes
 	return u, max(rev, slot.rev), true
 }
 
@@ -134,6 +136,7 @@ func (s *Snapshot) Group(id identity.GroupID) (*identity.Group, store.Revision, 
 	g := &identity.Group{ID: id, Record: o.record(), Missing: s.goneAt(&o), Created: o.Created}
 	layer, rev := s.Local(identity.GroupMember(id))
 	g.Local = layer
+	g.Local.Barred = s.bars[o.Source].Attributes
 	rev = max(rev, slot.rev)
 	for _, set := range []*memberSet{&slot.own, &slot.local} {
 		for _, c := range set.chunks {
@@ -293,7 +296,7 @@ type Membership struct {
 }
 
 // Members yields the members of a group with their origins, its source's first.
-// Members that exist no more are left out.
+// Members that exist no more are left out, and so is what is barred.
 func (s *Snapshot) Members(id identity.GroupID) iter.Seq[Membership] {
 	return func(yield func(Membership) bool) {
 		h, ok := s.groupByID.Get(id)
@@ -303,7 +306,7 @@ func (s *Snapshot) Members(id identity.GroupID) iter.Seq[Membership] {
 		g := s.groups.Ref(int(h))
 		own := []identity.SourceID{g.source}
 		both, local := []identity.SourceID{g.source, identity.Local}, []identity.SourceID{identity.Local}
-		layered := g.local.len() > 0
+		layered := !g.shut && g.local.len() > 0
 		g.refs(func(r ref) bool {
 			m, ok := s.member(r)
 			if !ok {
@@ -326,7 +329,7 @@ func origins(g *groupSlot, r ref) []identity.SourceID {
 	if g.own.has(r) {
 		o = append(o, g.source)
 	}
-	if g.local.has(r) {
+	if g.here(r) {
 		o = append(o, identity.Local)
 	}
 	return o

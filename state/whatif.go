@@ -71,6 +71,8 @@ func (t *touched) key(key string) {
 		t.holders(permissions.Permission(key[len(keyCustom):]))
 	case strings.HasPrefix(key, keySource):
 		t.source(identity.SourceID(key[len(keySource):]))
+	case strings.HasPrefix(key, keyBar):
+		t.bar(identity.SourceID(key[len(keyBar):]))
 	case key == keySettings:
 		for p := range permissions.BuiltIns() {
 			t.holders(p.Name)
@@ -107,7 +109,7 @@ func (t *touched) member(text string) {
 // generation; single chunks are compared by their own keys.
 func (t *touched) group(id identity.GroupID) {
 	before, after := t.before.groupSlot(id), t.after.groupSlot(id)
-	if before.present() == after.present() && before.own.generation == after.own.generation && before.local.generation == after.local.generation {
+	if before.present() == after.present() && before.shut == after.shut && before.own.generation == after.own.generation && before.local.generation == after.local.generation {
 		return
 	}
 	var was, is []ref

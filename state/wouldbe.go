@@ -208,7 +208,7 @@ func (w *wouldBe) step(step *plan.Step, group uint32, kind func(plan.MemberKey) 
 		if !kind(m) {
 			continue
 		}
-		if of, ok := w.find(m); ok && !w.slot(group).local.has(of) {
+		if of, ok := w.find(m); ok && !w.slot(group).here(of) {
 			w.left = append(w.left, edge{of, group})
 		}
 	}
