@@ -1,9 +1,12 @@
 package dialect
 
 import (
+	"errors"
 	"maps"
 	"reflect"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/rollcall-id/rollcall/scim/filter"
 	"github.com/rollcall-id/rollcall/scim/schema"
@@ -21,15 +24,26 @@ func Apply(o schema.Object, ops []Op, t *schema.ResourceType, k Knobs) (schema.O
 			return nil, err
 		}
 	}
-	for _, name := range []string{lacks(next, t.Core.Attributes)} {
-		if name != "" {
-			return nil, invalid("mutability", "%s is required: it cannot be removed", name)
-		}
-	}
-	if err := required(next, t); err != nil {
+	if err := complete(next, ops, t); err != nil {
 		return nil, err
 	}
-	return next, Immutable(o, next, t)
+	if err := Immutable(o, next, t); err != nil {
+		return nil, err
+	}
+	return next, nil
+}
+
+// complete refuses a resource without what it has to have. Where an operation took it
+// away, that is a question of mutability: RFC 7644, section 3.5.2.2.
+func complete(o schema.Object, ops []Op, t *schema.ResourceType) error {
+	err := required(o, t)
+	e, ok := errors.AsType[*Error](err)
+	if ok && slices.ContainsFunc(ops, func(op Op) bool {
+		return op.Kind == Remove && op.urn == "" && (op.ref.Attr == nil || op.ref.Last().Required)
+	}) {
+		return invalid("mutability", "%s: it cannot be removed", e.Detail)
+	}
+	return err
 }
 
 func apply(o schema.Object, op *Op, k Knobs) error {
@@ -56,34 +70,56 @@ func apply(o schema.Object, op *Op, k Knobs) error {
 	return err
 }
 
-// applyUnknown carries out an operation on what no schema is known for.
+// applyUnknown carries out an operation on what no schema is known for. Containers are
+// found in any case, as those of known schemas are.
 func applyUnknown(o schema.Object, op *Op) {
 	if op.Path.Attr == "" {
-		if op.Kind == Remove {
-			delete(o, op.urn)
-		} else if in, ok := op.Value.(schema.Object); ok {
-			have, _ := o[op.urn].(schema.Object)
-			merged := schema.Object{}
-			maps.Copy(merged, have)
-			maps.Copy(merged, in)
-			o[op.urn] = merged
-		}
+		applyContainer(o, containerIn(o, op.urn), op)
 		return
 	}
-	in, ok := o[op.urn].(schema.Object)
-	if !ok {
-		in = schema.Object{}
+	// Without a schema nobody knows whether the last word of a path is an attribute.
+	if whole := containerIn(o, op.urn+":"+op.Path.Attr); op.Kind == Remove && o[whole] != nil {
+		delete(o, whole)
+		return
 	}
-	if op.Kind == Remove {
+	urn := containerIn(o, op.urn)
+	in, ok := o[urn].(schema.Object)
+	switch {
+	case op.Kind != Remove && !ok:
+		o[urn] = schema.Object{op.Path.Attr: clone(op.Value)}
+	case op.Kind != Remove:
+		in[op.Path.Attr] = clone(op.Value)
+	default:
 		delete(in, op.Path.Attr)
-	} else {
-		in[op.Path.Attr] = op.Value
+		if len(in) == 0 {
+			delete(o, urn)
+		}
 	}
-	if len(in) == 0 {
-		delete(o, op.urn)
-	} else {
-		o[op.urn] = in
+}
+
+func applyContainer(o schema.Object, urn string, op *Op) {
+	value, _ := clone(op.Value).(schema.Object)
+	have, ok := o[urn].(schema.Object)
+	switch {
+	case op.Kind == Remove:
+		delete(o, urn)
+	case ok:
+		maps.Copy(have, value)
+	case len(value) > 0:
+		o[urn] = value
 	}
+}
+
+// containerIn returns the URN as it is spelled in the resource already.
+func containerIn(o schema.Object, urn string) string {
+	if _, ok := o[urn]; !ok {
+		for name := range o {
+			if strings.Contains(name, ":") && strings.EqualFold(name, urn) {
+				return name
+			}
+		}
+	}
+	return urn
 }
 
 func applyIn(in schema.Object, op *Op, k Knobs) error {
@@ -97,7 +133,7 @@ func applyIn(in schema.Object, op *Op, k Knobs) error {
 	case op.entries != nil:
 		err = applyFiltered(in, op, k)
 	case op.ref.Sub != nil:
-		err = applyEach(in, op)
+		err = applyEach(in, op, k)
 	default:
 		applyList(in, op)
 	}
@@ -117,7 +153,8 @@ func applySingle(in schema.Object, op *Op, k Knobs) {
 	case op.Kind == Remove:
 		delete(in, name)
 	case complex && have != nil && (op.Kind == Add || k.ReplaceMerges):
-		maps.Copy(have, value)
+		copied, _ := clone(value).(schema.Object)
+		maps.Copy(have, copied)
 	default:
 		in[name] = clone(op.Value)
 	}
@@ -154,18 +191,31 @@ func applyList(in schema.Object, op *Op) {
 	case op.Kind == Replace:
 		in[name] = clone(values)
 	default:
-		for _, v := range values {
-			if slices.ContainsFunc(have, func(e any) bool { return reflect.DeepEqual(e, v) }) {
-				continue
-			}
-			v = clone(v)
-			if isPrimary(v) {
-				demote(have)
-			}
-			have = append(have, v)
-		}
-		in[name] = have
+		in[name] = addTo(have, values)
 	}
+}
+
+// addTo adds values. One that is there already says at most more about itself.
+func addTo(have, values []any) []any {
+	at := make(map[any]int, len(have))
+	for i, e := range have {
+		at[identityOf(e)] = i
+	}
+	for _, v := range values {
+		v = clone(v)
+		i, known := at[identityOf(v)]
+		if isPrimary(v) && !(known && isPrimary(have[i])) {
+			demote(have)
+		}
+		if !known {
+			at[identityOf(v)] = len(have)
+			have = append(have, v)
+		} else if o, ok := have[i].(schema.Object); ok {
+			more, _ := v.(schema.Object)
+			maps.Copy(o, more)
+		}
+	}
+	return have
 }
 
 // names reports whether a value that is to be removed means an entry: everything that it
@@ -199,67 +249,119 @@ func demote(list []any) {
 }
 
 // applyEach is for a sub-attribute of all values of an attribute.
-func applyEach(in schema.Object, op *Op) error {
+func applyEach(in schema.Object, op *Op, k Knobs) (err error) {
 	list, _ := in[op.ref.Attr.Name].([]any)
 	if len(list) == 0 && op.Kind != Remove {
 		in[op.ref.Attr.Name] = []any{schema.Object{op.ref.Sub.Name: clone(op.Value)}}
 		return nil
 	}
-	in[op.ref.Attr.Name] = setAll(list, list, op)
-	return nil
+	all := make([]int, len(list))
+	for i := range all {
+		all[i] = i
+	}
+	in[op.ref.Attr.Name], err = setAll(list, all, op, k)
+	return err
 }
 
-// setAll sets or removes a sub-attribute of some entries, and returns those of the list
-// that are left.
-func setAll(list, some []any, op *Op) []any {
-	if op.Kind != Remove && op.ref.Sub.Name == "primary" && op.Value == true {
+// setAll sets or removes a sub-attribute of the entries at some places, and returns those
+// of the list that are left.
+func setAll(list []any, at []int, op *Op, k Knobs) ([]any, error) {
+	sub := op.ref.Sub
+	if op.Kind != Remove && sub.Name == "primary" && op.Value == true {
+		if len(at) > 1 && k.RefusePrimaries {
+			return nil, invalid("invalidValue", "%s would have %d primary values", op.ref.Attr.Name, len(at))
+		}
 		demote(list)
+		at = at[:1]
 	}
-	for _, e := range some {
-		o, ok := e.(schema.Object)
+	for _, i := range at {
+		o, ok := list[i].(schema.Object)
 		if !ok {
 			continue
 		}
+		was, had := o[sub.Name]
+		if had && sub.Mutability == schema.Immutable && (op.Kind == Remove || !reflect.DeepEqual(was, op.Value)) {
+			return nil, invalid("mutability", "%s.%s cannot be changed once it is set", op.ref.Attr.Name, sub.Name)
+		}
 		if op.Kind == Remove {
-			delete(o, op.ref.Sub.Name)
+			delete(o, sub.Name)
 		} else {
-			o[op.ref.Sub.Name] = clone(op.Value)
+			o[sub.Name] = clone(op.Value)
 		}
 	}
-	return slices.DeleteFunc(list, func(e any) bool { o, ok := e.(schema.Object); return ok && len(o) == 0 })
+	return slices.DeleteFunc(list, func(e any) bool { o, ok := e.(schema.Object); return ok && len(o) == 0 }), nil
 }
 
 // applyFiltered is for those values of an attribute that a filter names.
-func applyFiltered(in schema.Object, op *Op, k Knobs) error {
+func applyFiltered(in schema.Object, op *Op, k Knobs) (err error) {
 	name := op.ref.Attr.Name
 	list, _ := in[name].([]any)
-	matches := func(e any) bool { return op.entries.Match(op.within([]any{e})) }
-	var some []any
-	for _, e := range list {
-		if matches(e) {
-			some = append(some, e)
+	var at []int
+	for i, e := range list {
+		if op.matches(e) {
+			at = append(at, i)
 		}
 	}
 	switch {
 	case op.Kind == Remove && op.ref.Sub == nil:
-		in[name] = slices.DeleteFunc(list, matches)
-	case op.Kind == Remove:
-		in[name] = setAll(list, some, op)
-	case len(some) == 0:
-		if op.Kind == Replace && !k.CreateOnReplace {
-			return invalid("noTarget", "no value matches %s", clip(op.Path.String()))
+		for _, i := range slices.Backward(at) {
+			list = slices.Delete(list, i, i+1)
 		}
-		return create(in, op, list)
+	case len(at) == 0 && op.Kind == Remove:
+	case len(at) == 0 && op.Kind == Replace && !k.CreateOnReplace:
+		err = invalid("noTarget", "no value matches %s", clip(op.Path.String()))
+	case len(at) == 0:
+		list, err = create(op, list)
 	case op.ref.Sub != nil:
-		in[name] = setAll(list, some, op)
+		list, err = setAll(list, at, op, k)
 	default:
-		if isPrimary(op.Value) {
-			demote(list)
-		}
-		mergeInto(list, some, op, k)
+		list, err = setWhole(list, at, op, k)
 	}
-	return nil
+	if err == nil && list != nil {
+		in[name] = list
+	}
+	return err
 }
+
+// setWhole adds to the entries at some places, or replaces them. What the filter says of
+// a value stays so, unless the new one says otherwise.
+func setWhole(list []any, at []int, op *Op, k Knobs) ([]any, error) {
+	if isPrimary(op.Value) {
+		if len(at) > 1 && k.RefusePrimaries {
+			return nil, invalid("invalidValue", "%s would have %d primary values", op.ref.Attr.Name, len(at))
+		}
+		demote(list)
+	}
+	for n, i := range at {
+		next := schema.Object{}
+		have, isObject := list[i].(schema.Object)
+		value, _ := clone(op.Value).(schema.Object)
+		switch {
+		case !isObject || value == nil:
+			list[i] = op.Value
+			continue
+		case op.Kind == Add:
+			maps.Copy(next, have)
+		case !k.Strict && !equals(op.Path.Filter, next, op.ref.Attr):
+			next = schema.Object{}
+		}
+		maps.Copy(next, value)
+		if n > 0 && isPrimary(next) {
+			next["primary"] = false
+		}
+		list[i] = next
+	}
+	seen := make(map[any]bool, len(list))
+	return slices.DeleteFunc(list, func(e any) bool {
+		key := identityOf(e)
+		was := seen[key]
+		seen[key] = true
+		return was
+	}), nil
+}
+
+// matches reports whether the filter of the path names a value.
+func (op *Op) matches(e any) bool { return op.entries.Match(op.within([]any{e})) }
 
 // within is a resource that has only these values of the attribute.
 func (op *Op) within(entries []any) schema.Object {
@@ -270,30 +372,26 @@ func (op *Op) within(entries []any) schema.Object {
 	return o
 }
 
-// create adds the value that a filter names and does not find.
-func create(in schema.Object, op *Op, list []any) error {
+// create adds the value that a filter names and does not find: one that it finds then.
+func create(op *Op, list []any) ([]any, error) {
 	entry := schema.Object{}
-	if !equals(op.Path.Filter, entry, op.ref.Attr) {
-		return invalid("noTarget", "no value matches %s, and it does not say what a new one would be", clip(op.Path.String()))
-	}
-	switch v := op.Value.(type) {
+	known := equals(op.Path.Filter, entry, op.ref.Attr)
+	switch v := clone(op.Value).(type) {
 	case schema.Object:
-		if op.ref.Sub == nil {
-			maps.Copy(entry, v)
-		}
+		maps.Copy(entry, v)
 	default:
 		if op.ref.Sub == nil {
-			return invalid("invalidValue", "%s: the value is an object", clip(op.Path.String()))
+			return nil, invalid("invalidValue", "%s: the value is an object", clip(op.Path.String()))
 		}
+		entry[op.ref.Sub.Name] = v
 	}
-	if op.ref.Sub != nil {
-		entry[op.ref.Sub.Name] = clone(op.Value)
+	if !known || !op.matches(entry) {
+		return nil, invalid("noTarget", "no value matches %s, and it does not say what a new one would be", clip(op.Path.String()))
 	}
 	if isPrimary(entry) {
 		demote(list)
 	}
-	in[op.ref.Attr.Name] = append(list, entry)
-	return nil
+	return append(list, entry), nil
 }
 
 // equals sets what a filter says that a value is, and reports whether that is all it
@@ -305,15 +403,14 @@ func equals(e filter.Expr, entry schema.Object, a *schema.Attribute) bool {
 		if e.Op != filter.Equal || sub == nil {
 			return false
 		}
-		v := e.Value
-		if text, ok := v.(string); ok && sub.Type == schema.Boolean {
-			v = fold(text) == "true"
-		}
-		if v == nil {
+		if e.Value == nil {
 			return true
 		}
-		entry[sub.Name] = v
-		return true
+		v, ok := literal(sub, e.Value)
+		if ok {
+			entry[sub.Name] = v
+		}
+		return ok
 	case filter.And:
 		for _, t := range e.Terms {
 			if !equals(t, entry, a) {
@@ -325,29 +422,17 @@ func equals(e filter.Expr, entry schema.Object, a *schema.Attribute) bool {
 	return false
 }
 
-func mergeInto(list, some []any, op *Op, k Knobs) {
-	value, ok := op.Value.(schema.Object)
-	for i, e := range list {
-		o, isObject := e.(schema.Object)
-		if !slices.ContainsFunc(some, func(s any) bool { return same(s, e) }) {
-			continue
-		}
-		if !ok || !isObject || op.Kind == Replace && !k.ReplaceMerges {
-			list[i] = clone(op.Value)
-			continue
-		}
-		maps.Copy(o, value)
+// literal returns the canonical value of a sub-attribute that a filter names.
+func literal(sub *schema.Attribute, v any) (any, bool) {
+	if n, ok := v.(filter.Number); ok {
+		v, _ = parseNumber(string(n))
 	}
-}
-
-// same reports whether two entries of a list are one and the same.
-func same(a, b any) bool {
-	x, ok := a.(schema.Object)
-	y, ok2 := b.(schema.Object)
-	if ok && ok2 {
-		return reflect.ValueOf(x).Pointer() == reflect.ValueOf(y).Pointer()
+	if b, ok := v.(bool); ok && sub.Type != schema.Boolean {
+		v = strconv.FormatBool(b)
 	}
-	return reflect.DeepEqual(a, b)
+	c := canon{k: Knobs{BooleanStrings: true, NullClears: true}}
+	v, err := c.value(sub, v, sub.Name)
+	return v, err == nil && v != nil
 }
 
 // Immutable refuses a resource that changes what may be set only once: RFC 7643, section

@@ -2,13 +2,13 @@ package dialect
 
 import (
 	"encoding/base64"
-	"maps"
 	"math"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/rollcall-id/rollcall/scim/schema"
 )
@@ -35,7 +35,7 @@ const maxNoted = 100
 
 func (c *canon) note(path, text string) {
 	if len(c.notes) < maxNoted {
-		c.notes = append(c.notes, Note{path, text})
+		c.notes = append(c.notes, Note{clip(path), text})
 	}
 }
 
@@ -49,7 +49,7 @@ func (c *canon) value(a *schema.Attribute, v any, path string) (any, error) {
 			if len(list) == 0 {
 				return nil, nil //nolint:nilnil // no value
 			}
-			if len(list) > 1 || c.k.Strict {
+			if len(list) > 1 || c.k.Strict && !(c.k.StringManager && a.Type == schema.Complex) {
 				return nil, invalid("invalidValue", "%s has one value, and not a list", path)
 			}
 			c.note(path, "the only value of a list was taken")
@@ -75,49 +75,64 @@ func (c *canon) value(a *schema.Attribute, v any, path string) (any, error) {
 			out = append(out, one)
 		}
 	}
-	return c.several(a, out, path)
+	return c.several(out, path)
 }
 
 // several brings the values of an attribute in order: no value twice, one primary.
-func (c *canon) several(a *schema.Attribute, list []any, path string) (any, error) {
+func (c *canon) several(list []any, path string) (any, error) {
 	out := make([]any, 0, len(list))
-	primary := false
-	byValue := make(map[any][]int, len(list))
+	at := make(map[any]int, len(list))
 	for _, e := range list {
-		key := identityOf(e)
-		if slices.ContainsFunc(byValue[key], func(i int) bool { return reflect.DeepEqual(out[i], e) }) {
-			c.note(path, "a value that was there twice was taken once")
+		i, known := at[identityOf(e)]
+		if !known {
+			at[identityOf(e)] = len(out)
+			out = append(out, e)
 			continue
 		}
-		if o, ok := e.(schema.Object); ok && o["primary"] == true {
-			if primary && c.k.RefusePrimaries {
-				return nil, invalid("invalidValue", "%s has two values that are primary", path)
+		c.note(path, "a value that was there twice was taken once")
+		have, _ := out[i].(schema.Object)
+		more, _ := e.(schema.Object)
+		for name, v := range more {
+			if _, said := have[name]; !said {
+				have[name] = v
 			}
-			if primary {
-				o = maps.Clone(o)
-				delete(o, "primary")
-				e = o
-				c.note(path, "only the first of several primary values stays primary")
-			}
-			primary = true
 		}
-		byValue[key] = append(byValue[key], len(out))
-		out = append(out, e)
 	}
 	if len(out) == 0 {
 		return nil, nil //nolint:nilnil // no value
 	}
-	_ = a
-	return out, nil
+	primary := false
+	for _, e := range out {
+		if !isPrimary(e) {
+			continue
+		}
+		if primary && c.k.RefusePrimaries {
+			return nil, invalid("invalidValue", "%s has two values that are primary", path)
+		}
+		if o, ok := e.(schema.Object); ok && primary {
+			delete(o, "primary")
+			c.note(path, "only the first of several primary values stays primary")
+		}
+		primary = true
+	}
+	return slices.DeleteFunc(out, func(e any) bool { o, ok := e.(schema.Object); return ok && len(o) == 0 }), nil
 }
 
-// identityOf is what equal values have in common.
+// identityOf is what makes two entries the same value, comparable: RFC 7643, section
+// 2.4, wants no combination of type and value twice. Without a value, all of it counts.
 func identityOf(e any) any {
-	if o, ok := e.(schema.Object); ok {
-		s, _ := o["value"].(string)
-		return s
+	switch v := e.(type) {
+	case string, bool, int64, float64:
+		return v
+	case schema.Object:
+		kind, _ := v["type"].(string)
+		if value, ok := v["value"].(string); ok {
+			return [2]string{kind, value}
+		}
 	}
-	return e
+	// A canonical value can always be written.
+	text, _ := json.Marshal(e, json.Deterministic(true))
+	return string(text)
 }
 
 // single returns the canonical form of one value; nil: no value.
@@ -183,7 +198,9 @@ func (c *canon) text(a *schema.Attribute, text, path string) (any, error) {
 			}
 		}
 	case schema.Binary:
-		if _, err := base64.StdEncoding.DecodeString(text); err != nil {
+		// RFC 7643, section 2.3.6, leaves the alphabet and the padding to the sender.
+		plain := strings.TrimRight(strings.NewReplacer("-", "+", "_", "/").Replace(text), "=")
+		if _, err := base64.RawStdEncoding.DecodeString(plain); err != nil {
 			return nil, invalid("invalidValue", "%s is base64", path)
 		}
 	case schema.String, schema.Reference:
@@ -200,7 +217,7 @@ func (c *canon) text(a *schema.Attribute, text, path string) (any, error) {
 // complex returns the canonical form of a complex value.
 func (c *canon) complex(a *schema.Attribute, v any, path string) (any, error) {
 	in, ok := v.(object)
-	if text, isText := v.(string); isText && !c.k.Strict {
+	if text, isText := v.(string); isText {
 		if in, ok = c.embedded(text); !ok {
 			return c.fromText(a, text, path)
 		}
@@ -238,7 +255,7 @@ func (c *canon) complex(a *schema.Attribute, v any, path string) (any, error) {
 
 // embedded reads JSON that was sent as a string.
 func (c *canon) embedded(text string) (object, bool) {
-	if !strings.HasPrefix(strings.TrimSpace(text), "{") {
+	if c.k.Strict || !strings.HasPrefix(strings.TrimSpace(text), "{") {
 		return nil, false
 	}
 	o, err := parse([]byte(text))
@@ -247,7 +264,8 @@ func (c *canon) embedded(text string) (object, bool) {
 
 // fromText takes a string for a complex value whose sub-attribute value it is.
 func (c *canon) fromText(a *schema.Attribute, text, path string) (any, error) {
-	if a.Find("value") == nil || !a.MultiValued && !c.k.StringManager {
+	taken := c.k.StringManager && !a.MultiValued || !c.k.Strict && a.MultiValued
+	if a.Find("value") == nil || !taken {
 		return nil, invalid("invalidValue", "%s is an object with %s", path, subNames(a))
 	}
 	if text == "" {
@@ -268,8 +286,9 @@ func subNames(a *schema.Attribute) string {
 // unknown refuses an attribute that no schema has, or notes that it is left out.
 func (c *canon) unknown(path string) error {
 	if c.k.RefuseUnknown {
-		return invalid("invalidSyntax", "no schema has the attribute %s", path)
+		return invalid("invalidSyntax", "no schema has the attribute %s", clip(path))
 	}
+	path, _, _ = strings.Cut(path, "[") // a filter may hold values
 	c.note(path, "no schema has this attribute: it was left out")
 	return nil
 }

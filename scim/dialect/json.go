@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"strconv"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -94,6 +95,9 @@ func parseNumber(text string) (any, error) {
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil {
 		return nil, invalid("invalidValue", "a number of the body is too large")
+	}
+	if f == math.Trunc(f) && math.Abs(f) < 1<<53 {
+		return int64(f), nil // 1e3 and 1000.0 are 1000
 	}
 	return f, nil
 }

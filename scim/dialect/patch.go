@@ -71,9 +71,6 @@ func ReadPatch(body []byte, t *schema.ResourceType, k Knobs) (*Patch, []Note, er
 		if err := r.operation(o, i+1); err != nil {
 			return nil, r.notes, err
 		}
-		if len(r.patch.Ops) > 10*maxOps {
-			return nil, r.notes, invalid("tooMany", "the operations change more than %d attributes", 10*maxOps)
-		}
 	}
 	r.patch.Members = r.members.plan()
 	return &r.patch, r.notes, nil
@@ -83,6 +80,25 @@ type patchReader struct {
 	canon
 	patch   Patch
 	members *memberPlan
+}
+
+func (r *patchReader) options() filter.Options {
+	return filter.Options{Type: r.t, Lenient: r.k.LenientLiterals}
+}
+
+// emit adds an operation on an attribute. Without paths a few operations can name many.
+func (r *patchReader) emit(op Op) error {
+	if len(r.patch.Ops) == 10*maxOps {
+		return invalid("tooMany", "the operations change more than %d attributes", 10*maxOps)
+	}
+	r.patch.Ops = append(r.patch.Ops, op)
+	return nil
+}
+
+// noteOn notes something on a path, without the values that its filter may hold.
+func (r *patchReader) noteOn(p filter.Path, text string) {
+	p.Filter = nil
+	r.note(p.String(), text)
 }
 
 func (r *patchReader) operations(in object) ([]any, error) {
@@ -149,7 +165,7 @@ func (r *patchReader) operation(o object, n int) error {
 	if !given && kind != Remove {
 		return invalid("invalidValue", "operation %d has no value", n)
 	}
-	p, err := filter.ParsePath(path, filter.Options{Type: r.t, Lenient: !r.k.Strict})
+	p, err := filter.ParsePath(path, r.options())
 	if err != nil {
 		return invalid("invalidPath", "the path of operation %d: %v", n, err)
 	}
@@ -185,7 +201,7 @@ func (r *patchReader) named(kind Kind, m member) error {
 		r.note(m.name, "left out: the server says what it is")
 		return nil
 	}
-	p, err := filter.ParsePath(m.name, filter.Options{Type: r.t, Lenient: !r.k.Strict})
+	p, err := filter.ParsePath(m.name, r.options())
 	if err != nil {
 		return r.unknown(clip(m.name))
 	}
@@ -221,7 +237,7 @@ func (r *patchReader) target(kind Kind, p filter.Path, value any, given, pathed 
 		if pathed && (ref.Attr.Mutability == schema.ReadOnly || r.k.Strict) {
 			return invalid("mutability", "%s is read-only", p)
 		}
-		r.note(p.String(), "it is read-only: left out")
+		r.noteOn(p, "it is read-only: left out")
 		return nil
 	}
 	if r.isMembers(ref.Attr) {
@@ -250,25 +266,38 @@ func (r *patchReader) beyond(kind Kind, p filter.Path, value any, pathed bool) e
 	if p.Filter != nil || p.Sub != "" {
 		return r.unknown(clip(p.String()))
 	}
-	r.note(clip(p.URN), "no schema of this name is known: kept as it is")
+	r.note(p.URN, "no schema of this name is known: kept as it is")
 	op := Op{Kind: kind, Path: p, urn: p.URN, Value: anything(value)}
-	if op.Value == nil {
+	switch _, isObject := op.Value.(schema.Object); {
+	case op.Value == nil:
 		op.Kind = Remove
+	case isObject && p.Attr != "":
+		// As in a POST: what stands for an object is a schema, even if its name does not
+		// look like one.
+		op.urn, op.Path = p.URN+":"+p.Attr, filter.Path{URN: p.URN + ":" + p.Attr}
+	case !isObject && p.Attr == "":
+		return invalid("invalidValue", "%s is an object", clip(p.URN))
 	}
-	r.patch.Ops = append(r.patch.Ops, op)
-	return nil
+	return r.emit(op)
 }
 
 // whole reads an operation on a whole extension, or on the core schema: RFC 7644,
 // section 3.10.
 func (r *patchReader) whole(kind Kind, p filter.Path, ref schema.Ref, value any) error {
-	if value == nil && ref.Extension {
-		r.patch.Ops = append(r.patch.Ops, Op{Kind: Remove, Path: p, ref: ref})
-		return nil
-	}
 	in, ok := value.(object)
-	if !ok {
+	switch {
+	case value == nil && kind == Add:
+		return nil
+	case value == nil && ref.Extension:
+		return r.emit(Op{Kind: Remove, Path: p, ref: ref})
+	case value == nil && kind == Remove:
+		return invalid("mutability", "%s is what a %s is: it cannot be removed", p.URN, r.t.Name)
+	case !ok:
 		return invalid("invalidValue", "%s is an object", p.URN)
+	case kind == Replace && ref.Extension && !r.k.ReplaceMerges:
+		if err := r.emit(Op{Kind: Remove, Path: p, ref: ref}); err != nil {
+			return err
+		}
 	}
 	for _, m := range in {
 		if fold(m.name) == "schemas" {
@@ -288,23 +317,29 @@ func (r *patchReader) attributeOp(kind Kind, p filter.Path, ref schema.Ref, valu
 			return invalid("invalidPath", "%s has one value: it takes no filter", ref.Attr.Name)
 		}
 		var err error
-		o := filter.Options{Type: r.t, Lenient: !r.k.Strict}
+		o := r.options()
 		if op.entries, err = filter.Compile(filter.ValuePath{Path: filter.Path{URN: p.URN, Attr: p.Attr}, Filter: p.Filter}, r.t, o); err != nil {
 			return invalid("invalidFilter", "the path %s: %v", clip(p.String()), err)
 		}
 	}
-	if kind != Remove && r.clears(ref, value) {
-		if r.k.Strict {
-			return invalid("invalidValue", "%s: a value is missing", p)
-		}
-		r.note(p.String(), "no value was taken for its removal")
-		op.Kind, value = Remove, nil
+	cleared := r.clears(ref, value)
+	switch {
+	case kind == Remove && (p.Filter != nil || ref.Sub != nil || !ref.Attr.MultiValued):
+		// RFC 7644, section 3.5.2.2: what is removed is named by the path.
+		return r.emit(op)
+	case kind == Remove && value == nil:
+		return r.emit(op)
+	case kind == Remove && r.k.Strict:
+		return invalid("invalidValue", "a removal names what it removes by its path")
+	case cleared && value == nil && !r.k.NullClears:
+		return invalid("invalidValue", "%s: a value is missing", p)
+	case cleared && kind == Replace, cleared && (ref.Sub != nil || !ref.Attr.MultiValued):
+		r.noteOn(p, "no value was taken for its removal")
+		op.Kind = Remove
+		return r.emit(op)
 	}
 	var err error
 	switch {
-	case value == nil:
-	case op.Kind == Remove && !ref.Attr.MultiValued:
-		// RFC 7644, section 3.5.2.2: what is removed is named by the path.
 	case ref.Sub != nil:
 		op.Value, err = r.value(ref.Sub, value, p.String())
 	case p.Filter != nil:
@@ -318,43 +353,50 @@ func (r *patchReader) attributeOp(kind Kind, p filter.Path, ref schema.Ref, valu
 	if err != nil {
 		return err
 	}
-	if op.Kind != Remove && op.Value == nil {
-		if in, ok := value.(object); ok && len(in) > 0 {
-			return nil // its parts were cleared, or are none of ours
-		}
-		op.Kind = Remove
+	if op.Value == nil {
+		return r.empty(op, value)
 	}
-	r.patch.Ops = append(r.patch.Ops, op)
-	return nil
+	return r.emit(op)
 }
 
-// clears reports whether a value stands for none: null, and for those providers who
-// write it so, an empty string or a complex value of nothing else.
+// empty reads an operation with a value in which nothing is left. That adds nothing to a
+// list, and takes nothing out of one; instead of a list, or of a single value, it is
+// none.
+func (r *patchReader) empty(op Op, value any) error {
+	in, isObject := value.(object)
+	several := op.ref.Sub == nil && op.ref.Attr.MultiValued
+	if isObject && len(in) > 0 || several && op.Kind != Replace {
+		r.noteOn(op.Path, "there was nothing to be done")
+		return nil
+	}
+	op.Kind = Remove
+	return r.emit(op)
+}
+
+// clears reports whether a value stands for none: null, an empty list (RFC 7643, section
+// 2.5), and, for those providers who write it so, an empty string.
 func (r *patchReader) clears(ref schema.Ref, value any) bool {
 	switch v := value.(type) {
 	case nil:
 		return true
 	case string:
-		return v == "" && (r.k.NullClears || ref.Last().Type == schema.Complex)
+		return v == "" && (r.k.NullClears || r.k.StringManager && ref.Last().Type == schema.Complex)
 	case []any:
 		return len(v) == 0
 	}
 	return false
 }
 
-// clearParts adds the removal of sub-attributes that are set to null.
+// clearParts adds the removal of sub-attributes that are set to no value.
 func (r *patchReader) clearParts(kind Kind, p filter.Path, ref schema.Ref, value any) error {
 	in, ok := value.(object)
 	if !ok || ref.Attr.Type != schema.Complex || ref.Attr.MultiValued || kind == Remove {
 		return nil
 	}
 	for _, m := range in {
-		if m.value != nil {
-			continue
-		}
 		sub := p
 		sub.Sub = m.name
-		if _, known := r.t.Resolve(p.URN, p.Attr, m.name); known {
+		if part, known := r.t.Resolve(p.URN, p.Attr, m.name); known && r.clears(part, m.value) {
 			if err := r.target(Remove, sub, nil, false, false); err != nil {
 				return err
 			}
@@ -369,7 +411,7 @@ func (r *patchReader) memberOp(kind Kind, p filter.Path, value any, given bool) 
 		return r.filteredMembers(kind, p, value)
 	}
 	if p.Sub != "" && fold(p.Sub) != "value" {
-		r.note(p.String(), "what is said of a member beside his id is the server's: left out")
+		r.noteOn(p, "what is said of a member beside his id is the server's: left out")
 		return nil
 	}
 	if kind == Remove && (!given || value == nil) || kind == Replace && value == nil {
@@ -407,7 +449,7 @@ func (r *patchReader) filteredMembers(kind Kind, p filter.Path, value any) error
 	case kind == Remove && p.Sub == "":
 		r.members.remove(ids)
 	case kind == Remove:
-		r.note(p.String(), "what is said of a member beside his id is the server's: left out")
+		r.noteOn(p, "what is said of a member beside his id is the server's: left out")
 	default:
 		if o, isObject := value.(object); isObject && p.Sub == "" {
 			if v, has := o.get("value"); has {
@@ -431,7 +473,7 @@ func (r *patchReader) matchingMembers(kind Kind, p filter.Path) error {
 	if r.members.changed() {
 		return invalid("invalidFilter", "members that the same request adds are named by their value: members[value eq \"id\"]")
 	}
-	f, err := filter.Compile(filter.ValuePath{Path: filter.Path{Attr: "members"}, Filter: p.Filter}, r.t, filter.Options{Type: r.t, Lenient: !r.k.Strict})
+	f, err := filter.Compile(filter.ValuePath{Path: filter.Path{Attr: "members"}, Filter: p.Filter}, r.t, r.options())
 	if err != nil {
 		return invalid("invalidFilter", "the path %s: %v", clip(p.String()), err)
 	}

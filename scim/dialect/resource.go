@@ -14,6 +14,8 @@ type Parsed struct {
 	Members []string
 	// Password says that one was sent. It is not kept anywhere.
 	Password bool
+
+	has map[string]bool // the members
 }
 
 // Resource reads the body of a POST or a PUT. Its error is an [*Error].
@@ -26,7 +28,7 @@ func Resource(body []byte, t *schema.ResourceType, k Knobs) (*Parsed, []Note, er
 	if err := c.schemas(in); err != nil {
 		return nil, nil, err
 	}
-	p := &Parsed{Object: schema.Object{}}
+	p := &Parsed{Object: schema.Object{}, has: map[string]bool{}}
 	if err := c.members(p, in); err != nil {
 		return nil, c.notes, err
 	}
@@ -136,13 +138,21 @@ func (c *canon) container(p *Parsed, m member) error {
 	if c.k.RefuseUnknown {
 		return invalid("invalidSyntax", "no schema %s is known here", clip(m.name))
 	}
-	if v := anything(m.value); v != nil {
-		if _, isObject := v.(schema.Object); !isObject {
-			return c.unknown(clip(m.name))
-		}
-		p.Object[m.name] = v
-		c.note(clip(m.name), "no schema of this name is known: kept as it is")
+	if _, known := c.t.Resolve(urn, "", ""); known {
+		return c.unknown(m.name)
 	}
+	v := anything(m.value)
+	if v == nil {
+		return nil
+	}
+	op := Op{Kind: Add, urn: m.name, Value: v}
+	if _, isObject := v.(schema.Object); !isObject {
+		if op.urn, op.Path.Attr = urn, name; !schema.IsName(name) {
+			return c.unknown(m.name)
+		}
+	}
+	applyUnknown(p.Object, &op)
+	c.note(op.urn, "no schema of this name is known: kept as it is")
 	return nil
 }
 
@@ -196,7 +206,12 @@ func (c *canon) attribute(p *Parsed, a *schema.Attribute, v any) error {
 	}
 	switch {
 	case c.isMembers(a):
-		p.Members = append(p.Members, memberIDs(one)...)
+		for _, id := range memberIDs(one) {
+			if !p.has[id] {
+				p.has[id] = true
+				p.Members = append(p.Members, id)
+			}
+		}
 	case a.Returned == schema.Never:
 		p.Password = true
 		c.note(a.Name, "it is not kept: nobody signs in here")
