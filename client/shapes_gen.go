@@ -13,7 +13,7 @@ type AccessAction struct {
 	// A permission, or subscribe
 	Name string `json:"name"`
 	// Is read and not used
-	Properties map[string]jsontext.Value `json:"properties,omitzero"`
+	Properties map[string]any `json:"properties,omitzero"`
 }
 
 // AccessConfiguration says where the endpoints are: AuthZEN 1.0, section 9.
@@ -143,7 +143,7 @@ type AccessResource struct {
 	// Left out in a search for resources
 	ID string `json:"id,omitzero"`
 	// Is read and not used
-	Properties map[string]jsontext.Value `json:"properties,omitzero"`
+	Properties map[string]any `json:"properties,omitzero"`
 }
 
 // AccessResult is a subject or a resource, with type and id, or an action, with a name.
@@ -183,7 +183,7 @@ type AccessSubject struct {
 	// An id, a login name, or <source>/<login name>; left out in a search for subjects
 	ID string `json:"id,omitzero"`
 	// Is read and not used
-	Properties map[string]jsontext.Value `json:"properties,omitzero"`
+	Properties map[string]any `json:"properties,omitzero"`
 }
 
 // Approval lets the next run apply what it covers.
@@ -1050,7 +1050,7 @@ type NewSource struct {
 	// The keys of a source in the daemon's file, without name and type. Secrets are referred
 	// to: {credential: name}, {env: NAME} or {file: path}, as far as the daemon's section
 	// secrets allows
-	Config map[string]jsontext.Value `json:"config"`
+	Config map[string]any `json:"config"`
 }
 
 // NewUser is a local user to be made.
@@ -1539,7 +1539,7 @@ type Skipped struct {
 // SourceConfig is the configuration of a source that was made over the API.
 type SourceConfig struct {
 	// As for a new source; the whole
-	Config map[string]jsontext.Value `json:"config"`
+	Config map[string]any `json:"config"`
 }
 
 // SourceCounts is what a source has in the roll.
@@ -1596,7 +1596,7 @@ type SourceDetail struct {
 	// With everything filled in that was left out, and without secrets
 	Config jsontext.Value `json:"config,omitzero"`
 	// As it was sent, of a source that was made over the API
-	Written map[string]jsontext.Value `json:"written,omitzero"`
+	Written map[string]any `json:"written,omitzero"`
 }
 
 // SourceList lists all sources.

@@ -151,7 +151,7 @@ func goInteger(name string) string {
 func goMap(s *schema) (string, error) {
 	more, ok := s.More.(map[string]any)
 	if !ok || len(more) == 0 {
-		return "map[string]jsontext.Value", nil
+		return "map[string]any", nil
 	}
 	of, err := goType("", schemaOf(more))
 	return "map[string]" + of, err
