@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -48,15 +49,14 @@ func queryOf(v url.Values) (*query, error) {
 	return q, q.check(v.Get("sortOrder"))
 }
 
-// number reads a number of a query. One that is not a number counts as left out, since
-// some providers send "null" and the like; the RFC does not say.
+// number reads a number of a query. One that is too large for us is the largest.
 func number(v url.Values, name string, without int) (int, error) {
 	text := v.Get(name)
 	if text == "" {
 		return without, nil
 	}
-	n, err := strconv.Atoi(text)
-	if err != nil {
+	n, err := strconv.Atoi(text) // what is out of range is the nearest that is not
+	if err != nil && !errors.Is(err, strconv.ErrRange) {
 		return 0, refuse(http.StatusBadRequest, "invalidValue", name+" is not a number")
 	}
 	return n, nil

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"math"
 	"net/http"
 	"strings"
 	"testing"
@@ -359,6 +360,9 @@ func TestRFC7644_3_4_2_4_Pagination(t *testing.T) {
 		{"count=0", 1, 0},
 		{"count=-1", 1, 0},
 		{"count=100000", 1, 4},
+		{"count=99999999999999999999", 1, 4},
+		{"count=-99999999999999999999", 1, 0},
+		{"startIndex=99999999999999999999", math.MaxInt, 0},
 		{"startIndex=&count=", 1, 4},
 		{"startIndex=2", 2, 3},
 	} {

@@ -179,7 +179,7 @@ func (r *patchReader) pathless(kind Kind, value any, n int) error {
 			value = o
 		}
 	}
-	in, ok := value.(object)
+	in, ok := r.only(value).(object)
 	switch {
 	case kind == Remove && (!ok || r.k.Strict):
 		return invalid("noTarget", "operation %d removes, and has no path", n)
@@ -192,6 +192,16 @@ func (r *patchReader) pathless(kind Kind, value any, n int) error {
 		}
 	}
 	return nil
+}
+
+// only takes the only value out of a list of one.
+func (r *patchReader) only(value any) any {
+	list, ok := value.([]any)
+	if !ok || len(list) != 1 || r.k.Strict {
+		return value
+	}
+	r.note("", "the only value of a list was taken")
+	return list[0]
 }
 
 // named reads one name of a value without a path.
@@ -343,7 +353,7 @@ func (r *patchReader) attributeOp(kind Kind, p filter.Path, ref schema.Ref, valu
 	case ref.Sub != nil:
 		op.Value, err = r.value(ref.Sub, value, p.String())
 	case p.Filter != nil:
-		op.Value, err = r.single(ref.Attr, value, p.String())
+		op.Value, err = r.single(ref.Attr, r.only(value), p.String())
 	default:
 		if err := r.clearParts(kind, p, ref, value); err != nil {
 			return err
