@@ -26,6 +26,7 @@ type request struct {
 	File      string     `json:"file,omitempty"`     // of a recording
 	Key       string     `json:"key,omitempty"`      // of an application
 	Users     []person   `json:"users,omitempty"`    // to be asked about
+	Count     int        `json:"count,omitzero"`     // how large a population grows
 }
 
 // reply is what a child answers. Which of its fields are set depends on the request.
@@ -48,6 +49,7 @@ type reply struct {
 	Key     string   `json:"key,omitzero"`
 	Users   []person `json:"users,omitempty"`
 	Rates   []rates  `json:"rates,omitempty"`
+	Lines   []line   `json:"lines,omitempty"`
 }
 
 // child is a process that measures something. It ends when its standard input does.

@@ -36,9 +36,23 @@ func (b *bench) wants(names ...string) bool {
 }
 
 func (b *bench) all(ctx context.Context) error {
-	if !b.wants("read", "first", "second", "growth", "check", "authzen", "boot", "memory") {
+	pulled := b.wants("read", "first", "second", "growth", "check", "authzen", "boot", "memory")
+	if !pulled && !b.wants("scim") {
 		return errors.New("-only matches no row")
 	}
+	if pulled {
+		if err := b.pulled(ctx); err != nil {
+			return err
+		}
+	}
+	if b.wants("scim") {
+		return b.scim(ctx)
+	}
+	return nil
+}
+
+// pulled measures what works on a directory that is synced.
+func (b *bench) pulled(ctx context.Context) error {
 	var small sized
 	if b.wants("growth") {
 		quiet := &bench{options: b.options, table: newTable(b.scale / 10), dir: b.dir, rounds: roundsSmall}

@@ -64,6 +64,8 @@ func (w *worker) do(ctx context.Context, r request) (reply, error) {
 		return w.endow(ctx)
 	case "answers":
 		return w.answers(ctx, r)
+	case "push":
+		return w.push(ctx, r)
 	case "list":
 		return w.list(ctx)
 	case "settle":
