@@ -1,33 +1,35 @@
 package dialect
 
-import (
-	"maps"
-	"slices"
-)
-
 // Knobs are the ways in which providers leave the RFC, or read it differently.
 type Knobs struct {
 	// BooleanStrings takes "True" and "false" for booleans.
 	BooleanStrings bool `json:"boolean_strings" yaml:"boolean_strings"`
-	// StringManager takes a string, a list of one or an empty string for the manager.
+	// StringManager takes a string, a list of one or an empty string for the manager, and
+	// for every other attribute of one value that has parts.
 	StringManager bool `json:"string_manager" yaml:"string_manager"`
-	// CreateOnReplace makes the value that a filtered replace does not find.
+	// CreateOnReplace makes the value that a filtered replace does not find. Without it,
+	// that is the error noTarget, as RFC 7644, section 3.5.2.3, has it.
 	CreateOnReplace bool `json:"create_on_replace" yaml:"create_on_replace"`
-	// ReplaceMerges lets a replace of a complex attribute keep the sub-attributes that it
-	// does not name.
+	// ReplaceMerges lets a replace of a complex attribute of one value, or of an extension,
+	// keep what it does not name, as RFC 7644, section 3.5.2.3, has it. Without it, the
+	// value that is sent is the whole value.
 	ReplaceMerges bool `json:"replace_merges" yaml:"replace_merges"`
 	// PatchNoContent answers a PATCH with 204 and no body, unless attributes are asked for.
 	PatchNoContent bool `json:"patch_no_content" yaml:"patch_no_content"`
-	// RefuseUnknown refuses attributes that no schema has, instead of leaving them out.
+	// RefuseUnknown refuses attributes and schemas that are not known, instead of leaving
+	// out the attributes and keeping what stands under such a schema as it is.
 	RefuseUnknown bool `json:"refuse_unknown" yaml:"refuse_unknown"`
-	// NullClears takes null and "" for "no value" in a PATCH.
+	// NullClears takes null and "" for "no value" in a PATCH. Without it, null is refused
+	// there, and "" is a value like any other.
 	NullClears bool `json:"null_clears" yaml:"null_clears"`
-	// LenientLiterals takes filters with single quotes, or none.
+	// LenientLiterals takes filters, and paths with filters, whose literals are in single
+	// quotes, without quotes, or of another type than the attribute.
 	LenientLiterals bool `json:"lenient_literals" yaml:"lenient_literals"`
 	// RefusePrimaries refuses a second primary value, instead of keeping the first.
 	RefusePrimaries bool `json:"refuse_primaries" yaml:"refuse_primaries"`
 	// HardDelete purges with a DELETE at once what hangs on the resource here, its grants
-	// included. Without it they wait for its return.
+	// included. Without it they wait for its return. No preset has it: it is a decision
+	// about the data, and not about a dialect.
 	HardDelete bool `json:"hard_delete" yaml:"hard_delete"`
 	// Strict refuses bodies without the right schemas, and every spelling of a PATCH but
 	// the RFC's.
@@ -66,32 +68,3 @@ func (k Knobs) With(o Overrides) Knobs {
 	}
 	return k
 }
-
-// lenient is what no provider is hurt by.
-func lenient() Knobs {
-	return Knobs{
-		BooleanStrings: true, StringManager: true, CreateOnReplace: true, ReplaceMerges: true, NullClears: true, LenientLiterals: true,
-	}
-}
-
-func presets() map[string]Knobs {
-	entra := lenient()
-	entra.PatchNoContent = true // it reads nothing of the answer, and its reference expects 204 of groups
-	okta := lenient()
-	okta.ReplaceMerges = false
-	rfc := Knobs{NullClears: true}
-	return map[string]Knobs{
-		"default": lenient(), "entra": entra, "okta": okta, "onelogin": lenient(), "jumpcloud": lenient(), "google": lenient(),
-		"ping": lenient(), "authentik": lenient(), "keycloak": lenient(), "rfc": rfc,
-		"strict": {RefuseUnknown: true, RefusePrimaries: true, Strict: true},
-	}
-}
-
-// Preset returns the knobs of a preset.
-func Preset(name string) (Knobs, bool) {
-	k, ok := presets()[name]
-	return k, ok
-}
-
-// Presets returns the names of all presets, sorted.
-func Presets() []string { return slices.Sorted(maps.Keys(presets())) }
