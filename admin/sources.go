@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"time"
@@ -16,12 +17,12 @@ import (
 type SourceSummary struct {
 	ID         identity.SourceID `json:"id"`
 	Kind       string            `json:"kind"`
-	Declared   string            `json:"declared" enum:"file,api" doc:"Where it is configured: what the daemon's file declares is read-only here"`
+	Declared   string            `json:"declared" enum:"file,api,none" doc:"Where it is configured: what the daemon's file declares is read-only here; none: nowhere any more"`
 	File       string            `json:"file,omitzero" doc:"The file that declares it"`
 	Hides      bool              `json:"hidesStored,omitzero" doc:"One of this name was made over the API, too: the file's is used"`
 	Disabled   bool              `json:"disabled,omitzero" doc:"It is not run; what came from it stays"`
 	Problem    string            `json:"problem,omitzero" doc:"Why this process does not run it"`
-	State      string            `json:"state" enum:"never_run,idle,running,held" doc:"held: a plan waits for approval"`
+	State      string            `json:"state" enum:"never_run,idle,running,held,removed,deleting" doc:"held: a plan waits for approval; removed: it is configured nowhere, but has users or groups here"`
 	Schedule   string            `json:"schedule,omitzero"`
 	TimeZone   string            `json:"timeZone,omitzero"`
 	NextRun    time.Time         `json:"nextRunTime,omitzero"`
@@ -180,6 +181,7 @@ func (a *API) sourceRoutes() {
 		summary: "Try a source's configuration step by step", errors: notFound,
 	}, a.testSource)
 	a.sourceEditRoutes()
+	a.sourceDeleteRoutes()
 }
 
 // source returns a configured source, or fault.NotFound.
@@ -198,8 +200,27 @@ func (a *API) listSources(context.Context, *struct{}) (*listSourcesOutput, error
 	out := &listSourcesOutput{Body: SourceList{Sources: []SourceSummary{}}}
 	for _, s := range a.sync.Sources() {
 		out.Body.Sources = append(out.Body.Sources, a.sourceSummary(snap, &s, counts[s.ID]))
+		delete(counts, s.ID)
 	}
+	out.Body.Sources = append(out.Body.Sources, a.removedSources(snap, counts)...)
 	return out, nil
+}
+
+// removedSources are those of which users or groups are left that no configuration has.
+func (a *API) removedSources(snap *state.Snapshot, counts map[identity.SourceID]state.Counts) []SourceSummary {
+	var list []SourceSummary
+	for _, id := range slices.Sorted(maps.Keys(counts)) {
+		if id == identity.Local {
+			continue
+		}
+		s := a.sourceSummary(snap, &Source{ID: id}, counts[id])
+		s.Declared, s.State = "none", "removed"
+		if !snap.Source(id).Leaving.IsZero() {
+			s.State = "deleting"
+		}
+		list = append(list, s)
+	}
+	return list
 }
 
 func (a *API) getSource(_ context.Context, in *SourcePath) (*getSourceOutput, error) {

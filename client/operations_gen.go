@@ -257,6 +257,22 @@ func (c *Client) DeleteServiceKey(ctx context.Context, service, apiKey string) e
 	return c.do(ctx, r, nil)
 }
 
+// DeleteSourceQuery narrows or directs DeleteSource.
+type DeleteSourceQuery struct {
+	// Of the plan of the deletion, as it was shown
+	Digest string
+}
+
+// DeleteSource: Delete a source for good, with its users and groups and all that hangs on
+// them; also one that the daemon's file no longer declares. Who may: APPLICATION_ADMIN.
+// With dryRun=true everything is checked and answered, and nothing is stored.
+func (c *Client) DeleteSource(ctx context.Context, source string, query DeleteSourceQuery) (*DeletionPlan, error) {
+	r := call{method: http.MethodDelete, path: []string{"v1", "sources", source}, tryable: true}
+	r.query = url.Values{}
+	addToText(r.query, "digest", query.Digest)
+	return answerOf[DeletionPlan](ctx, c, r)
+}
+
 // DeleteSourceToken: Revoke a token of a source at once. Who may: APPLICATION_ADMIN. With
 // dryRun=true everything is checked and answered, and nothing is stored.
 func (c *Client) DeleteSourceToken(ctx context.Context, source, token string) error {
@@ -946,6 +962,12 @@ func (c *Client) PauseSource(ctx context.Context, source string, body PauseReque
 func (c *Client) PlanSource(ctx context.Context, source string) (*Plan, error) {
 	r := call{method: http.MethodPost, path: []string{"v1", "sources", source, "plan"}, repeatable: true, tryable: true, time: Patience, limit: maxPlan}
 	return answerOf[Plan](ctx, c, r)
+}
+
+// PlanSourceDeletion: Show who and what would go with a source. Who may: APPLICATION_ADMIN.
+func (c *Client) PlanSourceDeletion(ctx context.Context, source string) (*DeletionPlan, error) {
+	r := call{method: http.MethodGet, path: []string{"v1", "sources", source, "deletion"}, reads: true}
+	return answerOf[DeletionPlan](ctx, c, r)
 }
 
 // PlanSourceUndoQuery narrows or directs PlanSourceUndo.

@@ -481,6 +481,39 @@ type DefaultPermissions struct {
 	Time time.Time `json:"time,omitzero"`
 }
 
+// DeletionPlan is what goes with a source. Each user and group has one source, so nobody of
+// it stays; whoever was made here, or comes from another source, does.
+type DeletionPlan struct {
+	// Who owns it: the id of a source, or local
+	Source string `json:"source"`
+	// Of all that goes, as it is: to be sent with the deletion
+	Digest string `json:"digest"`
+	// Users
+	Users int `json:"users"`
+	// Groups
+	Groups int `json:"groups"`
+	// Of groups of the source, and of its users and groups in others
+	Memberships int `json:"memberships"`
+	// Local attributes on users and groups of the source
+	Attributes int `json:"attributes"`
+	// Grants that lose their holder
+	Grants int `json:"grants"`
+	// API keys of its users, and tokens that push to it
+	Keys int `json:"keys"`
+	// A plan that waits for approval, or an approval, is lost
+	Approval bool `json:"approval"`
+	// The first 100 users, by name
+	UserNames []string `json:"userNames"`
+	// The first 100 groups, by name
+	GroupNames []string `json:"groupNames"`
+	// The first 100 grants, each as permission and holder
+	GrantList []string `json:"grantList"`
+	// Administrators who go, or are so by a group that goes
+	Administrators []string `json:"administrators"`
+	// The first 100 users of other sources who lose a membership
+	Others []string `json:"others"`
+}
+
 // DisableRequest says why a user is kept out.
 type DisableRequest struct {
 	// Why
@@ -1565,7 +1598,8 @@ type SourceDetail struct {
 	ID string `json:"id"`
 	// Of which kind it is
 	Kind string `json:"kind"`
-	// Where it is configured: what the daemon's file declares is read-only here: file, api
+	// Where it is configured: what the daemon's file declares is read-only here; none: nowhere
+	// any more: file, api, none
 	Declared string `json:"declared"`
 	// The file that declares it
 	File string `json:"file,omitzero"`
@@ -1575,7 +1609,8 @@ type SourceDetail struct {
 	Disabled bool `json:"disabled,omitzero"`
 	// Why this process does not run it
 	Problem string `json:"problem,omitzero"`
-	// held: a plan waits for approval: never_run, idle, running, held
+	// held: a plan waits for approval; removed: it is configured nowhere, but has users or
+	// groups here: never_run, idle, running, held, removed, deleting
 	State string `json:"state"`
 	// When it runs, as cron writes it
 	Schedule string `json:"schedule,omitzero"`
@@ -1611,7 +1646,8 @@ type SourceSummary struct {
 	ID string `json:"id"`
 	// Of which kind it is
 	Kind string `json:"kind"`
-	// Where it is configured: what the daemon's file declares is read-only here: file, api
+	// Where it is configured: what the daemon's file declares is read-only here; none: nowhere
+	// any more: file, api, none
 	Declared string `json:"declared"`
 	// The file that declares it
 	File string `json:"file,omitzero"`
@@ -1621,7 +1657,8 @@ type SourceSummary struct {
 	Disabled bool `json:"disabled,omitzero"`
 	// Why this process does not run it
 	Problem string `json:"problem,omitzero"`
-	// held: a plan waits for approval: never_run, idle, running, held
+	// held: a plan waits for approval; removed: it is configured nowhere, but has users or
+	// groups here: never_run, idle, running, held, removed, deleting
 	State string `json:"state"`
 	// When it runs, as cron writes it
 	Schedule string `json:"schedule,omitzero"`

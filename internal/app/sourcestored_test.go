@@ -112,6 +112,38 @@ func TestASourceIsMadeAndRunOverTheAPI(t *testing.T) {
 		t.Errorf("the changed schedule does not count: %v", out)
 	}
 	d.ran("halyard")
+
+	d.call("PUT", "/v1/groups/it-admins/grants/AUDIT", `{"reason":"they look after the log","acknowledgeDirectory":true}`, 201)
+	old, _ := d.call("GET", "/v1/sources/halyard/deletion", "", 200)["digest"].(string)
+	d.call("PUT", "/v1/users/pia.sommer/attributes/desk", `{"values":["4711"]}`, 200)
+	d.call("DELETE", "/v1/sources/halyard?digest="+old, "", 409)
+	d.call("DELETE", "/v1/sources/halyard", "", 428)
+	plan := d.call("DELETE", "/v1/sources/halyard?dryRun=true", "", 200)
+	if plan["users"] != float64(n) || plan["grants"] != 1.0 || plan["attributes"] != 1.0 || len(plan["grantList"].([]any)) != 1 {
+		t.Errorf("plan of the deletion: %v", plan)
+	}
+	digest, _ := plan["digest"].(string)
+	d.call("DELETE", "/v1/sources/halyard?digest="+digest, "", 200)
+	if out := d.call("POST", "/v1/check", `{"user":"juergen.mueller","permission":"AUDIT"}`, 200); out["allowed"] != false {
+		t.Errorf("check after the deletion = %v, want no at once", out)
+	}
+	d.call("DELETE", "/v1/sources/halyard?digest="+digest, "", 409)
+	for {
+		changed := d.db.View().Changed()
+		s := d.db.View().Now()
+		if len(s.OwnedBy("halyard")) == 0 && len(s.Leaving()) == 0 {
+			break
+		}
+		select {
+		case <-changed:
+		case <-t.Context().Done():
+			t.Fatal("the source is never gone")
+		}
+	}
+	d.call("GET", "/v1/sources/halyard", "", 404)
+	d.call("DELETE", "/v1/sources/halyard?dryRun=true", "", 404)
+	d.call("GET", "/v1/users/root", "", 200)
+	d.call("POST", "/v1/sources", made, 201) // its name is free again
 	if text := d.log.String(); strings.Contains(text, o.Password) {
 		t.Error("the log holds the password")
 	}
@@ -134,6 +166,7 @@ func TestTheFileWinsOverAStoredSource(t *testing.T) {
 	if _, err := first.Reload(t.Context(), next); err != nil {
 		t.Fatal(err)
 	}
+	first.call("DELETE", "/v1/sources/halyard?dryRun=true", "", 409)
 	list, _ := first.call("GET", "/v1/sources", "", 200)["sources"].([]any)
 	if len(list) != 1 {
 		t.Fatalf("sources: %v, want one", list)
