@@ -57,7 +57,7 @@ func TestCorpus(t *testing.T) {
 			p.w = newWorld(t, mem.New(), presetOf("okta", field(preamble, "preset ")))
 			p.vars["base"] = p.w.url + Prefix + "okta"
 			var before strings.Builder
-			for _, section := range strings.Split(rest, "\n== ") {
+			for section := range strings.SplitSeq(rest, "\n== ") {
 				title, body, _ := strings.Cut(section, "\n")
 				if title != "roll" {
 					before.WriteString("\n== " + section)

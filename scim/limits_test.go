@@ -34,8 +34,12 @@ func TestLimitOfBody(t *testing.T) {
 		method, path, body string
 		status             int
 	}{
-		{"POST", "/Users", userBody("ben", ""), 201}, {"PUT", u, userBody("ann", ""), 200}, {"PATCH", u, patch, 200},
-		{"POST", "/Users/.search", search, 200}, {"POST", "/.search", search, 200}, {"POST", "/Bulk", bulk, 200},
+		{"POST", "/Users", userBody("ben", ""), 201},
+		{"PUT", u, userBody("ann", ""), 200},
+		{"PATCH", u, patch, 200},
+		{"POST", "/Users/.search", search, 200},
+		{"POST", "/.search", search, 200},
+		{"POST", "/Bulk", bulk, 200},
 	} {
 		w.call(row.method, row.path, padded(row.body, maxBody)).want(row.status)
 		w.call(row.method, row.path, padded(row.body, maxBody+1)).refuses(413, "")

@@ -26,8 +26,10 @@ func TestRFC7643_2_Attributes(t *testing.T) {
 		}},
 		{"2.2", "what is written only is never told", "", func(w *world) {
 			u := w.user("ann", `"password":"hush"`)
-			for _, a := range []*answer{w.call("GET", u, ""), w.call("GET", "/Users", ""), w.call("GET", u+"?attributes=password", ""), w.call("PUT", u, userBody("ann", `"password":"hush"`)),
-				w.patch(u, `{"op":"replace","path":"password","value":"hush2"}`), w.call("POST", "/Users", userBody("ben", `"password":"hush"`))} {
+			for _, a := range []*answer{
+				w.call("GET", u, ""), w.call("GET", "/Users", ""), w.call("GET", u+"?attributes=password", ""), w.call("PUT", u, userBody("ann", `"password":"hush"`)),
+				w.patch(u, `{"op":"replace","path":"password","value":"hush2"}`), w.call("POST", "/Users", userBody("ben", `"password":"hush"`)),
+			} {
 				if a.status >= 300 || strings.Contains(a.body, "hush") || strings.Contains(strings.ToLower(a.body), "password") {
 					w.t.Errorf("%s tells a password: %s", a.to, a.body)
 				}

@@ -51,17 +51,25 @@ func checkPatches(t *testing.T, rows []patched) {
 
 func TestRFC7644_3_5_2_Modifying(t *testing.T) {
 	checkPatches(t, []patched{
-		{section: "3.5.2", shows: "operations happen one after another", with: `"title":"a"`,
-			ops: `{"op":"replace","path":"title","value":"b"},{"op":"remove","path":"title"},{"op":"add","path":"nickName","value":"n"}`, want: []any{"title", nil, "nickName", "n"}},
-		{section: "3.5.2", shows: "all or none", with: `"title":"a"`,
-			ops: `{"op":"replace","path":"title","value":"b"},{"op":"replace","path":"active","value":"nonsense"}`, kind: "invalidValue"},
+		{
+			section: "3.5.2", shows: "operations happen one after another", with: `"title":"a"`,
+			ops: `{"op":"replace","path":"title","value":"b"},{"op":"remove","path":"title"},{"op":"add","path":"nickName","value":"n"}`, want: []any{"title", nil, "nickName", "n"},
+		},
+		{
+			section: "3.5.2", shows: "all or none", with: `"title":"a"`,
+			ops: `{"op":"replace","path":"title","value":"b"},{"op":"replace","path":"active","value":"nonsense"}`, kind: "invalidValue",
+		},
 		{section: "3.5.2", shows: "op in any case", ops: `{"op":"Add","path":"title","value":"b"},{"op":"REPLACE","path":"nickName","value":"n"}`, want: []any{"title", "b", "nickName", "n"}},
 		{section: "3.5.2", shows: "names in any case", ops: `{"op":"add","path":"TITLE","value":"b"}`, want: []any{"title", "b"}},
 		{section: "3.5.2", shows: "a path with the schema's URN", ops: `{"op":"add","path":"` + userURN + `:name.givenName","value":"A"}`, want: []any{"name/givenName", "A"}},
-		{section: "3.5.2", shows: "a new primary value takes the mark from the old", with: mails,
-			ops: `{"op":"add","path":"emails","value":[{"value":"n@x","primary":true}]}`, want: []any{"emails/2/primary", true, "emails/0/primary", false}},
-		{section: "3.5.2", shows: "a value made primary takes the mark from the old", with: mails,
-			ops: `{"op":"replace","path":"emails[type eq \"home\"].primary","value":true}`, want: []any{"emails/1/primary", true, "emails/0/primary", false}},
+		{
+			section: "3.5.2", shows: "a new primary value takes the mark from the old", with: mails,
+			ops: `{"op":"add","path":"emails","value":[{"value":"n@x","primary":true}]}`, want: []any{"emails/2/primary", true, "emails/0/primary", false},
+		},
+		{
+			section: "3.5.2", shows: "a value made primary takes the mark from the old", with: mails,
+			ops: `{"op":"replace","path":"emails[type eq \"home\"].primary","value":true}`, want: []any{"emails/1/primary", true, "emails/0/primary", false},
+		},
 		{section: "3.5.2", shows: "what is read-only is mutability", ops: `{"op":"replace","path":"id","value":"x"}`, kind: "mutability"},
 		{section: "3.5.2", shows: "meta is read-only", ops: `{"op":"replace","path":"meta.created","value":"2011-05-13T04:42:34Z"}`, kind: "mutability"},
 		{section: "3.5.2", shows: "schemas is read-only when strict", preset: "strict", ops: `{"op":"replace","path":"schemas","value":["x"]}`, kind: "mutability"},
@@ -112,17 +120,25 @@ func TestRFC7644_3_5_2_1_Add(t *testing.T) {
 	checkPatches(t, []patched{
 		{section: "3.5.2.1", shows: "a new attribute", ops: `{"op":"add","path":"title","value":"x"}`, want: []any{"title", "x"}},
 		{section: "3.5.2.1", shows: "an attribute that is there is replaced", with: `"title":"a"`, ops: `{"op":"add","path":"title","value":"x"}`, want: []any{"title", "x"}},
-		{section: "3.5.2.1", shows: "without a path", with: mails, ops: `{"op":"add","value":{"emails":[{"value":"n@x","type":"other"}],"nickName":"B"}}`,
-			want: []any{"emails/2/value", "n@x", "emails/0/value", "w@x", "nickName", "B"}},
+		{
+			section: "3.5.2.1", shows: "without a path", with: mails, ops: `{"op":"add","value":{"emails":[{"value":"n@x","type":"other"}],"nickName":"B"}}`,
+			want: []any{"emails/2/value", "n@x", "emails/0/value", "w@x", "nickName", "B"},
+		},
 		{section: "3.5.2.1", shows: "values to a list", with: mails, ops: `{"op":"add","path":"emails","value":[{"value":"n@x","type":"other"}]}`, want: []any{"emails/2/value", "n@x"}},
 		{section: "3.5.2.1", shows: "a value that is there is not there twice", with: mails, ops: `{"op":"add","path":"emails","value":[{"value":"h@x","type":"home"}]}`, want: []any{"emails/2", nil}},
-		{section: "3.5.2.1", shows: "sub-attributes to a complex attribute", with: `"name":{"givenName":"A"}`, ops: `{"op":"add","path":"name","value":{"familyName":"B"}}`,
-			want: []any{"name/givenName", "A", "name/familyName", "B"}},
+		{
+			section: "3.5.2.1", shows: "sub-attributes to a complex attribute", with: `"name":{"givenName":"A"}`, ops: `{"op":"add","path":"name","value":{"familyName":"B"}}`,
+			want: []any{"name/givenName", "A", "name/familyName", "B"},
+		},
 		{section: "3.5.2.1", shows: "a sub-attribute", ops: `{"op":"add","path":"name.givenName","value":"A"}`, want: []any{"name/givenName", "A"}},
-		{section: "3.5.2.1", shows: "to a value that a filter names", with: mails, ops: `{"op":"add","path":"emails[type eq \"work\"].display","value":"W"}`,
-			want: []any{"emails/0/display", "W", "emails/1/display", nil, "emails/0/value", "w@x"}},
-		{section: "3.5.2.1", shows: "an extension's attribute", ops: `{"op":"add","path":"` + enterpriseURN + `:department","value":"D"}`,
-			want: []any{enterpriseURN + "/department", "D", "schemas/1", enterpriseURN}},
+		{
+			section: "3.5.2.1", shows: "to a value that a filter names", with: mails, ops: `{"op":"add","path":"emails[type eq \"work\"].display","value":"W"}`,
+			want: []any{"emails/0/display", "W", "emails/1/display", nil, "emails/0/value", "w@x"},
+		},
+		{
+			section: "3.5.2.1", shows: "an extension's attribute", ops: `{"op":"add","path":"` + enterpriseURN + `:department","value":"D"}`,
+			want: []any{enterpriseURN + "/department", "D", "schemas/1", enterpriseURN},
+		},
 		{section: "3.5.2.1", shows: "an extension without a path", ops: `{"op":"add","value":{"` + enterpriseURN + `":{"department":"D"}}}`, want: []any{enterpriseURN + "/department", "D"}},
 		{section: "3.5.2.1", shows: "a whole extension", ops: `{"op":"add","path":"` + enterpriseURN + `","value":{"department":"D"}}`, want: []any{enterpriseURN + "/department", "D"}},
 		{section: "3.5.2.1", shows: "without a value", ops: `{"op":"add","path":"title"}`, kind: "invalidValue"},
@@ -147,8 +163,10 @@ func TestRFC7644_3_5_2_2_Remove(t *testing.T) {
 		{section: "3.5.2.2", shows: "values that a filter names", with: mails, ops: `{"op":"remove","path":"emails[type eq \"work\"]"}`, want: []any{"emails/0/value", "h@x", "emails/1", nil}},
 		{section: "3.5.2.2", shows: "values that a filter of several terms names", with: mails, ops: `{"op":"remove","path":"emails[(type eq \"work\" or type eq \"x\" or type eq \"y\") and not (value sw \"h\")]"}`, want: []any{"emails/0/value", "h@x", "emails/1", nil}},
 		{section: "3.5.2.2", shows: "the last value leaves no list", with: mails, ops: `{"op":"remove","path":"emails[value ew \"@x\"]"}`, want: []any{"emails", nil}},
-		{section: "3.5.2.2", shows: "a sub-attribute of values that a filter names", with: mails, ops: `{"op":"remove","path":"emails[type eq \"work\"].type"}`,
-			want: []any{"emails/0/type", nil, "emails/0/value", "w@x", "emails/1/type", "home"}},
+		{
+			section: "3.5.2.2", shows: "a sub-attribute of values that a filter names", with: mails, ops: `{"op":"remove","path":"emails[type eq \"work\"].type"}`,
+			want: []any{"emails/0/type", nil, "emails/0/value", "w@x", "emails/1/type", "home"},
+		},
 		{section: "3.5.2.2", shows: "a sub-attribute", with: `"name":{"givenName":"A","familyName":"B"}`, ops: `{"op":"remove","path":"name.givenName"}`, want: []any{"name/givenName", nil, "name/familyName", "B"}},
 		{section: "3.5.2.2", shows: "a complex attribute", with: `"name":{"givenName":"A"}`, ops: `{"op":"remove","path":"name"}`, want: []any{"name", nil}},
 		{section: "3.5.2.2", shows: "an extension", with: `"` + enterpriseURN + `":{"department":"D"}`, ops: `{"op":"remove","path":"` + enterpriseURN + `"}`, want: []any{enterpriseURN, nil, "schemas/1", nil}},
@@ -182,26 +200,40 @@ func TestRFC7644_3_5_2_3_Replace(t *testing.T) {
 	checkPatches(t, []patched{
 		{section: "3.5.2.3", shows: "an attribute", with: `"title":"a"`, ops: `{"op":"replace","path":"title","value":"x"}`, want: []any{"title", "x"}},
 		{section: "3.5.2.3", shows: "an attribute that is not there is added", ops: `{"op":"replace","path":"title","value":"x"}`, want: []any{"title", "x"}},
-		{section: "3.5.2.3", shows: "without a path", with: mails, ops: `{"op":"replace","value":{"emails":[{"value":"n@x"}],"nickName":"B"}}`,
-			want: []any{"emails/0/value", "n@x", "emails/1", nil, "nickName", "B"}},
+		{
+			section: "3.5.2.3", shows: "without a path", with: mails, ops: `{"op":"replace","value":{"emails":[{"value":"n@x"}],"nickName":"B"}}`,
+			want: []any{"emails/0/value", "n@x", "emails/1", nil, "nickName", "B"},
+		},
 		{section: "3.5.2.3", shows: "a list", with: mails, ops: `{"op":"replace","path":"emails","value":[{"value":"n@x"}]}`, want: []any{"emails/0/value", "n@x", "emails/1", nil}},
 		{section: "3.5.2.3", shows: "a sub-attribute", with: `"name":{"givenName":"A","familyName":"B"}`, ops: `{"op":"replace","path":"name.givenName","value":"C"}`, want: []any{"name/givenName", "C", "name/familyName", "B"}},
-		{section: "3.5.2.3", shows: "a complex attribute gets the sub-attributes that are given", with: `"name":{"givenName":"A","familyName":"B"}`,
-			ops: `{"op":"replace","path":"name","value":{"givenName":"C"}}`, want: []any{"name/givenName", "C"}},
-		{section: "3.5.2.3", shows: "values that a filter names", with: mails, ops: `{"op":"replace","path":"emails[type eq \"work\"]","value":{"value":"n@x","type":"other"}}`,
-			want: []any{"emails/0/value", "n@x", "emails/0/type", "other", "emails/0/primary", nil, "emails/1/value", "h@x"}},
-		{section: "3.5.2.3", shows: "a sub-attribute of every value that a filter names", with: mails, ops: `{"op":"replace","path":"emails[value ew \"@x\"].display","value":"D"}`,
-			want: []any{"emails/0/display", "D", "emails/1/display", "D"}},
-		{section: "3.5.2.3", shows: "values that a filter of several terms names", with: mails, ops: `{"op":"replace","path":"emails[type eq \"work\" and value ew \"x\" and primary eq true]","value":{"value":"n@x"}}`,
-			want: []any{"emails/0/value", "n@x", "emails/1/value", "h@x"}},
+		{
+			section: "3.5.2.3", shows: "a complex attribute gets the sub-attributes that are given", with: `"name":{"givenName":"A","familyName":"B"}`,
+			ops: `{"op":"replace","path":"name","value":{"givenName":"C"}}`, want: []any{"name/givenName", "C"},
+		},
+		{
+			section: "3.5.2.3", shows: "values that a filter names", with: mails, ops: `{"op":"replace","path":"emails[type eq \"work\"]","value":{"value":"n@x","type":"other"}}`,
+			want: []any{"emails/0/value", "n@x", "emails/0/type", "other", "emails/0/primary", nil, "emails/1/value", "h@x"},
+		},
+		{
+			section: "3.5.2.3", shows: "a sub-attribute of every value that a filter names", with: mails, ops: `{"op":"replace","path":"emails[value ew \"@x\"].display","value":"D"}`,
+			want: []any{"emails/0/display", "D", "emails/1/display", "D"},
+		},
+		{
+			section: "3.5.2.3", shows: "values that a filter of several terms names", with: mails, ops: `{"op":"replace","path":"emails[type eq \"work\" and value ew \"x\" and primary eq true]","value":{"value":"n@x"}}`,
+			want: []any{"emails/0/value", "n@x", "emails/1/value", "h@x"},
+		},
 		{section: "3.5.2.3", shows: "a filter that finds nothing is noTarget", with: mails, ops: `{"op":"replace","path":"emails[type eq \"other\"].value","value":"D"}`, kind: "noTarget"},
-		{section: "3.5.2.3", shows: "a filter that finds nothing creates for those who want it", preset: "default", with: mails, ops: `{"op":"replace","path":"emails[type eq \"other\"].value","value":"D"}`,
-			want: []any{"emails/2/type", "other", "emails/2/value", "D"}},
+		{
+			section: "3.5.2.3", shows: "a filter that finds nothing creates for those who want it", preset: "default", with: mails, ops: `{"op":"replace","path":"emails[type eq \"other\"].value","value":"D"}`,
+			want: []any{"emails/2/type", "other", "emails/2/value", "D"},
+		},
 		{section: "3.5.2.3", shows: "a value that a filter names, in a list of one", with: mails, ops: `{"op":"replace","path":"emails[type eq \"work\"]","value":[{"value":"n@x"}]}`, want: []any{"emails/0/value", "n@x", "emails/1/value", "h@x"}},
 		{section: "3.5.2.3", shows: "without a path, in a list of one", ops: `{"op":"replace","value":[{"nickName":"B"}]}`, want: []any{"nickName", "B"}},
 		{section: "3.5.2.3", shows: "no list of one when strict", preset: "strict", ops: `{"op":"replace","value":[{"nickName":"B"}]}`, kind: "invalidValue"},
-		{section: "3.5.2.3", shows: "an extension's attribute", with: `"` + enterpriseURN + `":{"department":"D","division":"E"}`, ops: `{"op":"replace","path":"` + enterpriseURN + `:department","value":"F"}`,
-			want: []any{enterpriseURN + "/department", "F", enterpriseURN + "/division", "E"}},
+		{
+			section: "3.5.2.3", shows: "an extension's attribute", with: `"` + enterpriseURN + `":{"department":"D","division":"E"}`, ops: `{"op":"replace","path":"` + enterpriseURN + `:department","value":"F"}`,
+			want: []any{enterpriseURN + "/department", "F", enterpriseURN + "/division", "E"},
+		},
 		{section: "3.5.2.3", shows: "a complex attribute of an extension", ops: `{"op":"replace","path":"` + enterpriseURN + `:manager","value":{"value":"m1"}}`, want: []any{enterpriseURN + "/manager/value", "m1"}},
 	})
 	check(t, []clause{

@@ -2,6 +2,7 @@ package scim
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -52,7 +53,9 @@ func newWorld(t testing.TB, s store.Store, sources ...Source) *world {
 	t.Cleanup(func() {
 		h.Close()
 		cancel()
-		<-done
+		if err := <-done; err != nil && !errors.Is(err, context.Canceled) {
+			t.Error(err)
+		}
 	})
 	w := &world{t: t, db: db, server: server, url: h.URL, tokens: map[identity.SourceID]string{}}
 	for _, src := range sources {
