@@ -71,7 +71,7 @@ func addCommands(c *cli, root *cobra.Command) {
 		c.changes(c.completes(revokeCommand(c), targetNames, permissionNames)), c.changes(c.completes(disableCommand(c), userNames)),
 		c.changes(c.completes(enableCommand(c), userNames)), c.changes(c.completes(setCommand(c), targetNames)),
 		c.changes(c.completes(unsetCommand(c), targetNames)), settingsCommand(c), keyCommand(c), serviceCommand(c))
-	add(root, groupSync, syncCommand(c))
+	add(root, groupSync, syncCommand(c), sourceCommand(c))
 	add(root, groupRun, serveCommand(), demoCommand(), bootstrapCommand(c), loginCommand(c), logoutCommand(c), configCommand(c),
 		backupCommand(c), restoreCommand(c), recoverCommand(c), healthcheckCommand(c), versionCommand(c))
 }
