@@ -125,6 +125,7 @@ func (d *document) arguments(w *writer, o *operation, name string) (string, erro
 			args = append(args, "version string")
 		case "Last-Event-ID":
 			args = append(args, "after string")
+		case "Rollcall-Impersonate": // the client sends it with everything, once it is told to
 		default:
 			return "", fmt.Errorf("the header %s is not known here", p.Name)
 		}
@@ -172,8 +173,9 @@ func (o *operation) call() string {
 		}
 	}
 	for _, p := range o.in("header") {
-		arg := map[string]string{"If-Match": "version", "Last-Event-ID": "after"}[p.Name]
-		w.f("\tr.set(%q, %s)\n", p.Name, arg)
+		if arg, ok := map[string]string{"If-Match": "version", "Last-Event-ID": "after"}[p.Name]; ok {
+			w.f("\tr.set(%q, %s)\n", p.Name, arg)
+		}
 	}
 	return w.String()
 }
