@@ -208,6 +208,9 @@ func (r *patchReader) only(value any) any {
 func (r *patchReader) named(kind Kind, m member) error {
 	switch fold(m.name) {
 	case "schemas", "id", "meta":
+		if r.k.Strict {
+			return invalid("mutability", "%s is read-only", m.name)
+		}
 		r.note(m.name, "left out: the server says what it is")
 		return nil
 	}
@@ -244,7 +247,7 @@ func (r *patchReader) target(kind Kind, p filter.Path, value any, given, pathed 
 	}
 	last := ref.Last()
 	if ref.Attr.Mutability == schema.ReadOnly || last.Mutability == schema.ReadOnly {
-		if pathed && (ref.Attr.Mutability == schema.ReadOnly || r.k.Strict) {
+		if r.k.Strict || pathed && ref.Attr.Mutability == schema.ReadOnly {
 			return invalid("mutability", "%s is read-only", p)
 		}
 		r.noteOn(p, "it is read-only: left out")

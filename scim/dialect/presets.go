@@ -34,13 +34,13 @@ func presets() []preset {
 	jumpcloud := typed()
 	jumpcloud.CreateOnReplace = true
 	return []preset{
-		{"authentik", "It writes the RFC's JSON; a mapping may make strings of booleans. What is its own, `schemas` and `id` within a replace without a path, is understood under every preset but `strict`.", typed()},
+		{"authentik", "It writes the RFC's JSON; a mapping may make strings of booleans. What is its own, `schemas` and `id` within a replace without a path, is left out under every preset but `strict`.", typed()},
 		{"default", "Every spelling that has one meaning only. It is for providers that are not in this list.", lenient()},
 		{"entra", "Booleans and managers come as strings, changes to values that are not there yet as replace, `roles[primary eq \"True\"]` as a path. It reads nothing of the answer to a PATCH, and its reference expects 204.", entra},
 		{"google", "The same as `default`: what it sends is not published, so nothing that has one meaning is refused.", lenient()},
 		{"jumpcloud", "One operation for each attribute, with its path, whether or not the value is there; otherwise typed JSON. That it removes members by a list is understood under every preset but `strict`.", jumpcloud},
 		{"keycloak", "The same as `default`: several extensions by different authors go by this name, and no two of them write alike.", lenient()},
-		{"okta", "It writes the RFC's JSON from typed values: whole objects by PUT, and `active`, names and members by PATCH. It names no values by filters beside members, so a path that finds nothing is an error.", typed()},
+		{"okta", "It writes the RFC's JSON; a mapping may make strings of booleans. It sends whole objects by PUT, and `active`, names and members by PATCH. It names no values by filters beside members, so a path that finds nothing is an error.", typed()},
 		{"onelogin", "The same as `default`: the JSON comes from templates that an administrator writes, in which any value may be a string, and the manager, too.", lenient()},
 		{"ping", "It writes the RFC's JSON; a mapping may make strings of booleans. Its options choose between PATCH and PUT, disabling and deleting, and what else the RFC leaves to a client.", typed()},
 		{"rfc", "RFC 7643 and 7644 to the letter, for clients that keep to them. An empty string still is no value, and what is unknown is left out.", plain()},
