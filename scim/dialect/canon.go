@@ -226,6 +226,7 @@ func (c *canon) complex(a *schema.Attribute, v any, path string) (any, error) {
 	if !ok {
 		return nil, invalid("invalidValue", "%s is an object with %s", path, subNames(a))
 	}
+	in = c.unwrapped(in, path)
 	out := schema.Object{}
 	for _, m := range in {
 		sub := a.Find(m.name)
@@ -260,6 +261,24 @@ func (c *canon) embedded(text string) (object, bool) {
 	}
 	o, err := parse([]byte(text))
 	return o, err == nil
+}
+
+// unwrapped takes a value that is JSON in a string for the whole: so Entra ID writes
+// roles that have more than a name.
+func (c *canon) unwrapped(in object, path string) object {
+	v, _ := in.get("value")
+	text, _ := v.(string)
+	inner, ok := c.embedded(text)
+	if _, has := inner.get("value"); !ok || !has {
+		return in
+	}
+	c.note(path, "JSON in a string was taken for an object")
+	for _, m := range in {
+		if _, has := inner.get(m.name); !has {
+			inner = append(inner, m)
+		}
+	}
+	return inner
 }
 
 // fromText takes a string for a complex value whose sub-attribute value it is.
