@@ -184,7 +184,11 @@ func (d decoder) want(node *yaml.Node, kind yaml.Kind, path string) bool {
 		yaml.MappingNode: "a mapping (key: value)", yaml.SequenceNode: "a list ([a, b], or lines that begin with a dash)",
 		yaml.ScalarNode: "a single value",
 	}[kind]
-	d.complain(path, "want %s, not %s", name, shown(node))
+	found := shown(node)
+	if kind == yaml.MappingNode && node.Kind == yaml.ScalarNode {
+		found = "a single value" // which may be a secret, where its reference is wanted
+	}
+	d.complain(path, "want %s, not %s", name, found)
 	if kind == yaml.MappingNode {
 		d.problems.share()
 		d.problems.log.unread = append(d.problems.log.unread, path)
