@@ -183,18 +183,24 @@ func between(b []byte, first *bool) []byte {
 	return append(b, ',')
 }
 
+// appendMembers adds the members of a group: of each what identifies him, and his name
+// where it may have been asked for, which the projection knows.
 func (v *resourceView) appendMembers(b []byte, p state.Pushed) []byte {
 	first := true
+	named := v.proj.Projection != v.kind.plain
 	for m, key := range v.s.OwnMembers(p.Handle) {
 		kind, at := "User", v.users
 		if m.IsGroup() {
 			kind, at = "Group", v.group
 		}
-		name, _ := v.s.Name(m)
 		b = append(append(between(b, &first), `{"value":"`...), key...)
 		b = append(append(append(b, `","$ref":"`...), at...), key...)
-		b = schema.AppendString(append(b, `","display":`...), name)
-		b = append(append(append(b, `,"type":"`...), kind...), `"}`...)
+		b = append(append(append(b, `","type":"`...), kind...), '"')
+		if named {
+			name, _ := v.s.Name(m)
+			b = schema.AppendString(append(b, `,"display":`...), name)
+		}
+		b = append(b, '}')
 	}
 	for _, id := range p.Loose() {
 		b = append(schema.AppendString(append(between(b, &first), `{"value":`...), id), '}')

@@ -212,6 +212,13 @@ func TestRFC7643_4_UsersAndGroups(t *testing.T) {
 				}
 			}
 		}},
+		{"4.2", "the name of a member is told on request", "", func(w *world) {
+			g := w.group("G", w.user("ann", ""))
+			w.call("GET", g, "").lacks("members/0/display")
+			w.call("GET", g+"?attributes=members", "").has("members/0/value").lacks("members/0/display")
+			w.call("GET", g+"?attributes=members.display,members.value", "").is("members/0/display", "ann").has("members/0/value").lacks("members/0/type")
+			w.call("GET", "/Groups?attributes=members.display", "").is("Resources/0/members/0/display", "ann")
+		}},
 		{"4.3", "a manager is known by his id", "", func(w *world) {
 			m := w.user("boss", "")
 			u := w.user("ann", `"`+enterpriseURN+`":{"manager":{"value":"`+idOf(m)+`"}}`)

@@ -8,7 +8,7 @@ import (
 // The definitions of RFC 7643, section 8.7.1, with these differences: displayName of a
 // group is required (section 4.2), references and binaries are case exact (2.3.6,
 // 2.3.7), an address can be the primary one (as in the example of 8.2), and a member
-// has a display (2.4).
+// has a display (2.4), which is his name here, whatever was sent, and told on request.
 var (
 	//go:embed user.json
 	userText []byte

@@ -62,6 +62,12 @@ func TestBuiltinSchemasAreTheRFCs(t *testing.T) {
 func compare(t *testing.T, name string, got *Attribute, want reference.CoreAttribute) {
 	t.Helper()
 	wantType := want.AttributeType()
+	if name == "Group.members.display" {
+		if got.Mutability != ReadOnly || got.Returned != Request {
+			t.Errorf("%s = %+v; it is the server's, and told on request", name, *got)
+		}
+		return
+	}
 	if got.Name != want.Name() || got.Type.String() != wantType || got.MultiValued != want.MultiValued() ||
 		got.Mutability.String() != want.Mutability() || got.Returned.String() != want.Returned() || got.Uniqueness.String() != want.Uniqueness() {
 		t.Errorf("%s = %+v; the other has %s %s %s %s %v", name, *got, wantType, want.Mutability(), want.Returned(), want.Uniqueness(), want.MultiValued())
