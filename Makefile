@@ -51,6 +51,7 @@ nightly: ## try the laws on 10,000 states and 100,000 sequences of writes, and k
 	ROLLCALL_SYNC_USERS=100000 $(NIGHT) -run 'TestASyncLeavesLocalBytesAlone' ./sync
 	$(NIGHT) -run 'TestAKillLeavesNoChangeWithoutItsEntry' -count=10 ./state
 	$(NIGHT) -run 'TestNothingAcknowledgedIsLostToAKill' -count=5 ./internal/app
+	ROLLCALL_PUSH_OPERATIONS=20000 $(NIGHT) -run 'TestNothingPushedIsLostToAKill' -count=3 ./internal/app
 
 fuzz: ## try each parser with made-up input, FUZZTIME (30s) each
 	@$(GO) test -list '^Fuzz' ./... \
