@@ -257,12 +257,21 @@ func (c *call) patch() (*reply, error) {
 	return c.patched()
 }
 
+// shownPatched is how many members a group has at most that a PATCH answers with whole:
+// beyond, who changes one member would be sent all of them.
+const shownPatched = 1000
+
+// patched returns the answer to a PATCH: the resource, or nothing, as RFC 7644, section
+// 3.5.2, leaves it to the server where no attributes are asked for.
 func (c *call) patched() (*reply, error) {
-	r, err := c.written(identity.Key(c.id), http.StatusOK)
-	if err == nil && c.endpoint.knobs.PatchNoContent && len(c.query["attributes"]) == 0 {
-		r = &reply{status: http.StatusNoContent, etag: r.etag, id: r.id}
+	if len(c.query["attributes"])+len(c.query["excludedAttributes"]) == 0 {
+		s := c.server.db.View().Now()
+		p, ok := c.endpoint.lookup(s, c.kind, identity.Key(c.id))
+		if ok && !p.Gone && (c.endpoint.knobs.PatchNoContent || c.kind.group && s.OwnMemberCount(p.Handle) > shownPatched) {
+			return &reply{status: http.StatusNoContent, etag: c.etag(s, c.kind, p), id: c.id}, nil
+		}
 	}
-	return r, err
+	return c.written(identity.Key(c.id), http.StatusOK)
 }
 
 // remove is what DELETE does: the resource is gone, and its name is free. Its grants

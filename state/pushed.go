@@ -205,6 +205,9 @@ func (s *Snapshot) present(r ref, source identity.SourceID) (identity.Member, id
 	return identity.UserMember(u.id), u.key, u.exists() && !u.missing && u.source == source
 }
 
+// OwnMemberCount returns how many members its source gave to the group of a handle.
+func (s *Snapshot) OwnMemberCount(group uint32) int { return s.groups.Ref(int(group)).own.len() }
+
 // MemberAt returns the user, or the group, of a handle.
 func (s *Snapshot) MemberAt(handle uint32, group bool) identity.Member {
 	if group {
