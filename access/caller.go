@@ -20,11 +20,22 @@ type Caller struct {
 	// Limit, when there is any, is all that the credential may be used for, whatever its
 	// user may do.
 	Limit []permissions.Permission
+	// By, when set, is who really makes the request: he is answered as User.
+	By *Caller
 }
 
-// Actor returns the caller as the audit log names him. request ties the entries of
-// one request together.
+// Real returns who makes the request, whoever he is answered as.
+func (c Caller) Real() Caller {
+	if c.By != nil {
+		return *c.By
+	}
+	return c
+}
+
+// Actor returns the caller as the audit log names him: who really makes the request.
+// request ties the entries of one request together.
 func (c Caller) Actor(request string) audit.Actor {
+	c = c.Real()
 	return audit.Actor{Kind: audit.ActorUser, ID: c.User.String(), Name: c.Name, Key: c.Token, Request: request}
 }
 

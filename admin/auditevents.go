@@ -115,6 +115,9 @@ func (a *API) mayStill(c access.Caller, n *need) bool {
 			return false
 		}
 	}
+	if c.By != nil && !a.holds(snap, *c.By, impersonating.anyOf...) {
+		return false
+	}
 	return a.holds(snap, c, n.anyOf...)
 }
 

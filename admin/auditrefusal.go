@@ -30,7 +30,7 @@ type tally struct {
 // occasion is what is counted together.
 type occasion struct {
 	user      identity.UserID
-	operation string
+	operation string // and as whom, if as another
 	action    string
 }
 
@@ -117,8 +117,8 @@ func (a *API) noteRead(ctx context.Context, operation, about string) {
 	if about != "" || q.caller.User.IsZero() {
 		return
 	}
-	e := audit.Event{Action: audit.Read, Target: "operation/" + operation}
-	a.note(ctx, occasion{q.caller.User, operation, e.Action}, occurred{actor: q.caller.Actor(q.request), event: e, pause: readPause})
+	e := audit.Event{Action: audit.Read, Target: "operation/" + operation, Changes: asAnother(q.caller, nil)}
+	a.note(ctx, occasion{q.caller.Real().User, operation + " as " + q.caller.User.String(), e.Action}, occurred{actor: q.caller.Actor(q.request), event: e, pause: readPause})
 }
 
 func (a *API) note(ctx context.Context, o occasion, x occurred) {

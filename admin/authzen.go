@@ -136,6 +136,9 @@ func (a *API) begin(c *accessCall, w http.ResponseWriter, r *http.Request, o *op
 func (a *API) enter(w http.ResponseWriter, r *http.Request, o *operation) (access.Caller, error) {
 	ctx := humago.NewContext(&huma.Operation{}, r, w)
 	caller, err := a.authenticate(ctx)
+	if err == nil {
+		caller, err = a.answeredAs(ctx, o, caller)
+	}
 	if err != nil {
 		return caller, err
 	}

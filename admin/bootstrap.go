@@ -43,7 +43,7 @@ func (a *API) bootstrapRoutes() {
 	register(a, operation{
 		id: "bootstrap", method: http.MethodPost, path: "/v1/bootstrap", tag: "Bootstrap", need: nobody, status: http.StatusCreated,
 		summary: "Make the first administrator with the token that the first start printed; it works once",
-		errors:  []int{http.StatusConflict},
+		errors:  []int{http.StatusForbidden, http.StatusConflict},
 	}, a.bootstrap)
 }
 

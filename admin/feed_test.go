@@ -26,7 +26,7 @@ type reader struct {
 }
 
 // follow connects and reads the first bookmark.
-func (w *world) follow(key, since string) *reader {
+func (w *world) follow(key, since string, header ...string) *reader {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.t.Context(), time.Minute)
 	w.t.Cleanup(cancel)
@@ -38,6 +38,9 @@ func (w *world) follow(key, since string) *reader {
 	req.Header.Set("Accept", "text/event-stream")
 	if since != "" {
 		req.Header.Set("Last-Event-ID", since)
+	}
+	for i := 0; i < len(header); i += 2 {
+		req.Header.Set(header[i], header[i+1])
 	}
 	resp, err := w.server.Client().Do(req)
 	if err != nil {

@@ -173,6 +173,13 @@ One of the permissions suffices. *self* means that everybody may ask about himse
 without any; *everybody* is every caller with a key that counts. A key that is restricted
 to some permissions may be used for no others, whatever its user has.
 
+With the header Rollcall-Impersonate, who has IMPERSONATE_USER is answered as the user whom
+it names: an id, a login name, or <source>/<login name>. What that user may decides, and a
+restriction of the key holds on top of it. Only what reads is answered, also where it is a
+POST that asks for a decision; all else is refused (impersonation_read_only). Who is unknown
+or not active is refused alike (impersonation_refused). The limits count who really asks. The
+audit log has it, with both: see [the audit log](audit.md).
+
 What a permission lets somebody confer is another question, decided for each write: see
 [permissions](permissions.md).
 

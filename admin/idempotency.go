@@ -54,9 +54,12 @@ func (o *operation) repeatable() bool {
 	return o.method == http.MethodPost && !o.decision && !o.need.open
 }
 
-// parameters describes the header in the document.
+// parameters describes in the document the headers that operations have in common.
 func (o *operation) parameters() []*huma.Param {
 	if !o.repeatable() {
+		if o.readsOnly() && !o.need.open {
+			return []*huma.Param{impersonated()}
+		}
 		return nil
 	}
 	longest := maxRepeatKey

@@ -120,10 +120,8 @@ func (a *API) operation(o operation) *huma.Operation {
 func (o *operation) allErrors() []int {
 	all := append([]int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusServiceUnavailable}, o.errors...)
 	if !o.need.open {
-		all = append(all, http.StatusTooManyRequests)
-		if len(o.need.anyOf) > 0 {
-			all = append(all, http.StatusForbidden)
-		}
+		// 403 also where everybody may: to impersonate takes a permission.
+		all = append(all, http.StatusTooManyRequests, http.StatusForbidden)
 	}
 	if o.method == http.MethodPost || o.method == http.MethodPut {
 		all = append(all, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType)
@@ -150,12 +148,14 @@ func (n *need) extensions() map[string]any {
 func (a *API) admit(ctx huma.Context, o operation, next func(huma.Context)) {
 	q, start := questionOf(ctx.Context()), time.Now()
 	defer func() {
-		a.noteRefusal(ctx.Context(), &o, &q, ctx.Status())
+		if len(namesIn(ctx)) == 0 { // else the refusal to impersonate was noted, with both
+			a.noteRefusal(ctx.Context(), &o, &q, ctx.Status())
+		}
 		took := time.Since(start)
 		a.metrics.request(o.id, strconv.Itoa(ctx.Status()), took)
 		a.count(q.caller, o.id, ctx.Status(), ctx.Query("dryRun"))
 		a.log.DebugContext(ctx.Context(), "request answered",
-			"operation", o.id, "status", ctx.Status(), "user", q.caller.Name, "request", q.request, "took", took)
+			"operation", o.id, "status", ctx.Status(), "user", q.caller.Real().Name, "as", q.caller.Name, "request", q.request, "took", took)
 	}()
 	bounded, cancel := context.WithTimeout(ctx.Context(), cmp.Or(o.timeout, quick))
 	defer cancel()
@@ -163,22 +163,33 @@ func (a *API) admit(ctx huma.Context, o operation, next func(huma.Context)) {
 		defer a.endWith(cancel)()
 	}
 	q.conditional, q.dryRun = ctx.Header("If-Match") != "", ctx.Query("dryRun") == "true"
-	if !o.need.open {
-		caller, err := a.authenticate(ctx)
-		if err == nil {
-			q.caller = caller
-			err = a.mayCall(&o.need, caller, ctx.Param("user"))
-		}
-		if err != nil {
-			a.refuse(ctx, a.problem(q.in(bounded), err))
-			return
-		}
+	err := a.know(ctx, &o, &q)
+	if err == nil {
+		err = a.fresh(ctx, &o)
 	}
-	if err := a.fresh(ctx, &o); err != nil {
+	if err != nil {
 		a.refuse(ctx, a.problem(q.in(bounded), err))
 		return
 	}
 	a.once(huma.WithContext(ctx, q.in(bounded)), &o, next)
+}
+
+// know finds out who calls, and whether he may.
+func (a *API) know(ctx huma.Context, o *operation, q *question) error {
+	if o.need.open {
+		if !o.readsOnly() && len(namesIn(ctx)) > 0 {
+			return readsOnlyAsAnother()
+		}
+		return nil
+	}
+	caller, err := a.authenticate(ctx)
+	if err != nil {
+		return err
+	}
+	if q.caller, err = a.answeredAs(ctx, o, caller); err != nil {
+		return err
+	}
+	return a.mayCall(&o.need, q.caller, ctx.Param("user"))
 }
 
 // refuse answers in the place of the handler.

@@ -220,6 +220,9 @@ func (a *API) describeOne(o *plainOperation) {
 			Description: "An id, a login name, or <source>/<login name>",
 		}}
 	}
+	if !o.need.open {
+		op.Parameters = append(op.Parameters, impersonated())
+	}
 	if o.body != nil {
 		op.RequestBody = &huma.RequestBody{
 			Required: true, Description: "The question; members that are not known are ignored, as the specification asks",

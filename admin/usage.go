@@ -108,6 +108,7 @@ func (a *API) operationIDs() []string {
 // count counts a request of a known caller by how it was answered. dryRun is the
 // parameter of that name.
 func (a *API) count(c access.Caller, operation string, status int, dryRun string) {
+	c = c.Real()
 	if a.counter == nil || c.User.IsZero() || operation == reportTouches {
 		return
 	}

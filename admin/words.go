@@ -148,7 +148,7 @@ var headerWords = map[string]string{
 var failures = map[int]string{
 	http.StatusBadRequest:            "The request cannot be read",
 	http.StatusUnauthorized:          "There is no credential, or one that does not count",
-	http.StatusForbidden:             "The caller lacks what requiredPermissions names, or may not confer what this would",
+	http.StatusForbidden:             "The caller lacks what requiredPermissions names, may not confer what this would, or may not do this as another user",
 	http.StatusNotFound:              "There is no such thing",
 	http.StatusMethodNotAllowed:      "What is built in stays as it is",
 	http.StatusNotAcceptable:         "The answer has another form than the header Accept asks for",

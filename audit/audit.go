@@ -84,6 +84,8 @@ const (
 	Denied = "AuthorizationDenied"
 	// Read says that the log itself was read.
 	Read = "AuditRead"
+	// Impersonated says that somebody was answered as the user whom it is about.
+	Impersonated = "UserImpersonated"
 	// Trimmed marks that the oldest entries were removed, as retention says.
 	Trimmed = "AuditTrimmed"
 	// Unreadable stands in the place of an entry that cannot be decoded.

@@ -66,7 +66,7 @@ var builtIn = [...]Entry{
 		Name: ImpersonateUser, EnforcedBy: EnforcedByBoth, BuiltIn: true,
 		Description: "Act as another user.",
 		Actions: []Action{
-			here("look at Rollcall as another user sees it, reading only and never with more than he may do himself"),
+			here("look at Rollcall as another user sees it (the header Rollcall-Impersonate), reading only, audited, and never with more than he may do himself"),
 			there("query as another user"),
 		},
 	},
