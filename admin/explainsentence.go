@@ -18,7 +18,7 @@ func (e *ValueExplanation) sentence(now time.Time) string {
 	}
 	for _, v := range e.Values {
 		for _, o := range v.From {
-			fmt.Fprintf(&b, "%s: %s\n", e.claim(who, v.Value, v.Counts), o.words(now))
+			fmt.Fprintf(&b, "%s: %s\n", e.claim(who, v.Value, v.Counts), o.words(e.Subject.Source, now))
 		}
 	}
 	return b.String()
@@ -48,8 +48,8 @@ func (m *ValueMapping) rawWords() string {
 	return printable(strings.Join(m.Raw, " or ")) + " (" + m.Entry + ")"
 }
 
-// words says where a value comes from, and why it does not count.
-func (o *ValueOrigin) words(now time.Time) string {
+// words says where a value of a subject comes from, and why it does not count.
+func (o *ValueOrigin) words(owner identity.SourceID, now time.Time) string {
 	var facts []string
 	switch {
 	case o.Mapping != nil:
@@ -73,10 +73,26 @@ func (o *ValueOrigin) words(now time.Time) string {
 	switch o.Reason {
 	case reasonMissingGroup:
 		facts = append(facts, fmt.Sprintf("but the group is missing from %s since %s", o.Group.Source, date(o.Time, now)))
+	case reasonNotAllowed:
+		facts = append(facts, "but "+o.forbidden(owner))
 	case reasonShadowed:
 		facts = append(facts, "but something that goes before decides")
 	}
 	return strings.Join(facts, ", ")
+}
+
+// forbidden says which source keeps something local from counting: that of a group on the
+// way, or that of what has the value.
+func (o *ValueOrigin) forbidden(owner identity.SourceID) string {
+	for _, h := range o.Through {
+		if h.Inactive != "" {
+			return fmt.Sprintf("%s does not allow local memberships", h.Group.Source)
+		}
+	}
+	if o.Group != nil {
+		owner = o.Group.Source
+	}
+	return fmt.Sprintf("%s does not allow local attributes", owner)
 }
 
 // along is the chain of memberships up to a group.

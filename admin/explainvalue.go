@@ -35,7 +35,7 @@ type ExplainedValue struct {
 type ValueOrigin struct {
 	Origin  identity.Origin `json:"origin" doc:"The id of a source, or local"`
 	Counts  bool            `json:"counts" doc:"It is one of those that make the value hold"`
-	Reason  string          `json:"reason,omitzero" doc:"Why it does not count: group_missing, or shadowed: something that goes before says otherwise"`
+	Reason  string          `json:"reason,omitzero" doc:"Why it does not count: group_missing, local_not_allowed: the source of what it was put on, or of a group on the way, does not allow it; or shadowed: something that goes before says otherwise"`
 	Mapping *ValueMapping   `json:"mapping,omitzero" doc:"What the source was read for, where that is known"`
 	Group   *Subject        `json:"group,omitzero" doc:"The group that has the value; nothing: the subject's own"`
 	Through []ValueStep     `json:"through,omitempty" doc:"The memberships from the subject up to that group"`
@@ -55,6 +55,8 @@ type ValueMapping struct {
 type ValueStep struct {
 	Group   Subject             `json:"group"`
 	Origins []identity.SourceID `json:"origins" doc:"Who says that the one before is in it"`
+	// Inactive is for what is kept and counts for nothing.
+	Inactive string `json:"inactive,omitzero" enum:"local_not_allowed" doc:"Why the membership does not count; nothing where it does"`
 }
 
 // reasonMissingGroup and reasonShadowed say why an origin does not count.
@@ -208,7 +210,7 @@ func (x *explained) configured(entries ...string) []ValueMapping {
 }
 
 // attribute collects the values of the subject's own layers and of all groups above,
-// those of groups that are missing among them.
+// those of groups that are missing or barred among them.
 func (x *explained) attribute(s *state.Snapshot, key string) []ExplainedValue {
 	values := []ExplainedValue{}
 	add := func(all []string, o ValueOrigin) {
@@ -220,30 +222,36 @@ func (x *explained) attribute(s *state.Snapshot, key string) []ExplainedValue {
 		o.Origin, o.Mapping = identity.Origin(r.Source), x.mapping(r.Source, entryOf(m, "attributes."+key))
 		add(r.Attributes[key], o)
 		o.Origin, o.Mapping = identity.Origin(identity.Local), nil
+		if l.Barred && o.Counts {
+			o.Counts, o.Reason = false, reasonNotAllowed
+		}
 		add(l.Attributes[key], o)
 	}
 	layers(x.member, x.record, x.local, ValueOrigin{Counts: true})
 	above := groupsAbove(s, x.member)
 	for _, r := range above {
-		x.group(s, r.id, steps(s, x.member, r.chain), layers)
+		x.group(s, r.id, ValueOrigin{Counts: true, Through: steps(s, x.member, r.chain)}, layers)
+	}
+	for id, through := range barred(s, x.member, above) {
+		x.group(s, id, ValueOrigin{Reason: reasonNotAllowed, Through: through}, layers)
 	}
 	for by, chain := range lost(s, x.member, above) {
-		x.group(s, by.id, append(steps(s, x.member, chain), ValueStep{subjectOf(s, identity.GroupMember(by.id)), by.origins}), layers)
+		through := append(steps(s, x.member, chain), ValueStep{Group: subjectOf(s, identity.GroupMember(by.id)), Origins: by.origins})
+		x.group(s, by.id, ValueOrigin{Counts: true, Through: through}, layers)
 	}
 	return values
 }
 
-// group hands on what a group gives along the memberships.
-func (x *explained) group(s *state.Snapshot, id identity.GroupID, through []ValueStep, layers func(identity.Member, *identity.Record, *identity.LocalLayer, ValueOrigin)) {
+// group hands on what a group gives along the memberships, unless it is missing.
+func (x *explained) group(s *state.Snapshot, id identity.GroupID, o ValueOrigin, layers func(identity.Member, *identity.Record, *identity.LocalLayer, ValueOrigin)) {
 	g, _, ok := s.Group(id)
 	if !ok {
 		return
 	}
 	m := identity.GroupMember(id)
 	group := subjectOf(s, m)
-	o := ValueOrigin{Counts: g.Missing.IsZero(), Group: &group, Through: through}
-	if !o.Counts {
-		o.Reason, o.Time = reasonMissingGroup, g.Missing
+	if o.Group = &group; o.Counts && !g.Missing.IsZero() {
+		o.Counts, o.Reason, o.Time = false, reasonMissingGroup, g.Missing
 	}
 	layers(m, &g.Record, &g.Local, o)
 }

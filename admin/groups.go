@@ -43,7 +43,10 @@ type Group struct {
 // GroupLocal is what administrators put on top of a group.
 type GroupLocal struct {
 	Attributes map[string][]string `json:"attributes"`
-	Groups     []Subject           `json:"groups" doc:"Groups that it was put into here"`
+	Groups     []Subject           `json:"groups" doc:"Groups that it was put into here, where that counts"`
+	// InactiveAttributes and InactiveGroups are kept and count for nothing.
+	InactiveAttributes string          `json:"inactiveAttributes,omitzero" enum:"local_not_allowed" doc:"Why none of the attributes counts; nothing where they do"`
+	InactiveGroups     []InactiveGroup `json:"inactiveGroups,omitempty" doc:"Groups that it was put into here, where that does not count"`
 }
 
 // GroupEffective is what a group passes on to its members.
@@ -57,6 +60,8 @@ type GroupEffective struct {
 type GroupMember struct {
 	Subject
 	Origins []identity.SourceID `json:"origins,omitempty" doc:"Who put it there, when direct"`
+	// Inactive is for what is kept and counts for nothing.
+	Inactive string `json:"inactive,omitzero" enum:"local_not_allowed" doc:"Why the membership does not count; nothing where it does"`
 }
 
 // MemberPage is a page of members.
@@ -188,7 +193,10 @@ func (a *API) groupView(s *state.Snapshot, id identity.GroupID) (*Group, store.R
 		GroupSummary: groupSummary(s, row),
 		CreateTime:   g.Created, MissingTime: g.Missing, Revision: rev,
 		External: externalOf(s, &g.Record, above),
-		Local:    GroupLocal{Attributes: attributesOf(g.Local.Attributes), Groups: put(s, above, isLocal)},
+		Local: GroupLocal{
+			Attributes: attributesOf(g.Local.Attributes), Groups: put(s, above, isLocal),
+			InactiveAttributes: inactiveAttributes(&g.Local), InactiveGroups: inactiveGroups(s, m),
+		},
 		Effective: GroupEffective{
 			Attributes: effectiveValues(s, g.Layers(nil), above),
 			Groups:     belongings(s, above), Grants: a.grantsOf(s, m, above),
@@ -207,7 +215,7 @@ func (a *API) listMembers(_ context.Context, in *listMembersInput) (*listMembers
 	if err != nil {
 		return nil, err
 	}
-	all := snap.Members(id)
+	all := statedMembers(snap, id)
 	if in.View == "effective" {
 		all = effectiveMembers(snap, id)
 	}
@@ -227,7 +235,7 @@ func (a *API) listMembers(_ context.Context, in *listMembersInput) (*listMembers
 	})
 	out.Body.Members = make([]GroupMember, len(found))
 	for i, m := range found {
-		out.Body.Members[i] = GroupMember{Subject: subjectOf(snap, m.Member), Origins: m.Origins}
+		out.Body.Members[i] = groupMember(snap, id, m)
 	}
 	return out, nil
 }

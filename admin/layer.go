@@ -137,12 +137,15 @@ const (
 // is there already stays, and can be removed.
 func (a *API) layerAllowed(s *state.Snapshot, m identity.Member, part layering) error {
 	_, owner := s.Name(m)
+	bar := s.Bar(owner)
+	refused := part == localAttributes && bar.Attributes || part == localMemberships && bar.Memberships
 	for _, src := range a.sync.Sources() {
 		allowed := part == localAttributes && src.AllowLocalAttributes || part == localMemberships && src.AllowLocalMemberships
-		if src.ID == owner && !allowed {
-			return fault.New(fault.Conflict, "local_not_allowed",
-				"source %s does not allow local %s: change it there, or allow them in the configuration of the source", owner, part)
-		}
+		refused = refused || src.ID == owner && !allowed
+	}
+	if refused {
+		return fault.New(fault.Conflict, reasonNotAllowed,
+			"source %s does not allow local %s: change it there, or allow them in the configuration of the source", owner, part)
 	}
 	return nil
 }

@@ -122,8 +122,10 @@ func membershipsOf(s *state.Snapshot, m identity.Member, group identity.GroupID)
 	return nil
 }
 
+// putHere reports whether an administrator put a member into a group, be it that it
+// counts or not.
 func putHere(s *state.Snapshot, m identity.Member, group identity.GroupID) bool {
-	return slices.Contains(membershipsOf(s, m, group), identity.Local)
+	return s.Barred(m, group) || slices.Contains(membershipsOf(s, m, group), identity.Local)
 }
 
 // joining adds to a change a member that may be put into its group and is not yet.
@@ -184,7 +186,7 @@ func (a *API) deleteMember(ctx context.Context, group string, ref MemberRef) err
 			return nil, err
 		}
 		switch by := membershipsOf(s, m, id); {
-		case slices.Contains(by, identity.Local):
+		case putHere(s, m, id):
 			return []state.Change{state.ChangeMembers{Group: id, Origin: identity.Local, Remove: []identity.Member{m}}}, nil
 		case len(by) > 0:
 			return nil, managedBy(by[0])

@@ -41,7 +41,10 @@ type External struct {
 type UserLocal struct {
 	Disabled   *Disabled           `json:"disabled,omitzero"`
 	Attributes map[string][]string `json:"attributes"`
-	Groups     []Subject           `json:"groups" doc:"Direct memberships made here"`
+	Groups     []Subject           `json:"groups" doc:"Direct memberships made here that count"`
+	// InactiveAttributes and InactiveGroups are kept and count for nothing.
+	InactiveAttributes string          `json:"inactiveAttributes,omitzero" enum:"local_not_allowed" doc:"Why none of the attributes counts; nothing where they do"`
+	InactiveGroups     []InactiveGroup `json:"inactiveGroups,omitempty" doc:"Direct memberships made here that do not count"`
 }
 
 // UserEffective is what holds in the end.
@@ -88,6 +91,7 @@ func (a *API) userView(s *state.Snapshot, id identity.UserID) (*User, store.Revi
 		External: externalOf(s, &u.Record, groups),
 		Local: UserLocal{
 			Disabled: disabledOf(u.Local.Disabled), Attributes: attributesOf(u.Local.Attributes), Groups: put(s, groups, isLocal),
+			InactiveAttributes: inactiveAttributes(&u.Local), InactiveGroups: inactiveGroups(s, m),
 		},
 		Effective: UserEffective{
 			Profile:     profileOf(u.Record.Profile),

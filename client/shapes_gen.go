@@ -822,8 +822,12 @@ type GroupEffective struct {
 type GroupLocal struct {
 	// Attributes by name
 	Attributes map[string][]string `json:"attributes"`
-	// Groups that it was put into here
+	// Groups that it was put into here, where that counts
 	Groups []Subject `json:"groups"`
+	// Why none of the attributes counts; nothing where they do: local_not_allowed
+	InactiveAttributes string `json:"inactiveAttributes,omitzero"`
+	// Groups that it was put into here, where that does not count
+	InactiveGroups []InactiveGroup `json:"inactiveGroups,omitempty"`
 }
 
 // GroupMember is a member of a group.
@@ -838,6 +842,8 @@ type GroupMember struct {
 	Source string `json:"source"`
 	// Who put it there, when direct
 	Origins []string `json:"origins,omitempty"`
+	// Why the membership does not count; nothing where it does: local_not_allowed
+	Inactive string `json:"inactive,omitzero"`
 }
 
 // GroupPage is a page of groups.
@@ -922,6 +928,20 @@ type HolderPage struct {
 	NextPageToken string `json:"nextPageToken"`
 	// Of the store, that this was read at
 	Revision int64 `json:"revision"`
+}
+
+// InactiveGroup is a group that somebody was put into here and is not in.
+type InactiveGroup struct {
+	// Of which kind it is: user, group
+	Kind string `json:"kind"`
+	// Lasting id, never used again
+	ID string `json:"id"`
+	// Its name
+	Name string `json:"name"`
+	// Who owns it: the id of a source, or local
+	Source string `json:"source"`
+	// Why the membership does not count: local_not_allowed
+	Reason string `json:"reason"`
 }
 
 // KeptPlan is a plan that waits for approval.
@@ -1955,8 +1975,12 @@ type UserLocal struct {
 	Disabled *Disabled `json:"disabled,omitzero"`
 	// Attributes by name
 	Attributes map[string][]string `json:"attributes"`
-	// Direct memberships made here
+	// Direct memberships made here that count
 	Groups []Subject `json:"groups"`
+	// Why none of the attributes counts; nothing where they do: local_not_allowed
+	InactiveAttributes string `json:"inactiveAttributes,omitzero"`
+	// Direct memberships made here that do not count
+	InactiveGroups []InactiveGroup `json:"inactiveGroups,omitempty"`
 }
 
 // UserPage is a page of users.
@@ -2047,8 +2071,9 @@ type ValueOrigin struct {
 	Origin string `json:"origin"`
 	// It is one of those that make the value hold
 	Counts bool `json:"counts"`
-	// Why it does not count: group_missing, or shadowed: something that goes before says
-	// otherwise
+	// Why it does not count: group_missing, local_not_allowed: the source of what it was put
+	// on, or of a group on the way, does not allow it; or shadowed: something that goes before
+	// says otherwise
 	Reason string `json:"reason,omitzero"`
 	// What the source was read for, where that is known
 	Mapping *ValueMapping `json:"mapping,omitzero"`
@@ -2070,6 +2095,8 @@ type ValueStep struct {
 	Group Subject `json:"group"`
 	// Who says that the one before is in it
 	Origins []string `json:"origins"`
+	// Why the membership does not count; nothing where it does: local_not_allowed
+	Inactive string `json:"inactive,omitzero"`
 }
 
 // Withholding is a setting that keeps a permission from a user who was granted it.
