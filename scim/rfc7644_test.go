@@ -662,3 +662,73 @@ func TestRFC7644_4_Discovery(t *testing.T) {
 		}},
 	})
 }
+
+func TestRFC7644_3_10_Notation(t *testing.T) {
+	check(t, []clause{
+		{"3.10", "an attribute is named with its URN, in any case, wherever it is named", "", func(w *world) {
+			people(w)
+			dan := w.find("/Users", strings.ToUpper(enterpriseURN)+`:DEPARTMENT eq "sales"`).is("totalResults", 1.0)
+			u := "/Users/" + at(dan.json, "Resources/0/id").(string)
+			w.call("GET", u+"?attributes="+userURN+":name.familyName,"+enterpriseURN+":manager.value", "").is("name/familyName", "Brown").is(enterpriseURN+"/manager/value", "m1").lacks("userName", enterpriseURN+"/department")
+			w.call("GET", "/Users?sortBy="+userURN+":userName&count=1", "").is("Resources/0/userName", "ann")
+			w.patch(u, `{"op":"replace","path":"`+strings.ToUpper(enterpriseURN)+`:manager.value","value":"m2"},{"op":"replace","path":"`+userURN+`:title","value":"T"}`).want(200).is("title", "T").is(enterpriseURN+"/manager/value", "m2")
+			w.patch(u, `{"op":"replace","value":{"`+enterpriseURN+`:department":"D","`+userURN+`:nickName":"N"}}`).want(200).is(enterpriseURN+"/department", "D").is("nickName", "N")
+		}},
+		{"3.10", "a body may name one so, too", "default", func(w *world) {
+			w.call("POST", "/Users", userBody("ann", `"`+enterpriseURN+`:department":"D","`+userURN+`":{"nickName":"N"}`)).want(201).is(enterpriseURN+"/department", "D").is("nickName", "N")
+		}},
+	})
+}
+
+func TestRFC7644_5_Internationalization(t *testing.T) {
+	w := newWorld(t, mem.New(), presetOf("okta", "rfc"))
+	w.user("zo\u00eb", "")
+	w.call("POST", "/Users", userBody("ZOE\u0308", "")).refuses(409, "uniqueness")
+	w.find("/Users", `userName eq "zoe\u0308"`).is("totalResults", 1.0).is("Resources/0/userName", "zo\u00eb")
+	w.user("stra\u00dfe", "")
+	w.find("/Users", `userName eq "STRASSE"`).is("totalResults", 1.0)
+}
+
+func TestRFC7644_7_5_SecretsInURLs(t *testing.T) {
+	w := newWorld(t, mem.New())
+	token := w.tokens["okta"]
+	for _, path := range []string{"/Users?access_token=" + token, "/Users?token=" + token} {
+		w.call("GET", path, "", "Authorization", "").refuses(401, "")
+	}
+	w.find("/Users", `userName eq "somebody@example.org"`).want(200)
+	seen, _ := w.server.Requests("okta")
+	for _, r := range seen {
+		if strings.Contains(r.Path, "somebody") || strings.Contains(r.Path, token) {
+			t.Errorf("the log of requests has %s", r.Path)
+		}
+	}
+	if len(seen) != 1 {
+		t.Errorf("%d requests are remembered, want the one that was let in", len(seen))
+	}
+}
+
+// What is another source's is not there for anybody else.
+func TestRFC7644_6_Tenants(t *testing.T) {
+	w := newWorld(t, mem.New(), presetOf("okta", "rfc"), presetOf("entra", "rfc"))
+	u, g := w.user("ann", `"externalId":"x"`), w.group("G")
+	for _, path := range []string{u, g} {
+		for _, method := range []string{"GET", "HEAD", "PUT", "PATCH", "DELETE"} {
+			body := ""
+			if method == "PUT" {
+				body = userBody("ann", `"displayName":"G"`)
+			}
+			if method == "PATCH" {
+				body = `{"schemas":["` + patchURN + `"],"Operations":[]}`
+			}
+			w.as("entra", method, path, body).want(404)
+		}
+	}
+	w.as("entra", "GET", "/Users", "").want(200).is("totalResults", 0.0)
+	w.as("entra", "GET", "/Users?filter=id%20eq%20%22"+idOf(u)+"%22", "").want(200).is("totalResults", 0.0)
+	w.as("entra", "GET", "/?filter=id%20pr", "").want(200).is("totalResults", 0.0)
+	mine := w.as("entra", "POST", "/Users", userBody("ann", `"externalId":"x"`)).want(201)
+	w.as("entra", "POST", "/Groups", groupBody("H", u)).want(201).is("members/0/value", idOf(u)).is("members/0/type", nil)
+	w.call("GET", u, "").lacks("groups")
+	w.call("GET", "/Users/"+mine.id(), "").refuses(404, "")
+	w.as("entra", "GET", "/Users", "", "Authorization", "Bearer "+w.tokens["okta"]).refuses(401, "")
+}
