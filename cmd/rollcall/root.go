@@ -52,7 +52,7 @@ keeps the permissions that you grant on top, and answers: may this user do that,
 	root.AddGroup(
 		&cobra.Group{ID: groupAsk, Title: "Ask"},
 		&cobra.Group{ID: groupChange, Title: "Change"},
-		&cobra.Group{ID: groupSync, Title: "Read directories"},
+		&cobra.Group{ID: groupSync, Title: "Take over directories and identity providers"},
 		&cobra.Group{ID: groupRun, Title: "Run it"},
 	)
 	addCommands(c, root)
@@ -71,7 +71,7 @@ func addCommands(c *cli, root *cobra.Command) {
 		c.changes(c.completes(revokeCommand(c), targetNames, permissionNames)), c.changes(c.completes(disableCommand(c), userNames)),
 		c.changes(c.completes(enableCommand(c), userNames)), c.changes(c.completes(setCommand(c), targetNames)),
 		c.changes(c.completes(unsetCommand(c), targetNames)), settingsCommand(c), keyCommand(c), serviceCommand(c))
-	add(root, groupSync, syncCommand(c), sourceCommand(c))
+	add(root, groupSync, syncCommand(c), sourceCommand(c), scimCommand(c))
 	add(root, groupRun, serveCommand(), demoCommand(), bootstrapCommand(c), loginCommand(c), logoutCommand(c), configCommand(c),
 		backupCommand(c), restoreCommand(c), recoverCommand(c), healthcheckCommand(c), versionCommand(c))
 }

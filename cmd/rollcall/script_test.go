@@ -48,6 +48,8 @@ func TestMain(m *testing.M) {
 //	keyid VAR USER NAME  puts the public id of that key of a local user into $VAR
 //	damage               changes an entry of the audit log behind everybody's back
 //	store DIR            makes a store like that of a daemon that was stopped
+//	push N METHOD PATH [FILE]  pushes to okta, which must answer N
+//	lockouts VAR         puts the digest of what an undo would bring back into $VAR
 //	health up|down|gone  is what a health listener at $HEALTH answers
 //
 // Output is compared with what changes from run to run masked; see mask.
@@ -68,6 +70,8 @@ func TestScripts(t *testing.T) {
 			"keyid":     keyID,
 			"damage":    damage,
 			"store":     makeStore,
+			"push":      push,
+			"lockouts":  lockouts,
 		},
 	})
 }
@@ -146,7 +150,7 @@ func masks(ts *testscript.TestScript) func(string) string {
 		with string
 	}{
 		{regexp.MustCompile(regexp.QuoteMeta(ts.Getenv("WORK"))), "$$WORK"},
-		{regexp.MustCompile(`rcl_(pat|app)_[0-9A-Za-z_]+`), "<key>"},
+		{regexp.MustCompile(`rcl_(pat|app|scim)_[0-9A-Za-z_]+`), "<key>"},
 		{regexp.MustCompile(`[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}`), "<id>"},
 		{regexp.MustCompile(`127\.0\.0\.1:[0-9]{5}`), "<server>"},
 		{regexp.MustCompile(`("apiKeyId": "|api key +)[0-9A-Za-z]{10}`), "${1}<key>"},
@@ -154,6 +158,7 @@ func masks(ts *testscript.TestScript) func(string) string {
 		{regexp.MustCompile(`request [A-Z2-7]{26}`), "request <id>"},
 		{regexp.MustCompile(`("requestId": ?)"[A-Z2-7]{26}"`), `$1"<request>"`},
 		{regexp.MustCompile(`(--hash |"hash": ?")[0-9a-f]{64}`), "${1}<hash>"},
+		{regexp.MustCompile(`sha256:[0-9a-f]{64}`), "<digest>"},
 		{regexp.MustCompile(`go1\.[0-9.]+ [a-z0-9]+/[a-z0-9]+`), "<go>"},
 	}
 	for id := range of(ts).keyIDs() {
@@ -182,6 +187,8 @@ func chooseSource(ts *testscript.TestScript, _ bool, args []string) {
 	switch args[0] {
 	case "none":
 		f.none = true
+	case "pushed":
+		f.pushed = true
 	case "changes":
 		f.plan = change()
 	case "over":
@@ -227,6 +234,9 @@ func (w *world) keyIDs() map[string]bool {
 		for _, t := range snap.Tokens(id) {
 			w.keys[t.ID] = true
 		}
+	}
+	for _, t := range snap.PushTokens(pushedSource) {
+		w.keys[t.ID] = true
 	}
 	return w.keys
 }

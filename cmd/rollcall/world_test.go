@@ -36,6 +36,7 @@ type world struct {
 	key    string // of root, who may do everything
 	stdin  string
 	keys   map[string]bool // public ids, see keyIDs
+	pushes *pushes
 }
 
 // newWorld returns a world and how to end it.
@@ -49,7 +50,9 @@ func newWorld(ctx context.Context) (*world, func() error, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() { ended <- db.Run(ctx) }()
-	w.api, err = admin.New(admin.Options{DB: db, Sync: w.source, Now: clock, Version: "test", Backup: w.backup})
+	if w.pushes, err = newPushes(db); err == nil {
+		w.api, err = admin.New(admin.Options{DB: db, Sync: w.source, Pushes: w.pushes, Now: clock, Version: "test", Backup: w.backup})
+	}
 	if err == nil {
 		w.server = httptest.NewServer(w.api)
 	}
@@ -163,6 +166,7 @@ type fakeSource struct {
 
 	mu      sync.Mutex // guards the rest
 	none    bool       // no source is configured
+	pushed  bool       // okta is, too
 	plan    *plan.Plan
 	held    *plan.Held
 	outcome string // of the next run: succeeded, unchanged, held, failed
@@ -183,10 +187,14 @@ func (f *fakeSource) Sources() []admin.Source {
 	if f.none {
 		return nil
 	}
-	return []admin.Source{{
+	all := []admin.Source{{
 		ID: "corp", Kind: "ldap", Schedule: "*/15 * * * *", TimeZone: "Europe/Vienna", Next: start.Add(15 * time.Minute),
 		Config: map[string]any{"template": "openldap"}, AllowLocalAttributes: true, AllowLocalMemberships: true,
 	}}
+	if f.pushed {
+		all = append(all, admin.Source{ID: pushedSource, Kind: "scim", Config: map[string]any{"preset": "default"}})
+	}
+	return all
 }
 
 func (f *fakeSource) Start(context.Context, identity.SourceID, audit.Actor) (string, error) {
