@@ -284,14 +284,19 @@ func (c *canon) unwrapped(in object, path string) object {
 // fromText takes a string for a complex value whose sub-attribute value it is.
 func (c *canon) fromText(a *schema.Attribute, text, path string) (any, error) {
 	taken := c.k.StringManager && !a.MultiValued || !c.k.Strict && a.MultiValued
-	if a.Find("value") == nil || !taken {
+	part := a.Find("value")
+	if part == nil || !taken {
 		return nil, invalid("invalidValue", "%s is an object with %s", path, subNames(a))
 	}
 	if text == "" {
 		return nil, nil //nolint:nilnil // no value
 	}
+	v, err := c.value(part, text, path+"."+part.Name)
+	if err != nil || v == nil {
+		return nil, err
+	}
 	c.note(path, "a string was taken for the value of an object")
-	return schema.Object{"value": text}, nil
+	return schema.Object{part.Name: v}, nil
 }
 
 func subNames(a *schema.Attribute) string {
