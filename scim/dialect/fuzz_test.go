@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -9,6 +10,108 @@ import (
 
 	"github.com/rollcall-id/rollcall/scim/schema"
 )
+
+// seeds adds bodies, each under every preset.
+func seeds(f *testing.F, more ...string) {
+	f.Helper()
+	for _, s := range more {
+		for preset := range presets() {
+			f.Add([]byte(s), uint8(preset))
+		}
+	}
+}
+
+// presetAt returns the knobs of a preset by its number.
+func presetAt(n uint8) Knobs {
+	all := presets()
+	return all[int(n)%len(all)].knobs
+}
+
+// FuzzResource holds that a body is refused with an answer, or read as something
+// canonical that is read again as the same.
+func FuzzResource(f *testing.F) {
+	seeds(f, user(mails+worker+address), user(`,"emails":{"value":"a"},"active":"True","`+ent+`":{"manager":"7"}`),
+		user(`,"roles":[{"value":"{\"id\":\"7\",\"value\":\"Admin\"}"}],"x509Certificates":["AAEC"]`),
+		user(`,"urn:x:2.0:User:badge":"7","urn:x:Badge":{"a":[1,null,{"b":1e3}]},"urn:X:2.0:User":{"c":-0.0}`),
+		user(`,"name.givenName":"A","department":"D","meta":null,"password":"p","color":["red"]`), `[]`, `{"userName":"\ud800"}`)
+	f.Fuzz(func(t *testing.T, body []byte, n uint8) {
+		k := presetAt(n)
+		for _, typ := range []*schema.ResourceType{schema.User(), schema.Group()} {
+			p, notes, err := Resource(body, typ, k)
+			if len(notes) > maxNoted {
+				t.Fatalf("%d notes", len(notes))
+			}
+			if err != nil {
+				told(t, err)
+				continue
+			}
+			if at := holdsNothing(p.Object, ""); at != "" {
+				t.Fatalf("%v holds nothing at %s", p.Object, at)
+			}
+			text := schema.Encode(nil, typ, p.Object)
+			again, _, err := Resource(text, typ, k)
+			if err != nil {
+				t.Fatalf("%s: %v", text, err)
+			}
+			if d := cmp.Diff(p.Object, again.Object); d != "" {
+				t.Fatalf("%s is read as another: %s", text, d)
+			}
+		}
+	})
+}
+
+// told checks that an error is an answer.
+func told(t *testing.T, err error) {
+	t.Helper()
+	e, ok := errors.AsType[*Error](err)
+	if !ok || e.Status < 400 || e.Status > 499 || e.SCIMType == "" || e.Detail == "" || len(e.Detail) > 2000 {
+		t.Fatalf("%#v is no answer", err)
+	}
+}
+
+// FuzzApply holds that operations are refused with an answer, or make something canonical
+// of a resource, which itself stays as it is.
+func FuzzApply(f *testing.F) {
+	seeds(f, ops(`{"op":"Replace","path":"active","value":"False"}`),
+		ops(`{"op":"replace","value":{"name.givenName":"Jane","title":null,"schemas":[],"emails[type eq \"x\"].value":"a"}}`),
+		ops(`{"op":"add","path":"emails[type eq \"work\" and primary eq \"True\"].value","value":"a@example.com"},{"op":"replace","path":"emails.primary","value":true}`),
+		ops(`{"op":"add","path":"`+ent+`:manager","value":"7"},{"op":"remove","path":"`+ent+`"}`),
+		ops(`{"op":"remove","path":"emails","value":[{"type":"work","value":"w@x"}]},{"op":"remove","path":"emails.type"}`),
+		ops(`{"op":"add","path":"urn:x:2.0:User:a","value":1},{"op":"add","path":"urn:x:Badge","value":{"b":[{}]}}`),
+		ops(`{"op":"replace","path":"emails[type eq \"work\" or type eq \"home\"]","value":{"value":"x","primary":true}}`),
+		ops(`{"op":"add","path":"roles","value":["a",{"value":"b","primary":true},{"value":"a"}]},{"op":"replace","path":"userName","value":""}`))
+	stored, err := schema.Decode([]byte(user(mails+worker+`,"urn:x:2.0:User":{"a":1}`)), schema.User())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, body []byte, n uint8) {
+		k := presetAt(n)
+		p, notes, err := ReadPatch(body, schema.User(), k)
+		if len(notes) > maxNoted {
+			t.Fatalf("%d notes", len(notes))
+		}
+		if err != nil {
+			told(t, err)
+			return
+		}
+		o, _ := clone(stored).(schema.Object)
+		after, err := Apply(o, p.Ops, schema.User(), k)
+		if d := cmp.Diff(stored, o); d != "" {
+			t.Fatalf("the input was changed: %s", d)
+		}
+		if err != nil {
+			told(t, err)
+			return
+		}
+		if at := holdsNothing(after, ""); at != "" {
+			t.Fatalf("%v holds nothing at %s", after, at)
+		}
+		again, err := Apply(stored, p.Ops, schema.User(), k)
+		if d := cmp.Diff(after, again); err != nil || d != "" {
+			t.Fatalf("the same operations mean something else: %v %s", err, d)
+		}
+	})
+}
 
 // FuzzPatch holds that applying leaves its input alone, and that the body of what was
 // read is read again as the same. Body leaves out what no schema knows, and the values

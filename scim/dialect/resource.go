@@ -100,7 +100,7 @@ func (c *canon) member(p *Parsed, m member) error {
 // bare finds an attribute of an extension that was sent as if it were one of the core:
 // if only one extension has it.
 func (c *canon) bare(name string) (found schema.Ref, ok bool) {
-	if c.k.Strict {
+	if c.k.Strict || name == "" {
 		return found, false
 	}
 	for _, x := range c.t.Extensions {
