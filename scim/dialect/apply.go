@@ -19,10 +19,17 @@ func Apply(o schema.Object, ops []Op, t *schema.ResourceType, k Knobs) (schema.O
 	if next == nil {
 		next = schema.Object{}
 	}
+	work := 0
 	for i := range ops {
+		if work += ops[i].work(next); work > maxWork {
+			return nil, tooMuch("the operations look at too many values: send them in several requests")
+		}
 		if err := apply(next, &ops[i], k); err != nil {
 			return nil, err
 		}
+	}
+	if size(next, maxMade) > maxMade {
+		return nil, tooMuch("the operations make more of the resource than is kept of one")
 	}
 	if err := complete(next, ops, t); err != nil {
 		return nil, err

@@ -33,7 +33,7 @@ func FuzzResource(f *testing.F) {
 	seeds(f, user(mails+worker+address), user(`,"emails":{"value":"a"},"active":"True","`+ent+`":{"manager":"7"}`),
 		user(`,"roles":[{"value":"{\"id\":\"7\",\"value\":\"Admin\"}"}],"x509Certificates":["AAEC"]`),
 		user(`,"urn:x:2.0:User:badge":"7","urn:x:Badge":{"a":[1,null,{"b":1e3}]},"urn:X:2.0:User":{"c":-0.0}`),
-		user(`,"name.givenName":"A","department":"D","meta":null,"password":"p","color":["red"]`), `[]`, `{"userName":"\ud800"}`)
+		user(`,"name.givenName":"A","department":"D","meta":null,"meta.created":"2011-05-13T04:42:34Z","password":"p","color":["red"]`), `[]`, `{"userName":"\ud800"}`)
 	f.Fuzz(func(t *testing.T, body []byte, n uint8) {
 		k := presetAt(n)
 		for _, typ := range []*schema.ResourceType{schema.User(), schema.Group()} {

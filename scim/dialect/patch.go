@@ -276,8 +276,8 @@ func (r *patchReader) beyond(kind Kind, p filter.Path, value any, pathed bool) e
 	if r.k.RefuseUnknown {
 		return invalid("invalidPath", "no schema %s is known here", clip(p.URN))
 	}
-	if p.Filter != nil || p.Sub != "" {
-		return r.unknown(clip(p.String()))
+	if p.Filter != nil || p.Sub != "" || !strings.Contains(p.URN, ":") {
+		return r.unknown(p.String())
 	}
 	r.note(p.URN, "no schema of this name is known: kept as it is")
 	op := Op{Kind: kind, Path: p, urn: p.URN, Value: anything(value)}

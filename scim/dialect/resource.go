@@ -84,7 +84,7 @@ func (c *canon) member(p *Parsed, m member) error {
 	if r, ok := c.t.Resolve("", m.name, ""); ok {
 		return c.attribute(p, r.Attr, m.value)
 	}
-	if name, sub, dotted := strings.Cut(m.name, "."); dotted && !c.k.Strict {
+	if name, sub, dotted := strings.Cut(m.name, "."); dotted && sub != "" && !c.k.Strict {
 		if r, ok := c.t.Resolve("", name, sub); ok && !r.Attr.MultiValued {
 			c.note(m.name, "a name with a dot was taken for a sub-attribute")
 			return c.sub(p, r, m.value)
@@ -147,7 +147,7 @@ func (c *canon) container(p *Parsed, m member) error {
 	}
 	op := Op{Kind: Add, urn: m.name, Value: v}
 	if _, isObject := v.(schema.Object); !isObject {
-		if op.urn, op.Path.Attr = urn, name; !schema.IsName(name) {
+		if op.urn, op.Path.Attr = urn, name; !schema.IsName(name) || !strings.Contains(urn, ":") {
 			return c.unknown(m.name)
 		}
 	}
@@ -223,6 +223,9 @@ func (c *canon) attribute(p *Parsed, a *schema.Attribute, v any) error {
 
 // sub sets a sub-attribute of a single complex attribute.
 func (c *canon) sub(p *Parsed, r schema.Ref, v any) error {
+	if r.Attr.Mutability == schema.ReadOnly || r.Sub.Mutability == schema.ReadOnly {
+		return nil
+	}
 	one, err := c.value(r.Sub, v, r.Attr.Name+"."+r.Sub.Name)
 	if err != nil || one == nil {
 		return err

@@ -1,0 +1,107 @@
+package dialect
+
+import (
+	"github.com/rollcall-id/rollcall/scim/filter"
+	"github.com/rollcall-id/rollcall/scim/schema"
+)
+
+// A PATCH is small, and what it makes the server do need not be: each of a thousand
+// operations may look at each of thousands of values, and one may set a long text in
+// each of them. Work is counted before it is done, so that how long an answer takes,
+// and how much memory, does not depend on who asks.
+
+// maxWork is how much one PATCH may look at. A unit is some 40 ns; a thousand operations
+// on a list of a thousand values are within it.
+const maxWork = 1 << 24
+
+// maxMade is the size of what a PATCH may make of a resource, before it is known how
+// long its JSON is. It is far above what is kept of one.
+const maxMade = 1 << 20
+
+// work returns how much an operation looks at.
+func (op *Op) work(o schema.Object) int {
+	if op.urn != "" || op.ref.Attr == nil || !op.ref.Attr.MultiValued {
+		return 1
+	}
+	in := o
+	if op.ref.Extension {
+		in, _ = o[op.ref.Schema.ID].(schema.Object)
+	}
+	list, _ := in[op.ref.Attr.Name].([]any)
+	values, _ := op.Value.([]any)
+	switch {
+	case op.entries != nil:
+		return 16*len(list) + weight(list)*terms(op.Path.Filter)
+	case op.Kind == Remove && len(values) > 0:
+		return weight(list) * len(values)
+	}
+	return 4 * (len(list) + len(values))
+}
+
+// weight is what it costs to compare with a value.
+func weight(v any) int {
+	switch v := v.(type) {
+	case string:
+		return 1 + len(v)/16
+	case schema.Object:
+		n := 0
+		for _, x := range v {
+			n += weight(x)
+		}
+		return n
+	case []any:
+		n := 0
+		for _, x := range v {
+			n += weight(x)
+		}
+		return n
+	}
+	return 1
+}
+
+// terms counts the comparisons of a filter.
+func terms(e filter.Expr) (n int) {
+	switch e := e.(type) {
+	case filter.And:
+		for _, t := range e.Terms {
+			n += terms(t)
+		}
+	case filter.Or:
+		for _, t := range e.Terms {
+			n += terms(t)
+		}
+	case filter.Not:
+		n = terms(e.Term)
+	case filter.ValuePath:
+		n = terms(e.Filter)
+	default:
+		n = 1
+	}
+	return n
+}
+
+// size is about how long the JSON of a value is. It stops counting beyond what is left.
+func size(v any, left int) int {
+	n := 8
+	switch v := v.(type) {
+	case string:
+		n += len(v)
+	case schema.Object:
+		for name, x := range v {
+			if n > left {
+				break
+			}
+			n += len(name) + size(x, left-n)
+		}
+	case []any:
+		for _, x := range v {
+			if n > left {
+				break
+			}
+			n += size(x, left-n)
+		}
+	}
+	return n
+}
+
+func tooMuch(detail string) *Error { return &Error{Status: 413, SCIMType: "tooMany", Detail: detail} }
