@@ -233,3 +233,22 @@ func (a *API) deletePushToken(ctx context.Context, in *deletePushTokenInput) (*s
 	})
 	return nil, err
 }
+
+// pushSummary says where a source that is pushed to stands. It has no runs.
+func (a *API) pushSummary(snap *state.Snapshot, paused time.Time, out *SourceSummary) {
+	out.Paused = paused
+	for _, t := range snap.PushTokens(out.ID) {
+		if t.Used.After(out.LastPush) {
+			out.LastPush = t.Used
+		}
+	}
+	if log := a.pushes.Requests(out.ID); len(log) > 0 && log[0].Time.After(out.LastPush) {
+		out.LastPush = log[0].Time
+	}
+	switch {
+	case !paused.IsZero():
+		out.State = "paused"
+	case out.LastPush.IsZero():
+		out.State = "never_pushed"
+	}
+}

@@ -22,13 +22,15 @@ type SourceSummary struct {
 	Hides      bool              `json:"hidesStored,omitzero" doc:"One of this name was made over the API, too: the file's is used"`
 	Disabled   bool              `json:"disabled,omitzero" doc:"It is not run; what came from it stays"`
 	Problem    string            `json:"problem,omitzero" doc:"Why this process does not run it"`
-	State      string            `json:"state" enum:"never_run,idle,running,held,removed,deleting" doc:"held: a plan waits for approval; removed: it is configured nowhere, but has users or groups here"`
+	State      string            `json:"state" enum:"never_run,never_pushed,idle,running,held,paused,removed,deleting" doc:"held: a plan waits for approval; paused: pushes are refused until it is resumed; removed: it is configured nowhere, but has users or groups here"`
 	Schedule   string            `json:"schedule,omitzero"`
 	TimeZone   string            `json:"timeZone,omitzero"`
 	NextRun    time.Time         `json:"nextRunTime,omitzero"`
 	LastRun    string            `json:"lastRun,omitzero" doc:"Id of the last run with a record"`
 	LastProven time.Time         `json:"lastProvenTime,omitzero" doc:"When a read that was proven complete was last applied"`
 	Unchanged  int               `json:"unchangedRuns" doc:"Runs since lastRun that changed nothing"`
+	Paused     time.Time         `json:"pauseTime,omitzero" doc:"Since when pushes are refused"`
+	LastPush   time.Time         `json:"lastPushTime,omitzero" doc:"When something was last pushed; to the hour, where another replica took it"`
 	Counts     SourceCounts      `json:"counts"`
 	Held       *HeldPlan         `json:"held,omitzero"`
 	Approval   *Approval         `json:"approval,omitzero"`
@@ -246,6 +248,10 @@ func (a *API) sourceSummary(snap *state.Snapshot, s *Source, n state.Counts) Sou
 	}
 	if s.File != "" {
 		out.Declared = "file"
+	}
+	if s.Kind == kindSCIM {
+		a.pushSummary(snap, st.Paused, &out)
+		return out
 	}
 	live, running := a.sync.Live(s.ID)
 	switch {

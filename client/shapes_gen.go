@@ -1629,8 +1629,9 @@ type SourceDetail struct {
 	Disabled bool `json:"disabled,omitzero"`
 	// Why this process does not run it
 	Problem string `json:"problem,omitzero"`
-	// held: a plan waits for approval; removed: it is configured nowhere, but has users or
-	// groups here: never_run, idle, running, held, removed, deleting
+	// held: a plan waits for approval; paused: pushes are refused until it is resumed;
+	// removed: it is configured nowhere, but has users or groups here: never_run,
+	// never_pushed, idle, running, held, paused, removed, deleting
 	State string `json:"state"`
 	// When it runs, as cron writes it
 	Schedule string `json:"schedule,omitzero"`
@@ -1643,11 +1644,15 @@ type SourceDetail struct {
 	// When a read that was proven complete was last applied
 	LastProvenTime time.Time `json:"lastProvenTime,omitzero"`
 	// Runs since lastRun that changed nothing
-	UnchangedRuns int          `json:"unchangedRuns"`
-	Counts        SourceCounts `json:"counts"`
-	Held          *HeldPlan    `json:"held,omitzero"`
-	Approval      *Approval    `json:"approval,omitzero"`
-	Running       *Run         `json:"running,omitzero"`
+	UnchangedRuns int `json:"unchangedRuns"`
+	// Since when pushes are refused
+	PauseTime time.Time `json:"pauseTime,omitzero"`
+	// When something was last pushed; to the hour, where another replica took it
+	LastPushTime time.Time    `json:"lastPushTime,omitzero"`
+	Counts       SourceCounts `json:"counts"`
+	Held         *HeldPlan    `json:"held,omitzero"`
+	Approval     *Approval    `json:"approval,omitzero"`
+	Running      *Run         `json:"running,omitzero"`
 	// With everything filled in that was left out, and without secrets
 	Config jsontext.Value `json:"config,omitzero"`
 	// As it was sent, of a source that was made over the API
@@ -1677,8 +1682,9 @@ type SourceSummary struct {
 	Disabled bool `json:"disabled,omitzero"`
 	// Why this process does not run it
 	Problem string `json:"problem,omitzero"`
-	// held: a plan waits for approval; removed: it is configured nowhere, but has users or
-	// groups here: never_run, idle, running, held, removed, deleting
+	// held: a plan waits for approval; paused: pushes are refused until it is resumed;
+	// removed: it is configured nowhere, but has users or groups here: never_run,
+	// never_pushed, idle, running, held, paused, removed, deleting
 	State string `json:"state"`
 	// When it runs, as cron writes it
 	Schedule string `json:"schedule,omitzero"`
@@ -1691,11 +1697,15 @@ type SourceSummary struct {
 	// When a read that was proven complete was last applied
 	LastProvenTime time.Time `json:"lastProvenTime,omitzero"`
 	// Runs since lastRun that changed nothing
-	UnchangedRuns int          `json:"unchangedRuns"`
-	Counts        SourceCounts `json:"counts"`
-	Held          *HeldPlan    `json:"held,omitzero"`
-	Approval      *Approval    `json:"approval,omitzero"`
-	Running       *Run         `json:"running,omitzero"`
+	UnchangedRuns int `json:"unchangedRuns"`
+	// Since when pushes are refused
+	PauseTime time.Time `json:"pauseTime,omitzero"`
+	// When something was last pushed; to the hour, where another replica took it
+	LastPushTime time.Time    `json:"lastPushTime,omitzero"`
+	Counts       SourceCounts `json:"counts"`
+	Held         *HeldPlan    `json:"held,omitzero"`
+	Approval     *Approval    `json:"approval,omitzero"`
+	Running      *Run         `json:"running,omitzero"`
 }
 
 // Stage is how long one part of a run took.

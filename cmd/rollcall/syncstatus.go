@@ -54,15 +54,19 @@ func (c *cli) writeSources(w io.Writer, sources []client.SourceSummary) {
 		if s.LastProvenTime.IsZero() {
 			proven = "never"
 		}
+		last := s.LastRun
+		if s.Kind == pushedKind {
+			proven, last = "", c.lastPush(s.LastPushTime)
+		}
 		t.cells(cell{text: s.ID}, c.sourceState(s), cell{text: thousands(s.Counts.Users)}, cell{text: thousands(s.Counts.Groups)},
-			cell{text: proven}, cell{text: s.LastRun}, cell{text: c.relative(s.NextRunTime)}, cell{text: held})
+			cell{text: proven}, cell{text: last}, cell{text: c.relative(s.NextRunTime)}, cell{text: held})
 	}
 	t.write(w)
 }
 
 func (c *cli) sourceState(s *client.SourceSummary) cell {
 	text := cell{text: strings.ReplaceAll(s.State, "_", " ")}
-	if s.State == "held" {
+	if s.State == "held" || s.State == "paused" {
 		text.paint = func(t string) string { return c.paint(red, t) }
 	}
 	if s.Running != nil && s.Running.Progress != nil {
@@ -79,7 +83,11 @@ func (c *cli) writeSource(w io.Writer, s *client.SourceDetail) {
 	b.add("schedule", "%s", strings.TrimSpace(s.Schedule+" "+s.TimeZone))
 	b.add("next run", "%s", c.when(s.NextRunTime))
 	proven := c.when(s.LastProvenTime)
-	if s.LastProvenTime.IsZero() {
+	switch {
+	case s.Kind == pushedKind:
+		b.add("last push", "%s", firstOf(c.when(s.LastPushTime), "never"))
+		b.add("paused", "%s", c.when(s.PauseTime))
+	case s.LastProvenTime.IsZero():
 		proven = "never: no read was complete so far, so nothing was removed"
 	}
 	b.add("last proven", "%s", proven)
@@ -97,6 +105,20 @@ func (c *cli) writeSource(w io.Writer, s *client.SourceDetail) {
 	if s.Held != nil {
 		c.writeHeld(w, s.ID, s.Held)
 	}
+	if !s.PauseTime.IsZero() {
+		fmt.Fprintf(w, "%s: pushes are refused. Once its provider is in order: rollcall scim resume %s\n", c.paint(red, "Paused"), printable(s.ID))
+	}
+}
+
+// pushedKind is the kind of a source that is pushed to.
+const pushedKind = "scim"
+
+// lastPush says when a source was last pushed to.
+func (c *cli) lastPush(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return "pushed " + c.relative(t)
 }
 
 func unchanged(last string, n int) string {
