@@ -6,7 +6,6 @@ import (
 	"reflect"
 	"slices"
 	"strconv"
-	"strings"
 
 	"github.com/rollcall-id/rollcall/scim/filter"
 	"github.com/rollcall-id/rollcall/scim/schema"
@@ -81,23 +80,24 @@ func apply(o schema.Object, op *Op, k Knobs) error {
 // found in any case, as those of known schemas are.
 func applyUnknown(o schema.Object, op *Op) {
 	if op.Path.Attr == "" {
-		applyContainer(o, containerIn(o, op.urn), op)
+		applyContainer(o, spelled(o, op.urn), op)
 		return
 	}
 	// Without a schema nobody knows whether the last word of a path is an attribute.
-	if whole := containerIn(o, op.urn+":"+op.Path.Attr); op.Kind == Remove && o[whole] != nil {
+	if whole := spelled(o, op.urn+":"+op.Path.Attr); op.Kind == Remove && o[whole] != nil {
 		delete(o, whole)
 		return
 	}
-	urn := containerIn(o, op.urn)
+	urn := spelled(o, op.urn)
 	in, ok := o[urn].(schema.Object)
+	name := spelled(in, op.Path.Attr)
 	switch {
 	case op.Kind != Remove && !ok:
-		o[urn] = schema.Object{op.Path.Attr: clone(op.Value)}
+		o[urn] = schema.Object{name: clone(op.Value)}
 	case op.Kind != Remove:
-		in[op.Path.Attr] = clone(op.Value)
+		in[name] = clone(op.Value)
 	default:
-		delete(in, op.Path.Attr)
+		delete(in, name)
 		if len(in) == 0 {
 			delete(o, urn)
 		}
@@ -111,22 +111,25 @@ func applyContainer(o schema.Object, urn string, op *Op) {
 	case op.Kind == Remove:
 		delete(o, urn)
 	case ok:
-		maps.Copy(have, value)
+		for name, v := range value {
+			have[spelled(have, name)] = v
+		}
 	case len(value) > 0:
 		o[urn] = value
 	}
 }
 
-// containerIn returns the URN as it is spelled in the resource already.
-func containerIn(o schema.Object, urn string) string {
-	if _, ok := o[urn]; !ok {
-		for name := range o {
-			if strings.Contains(name, ":") && strings.EqualFold(name, urn) {
-				return name
+// spelled returns the name as it stands in an object already, in whatever case.
+func spelled(o schema.Object, name string) string {
+	if _, ok := o[name]; !ok {
+		folded := fold(name)
+		for have := range o {
+			if fold(have) == folded {
+				return have
 			}
 		}
 	}
-	return urn
+	return name
 }
 
 func applyIn(in schema.Object, op *Op, k Knobs) error {
