@@ -89,6 +89,9 @@ func (c *call) readBulk() ([]*bulkOp, int, error) {
 			return nil, 0, refuse(http.StatusBadRequest, "invalidValue", "two operations have the bulkId "+clip(op.BulkID))
 		}
 		seen[op.BulkID] = true
+		if len(op.Path) > maxURL {
+			return nil, 0, refuse(http.StatusBadRequest, "invalidPath", "the path of operation "+itoa(i+1)+" is over the limit of "+itoa(maxURL)+" bytes")
+		}
 		op.needs = bulkRefs(op)
 	}
 	return in.Operations, in.FailOn, nil
@@ -108,15 +111,20 @@ func wherein(err error) string {
 const bulkPrefix = "bulkId:"
 
 // bulkRefs lists what an operation refers to by bulkId: in its path, and as any string
-// of its data.
+// of its data. Each is there once.
 func bulkRefs(op *bulkOp) (refs []string) {
+	seen := map[string]bool{}
 	for part := range strings.SplitSeq(op.Path, "/") {
-		if id, ok := strings.CutPrefix(part, bulkPrefix); ok {
+		if id, ok := strings.CutPrefix(part, bulkPrefix); ok && !seen[id] {
+			seen[id] = true
 			refs = append(refs, id)
 		}
 	}
 	_ = eachBulkRef(op.Data, func(id string) string {
-		refs = append(refs, id)
+		if !seen[id] {
+			seen[id] = true
+			refs = append(refs, id)
+		}
 		return ""
 	})
 	return refs
@@ -150,36 +158,46 @@ func eachBulkRef(data []byte, of func(id string) string) []byte {
 }
 
 // bulkOrder puts what is referred to first, and keeps the order otherwise. What refers
-// to itself in a circle cannot be ordered.
+// to itself in a circle, or to what does, cannot be ordered.
 func bulkOrder(ops []*bulkOp) (order []*bulkOp, circular map[*bulkOp]bool) {
-	byID := map[string]*bulkOp{}
+	o := ordering{byID: map[string]*bulkOp{}, seen: map[*bulkOp]bool{}, circular: map[*bulkOp]bool{}}
 	for _, op := range ops {
 		if op.BulkID != "" {
-			byID[op.BulkID] = op
+			o.byID[op.BulkID] = op
 		}
 	}
-	placed := map[*bulkOp]bool{}
-	left := slices.Clone(ops)
-	for len(left) > 0 {
-		rest := left[:0:0]
-		for _, op := range left {
-			ready := !slices.ContainsFunc(op.needs, func(id string) bool { return byID[id] != nil && byID[id] != op && !placed[byID[id]] })
-			if ready && !slices.Contains(op.needs, op.BulkID) {
-				order, placed[op] = append(order, op), true
-			} else {
-				rest = append(rest, op)
-			}
-		}
-		if len(rest) == len(left) {
-			circular = map[*bulkOp]bool{}
-			for _, op := range rest {
-				circular[op] = true
-			}
-			return append(order, rest...), circular
-		}
-		left = rest
+	for _, op := range ops {
+		o.place(op)
 	}
-	return order, nil
+	return o.order, o.circular
+}
+
+type ordering struct {
+	byID     map[string]*bulkOp
+	seen     map[*bulkOp]bool // true: and placed
+	order    []*bulkOp
+	circular map[*bulkOp]bool
+}
+
+// place places an operation behind those that it refers to. It goes as deep as there
+// are operations.
+func (o *ordering) place(op *bulkOp) {
+	if _, seen := o.seen[op]; seen {
+		return
+	}
+	o.seen[op] = false
+	for _, id := range op.needs {
+		first := o.byID[id]
+		if first == nil {
+			continue
+		}
+		o.place(first)
+		if !o.seen[first] || o.circular[first] {
+			o.circular[op] = true
+		}
+	}
+	o.seen[op] = true
+	o.order = append(o.order, op)
 }
 
 // subCall is the call that one operation makes.
@@ -205,10 +223,13 @@ func (c *call) run(op *bulkOp, ids map[string]string, circular bool) (*reply, er
 		}
 	}
 	c.body = eachBulkRef(op.Data, func(id string) string { return ids[id] })
-	path := op.Path
-	for _, id := range op.needs {
-		path = strings.ReplaceAll(path, bulkPrefix+id, ids[id])
+	parts := strings.Split(op.Path, "/")
+	for i, p := range parts {
+		if id, ok := strings.CutPrefix(p, bulkPrefix); ok {
+			parts[i] = ids[id]
+		}
 	}
+	path := strings.Join(parts, "/")
 	if err := c.locate(path); err != nil {
 		return nil, err
 	}

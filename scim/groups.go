@@ -201,11 +201,12 @@ func memberType(m identity.Member) string {
 	return "User"
 }
 
+// looseAfter returns who waits to be a member. All lists are sorted.
 func looseAfter(have, add, drop []string, replace bool) []string {
 	if replace {
 		return add
 	}
-	next := slices.DeleteFunc(append(slices.Clone(have), add...), func(id string) bool { return slices.Contains(drop, id) })
+	next := slices.DeleteFunc(append(slices.Clone(have), add...), func(id string) bool { _, gone := slices.BinarySearch(drop, id); return gone })
 	slices.Sort(next)
 	return slices.Compact(next)
 }

@@ -150,3 +150,70 @@ func TestLimitOfPage(t *testing.T) {
 	w.call("GET", "/Users?cursor=&count="+itoa(maxPage+1), "").want(200).is("itemsPerPage", float64(maxPage)).has("nextCursor")
 	w.call("GET", "/Users", "").want(200).is("itemsPerPage", float64(defaultPage))
 }
+
+// entries is a list of values of their own.
+func entries(n int, more string) string {
+	var b strings.Builder
+	for i := range n {
+		b.WriteString(`,{"value":"` + itoa(i) + `"` + more + `}`)
+	}
+	return "[" + b.String()[1:] + "]"
+}
+
+// A PATCH is refused before it makes the server look at more than it should, however
+// small it is itself: a thousand operations on a thousand values are let through.
+func TestLimitOfWork(t *testing.T) {
+	w := newWorld(t, mem.New())
+	u := w.user("ann", `"emails":`+entries(1000, "")+`,"displayName":"x"`)
+	ops := func(n int, op string) string { return strings.TrimSuffix(strings.Repeat(op+",", n), ",") }
+	w.patch(u, ops(900, `{"op":"replace","path":"emails[value eq \"5\"].display","value":"x"}`)).want(200)
+	terms := strings.TrimSuffix(strings.Repeat(`value co \"zz\" or `, 60), " or ")
+	w.patch(u, ops(100, `{"op":"remove","path":"emails[`+terms+`].display"}`)).want(200)
+	w.patch(u, ops(700, `{"op":"remove","path":"emails[`+terms+`].display"}`)).refuses(413, "tooMany")
+	w.patch(u, `{"op":"remove","path":"emails","value":`+entries(2000, "")+`}`).want(200).lacks("emails")
+
+	v := w.user("ben", `"emails":`+entries(1000, "")+`,"displayName":"x"`)
+	w.patch(v, ops(3, `{"op":"remove","path":"emails","value":`+entries(9000, `,"type":"other"`)+`}`)).refuses(413, "tooMany")
+	w.call("GET", v, "").want(200).size("emails", 1000)
+
+	// Half a megabyte for each of a thousand values is half a gigabyte.
+	w.patch(v, `{"op":"replace","path":"emails.display","value":"`+strings.Repeat("x", 500_000)+`"}`).refuses(413, "tooMany")
+	w.patch(v, `{"op":"replace","path":"emails.display","value":"`+strings.Repeat("x", 50)+`"}`).want(200)
+}
+
+func TestLimitOfBulkReferences(t *testing.T) {
+	w := newWorld(t, mem.New())
+	user := `{"method":"POST","path":"/Users","bulkId":"1","data":` + userBody("ann", "") + `},{"method":"POST","path":"/Users","bulkId":"10","data":` + userBody("ben", "") + `}`
+	path := func(n int) string { return "/Users/" + strings.Repeat("bulkId:1/", (n-7)/9) + strings.Repeat("x", (n-7)%9) }
+	w.bulk(user + `,{"method":"DELETE","path":"` + path(maxURL) + `"}`).want(200).is("Operations/2/status", "404")
+	w.bulk(`{"method":"DELETE","path":"`+path(maxURL+1)+`"}`).refuses(400, "invalidPath")
+
+	// Each of a thousand refers to the next, and to sixty that are there.
+	var ops []string
+	for i := range 600 {
+		var members []string
+		for j := range 60 {
+			members = append(members, `{"value":"bulkId:`+itoa(max(0, 540+j))+`"}`)
+		}
+		members = append(members, `{"value":"bulkId:`+itoa(i+1)+`"}`)
+		ops = append(ops, `{"method":"POST","path":"/Groups","bulkId":"`+itoa(i)+`","data":{"displayName":"x","members":[`+strings.Join(members, ",")+`]}}`)
+	}
+	a := w.bulk(strings.Join(ops, ",")).want(200)
+	a.is("Operations/0/status", "409") // they refer to each other
+}
+
+// An id that begins another is not mistaken for it.
+func TestBulkIDsThatBeginAlike(t *testing.T) {
+	w := newWorld(t, mem.New())
+	w.bulk(`{"method":"POST","path":"/Users","bulkId":"1","data":` + userBody("ann", "") + `},{"method":"POST","path":"/Groups","bulkId":"10","data":` + groupBody("G") + `},
+		{"method":"PATCH","path":"/Groups/bulkId:10","data":{"schemas":["` + patchURN + `"],"Operations":[{"op":"add","path":"members","value":[{"value":"bulkId:1"}]}]}}`).want(200).is("Operations/2/status", "200")
+	w.call("GET", "/Groups", "").size("Resources/0/members", 1)
+}
+
+// Who waits to be a member is counted in one go.
+func TestManyWhoWait(t *testing.T) {
+	w := newWorld(t, mem.New())
+	g := w.group("G")
+	w.patch(g, `{"op":"add","path":"members","value":`+entries(20_000, "")+`}`).want(200).size("members", 20_000)
+	w.patch(g, `{"op":"remove","path":"members","value":`+entries(19_999, "")+`}`).want(200).size("members", 1)
+}
