@@ -196,7 +196,7 @@ func applyList(in schema.Object, op *Op) {
 		delete(in, name)
 	case op.Kind == Remove:
 		in[name] = slices.DeleteFunc(have, func(e any) bool {
-			return slices.ContainsFunc(values, func(v any) bool { return names(v, e) })
+			return slices.ContainsFunc(values, func(v any) bool { return means(v, e) })
 		})
 	case op.Kind == Replace:
 		in[name] = clone(values)
@@ -228,9 +228,9 @@ func addTo(have, values []any) []any {
 	return have
 }
 
-// names reports whether a value that is to be removed means an entry: everything that it
+// means reports whether a value that is to be removed means an entry: everything that it
 // says is so.
-func names(v, entry any) bool {
+func means(v, entry any) bool {
 	want, ok := v.(schema.Object)
 	have, ok2 := entry.(schema.Object)
 	if !ok || !ok2 {

@@ -80,6 +80,9 @@ func (c *canon) value(a *schema.Attribute, v any, path string) (any, error) {
 
 // several brings the values of an attribute in order: no value twice, one primary.
 func (c *canon) several(list []any, path string) (any, error) {
+	if len(list) <= 1 {
+		return oneOf(list), nil
+	}
 	out := make([]any, 0, len(list))
 	at := make(map[any]int, len(list))
 	for _, e := range list {
@@ -98,9 +101,6 @@ func (c *canon) several(list []any, path string) (any, error) {
 			}
 		}
 	}
-	if len(out) == 0 {
-		return nil, nil //nolint:nilnil // no value
-	}
 	primary := false
 	for _, e := range out {
 		if !isPrimary(e) {
@@ -116,6 +116,14 @@ func (c *canon) several(list []any, path string) (any, error) {
 		primary = true
 	}
 	return slices.DeleteFunc(out, func(e any) bool { o, ok := e.(schema.Object); return ok && len(o) == 0 }), nil
+}
+
+// oneOf returns a list of one value, and nil for none.
+func oneOf(list []any) any {
+	if len(list) == 0 {
+		return nil
+	}
+	return list
 }
 
 // identityOf is what makes two entries the same value, comparable: RFC 7643, section
@@ -174,23 +182,15 @@ func (c *canon) single(a *schema.Attribute, v any, path string) (any, error) {
 
 // text returns the canonical form of what was sent as a string.
 func (c *canon) text(a *schema.Attribute, text, path string) (any, error) {
-	wrong := invalid("invalidValue", "%s is of type %s", path, a.Type)
 	switch a.Type {
 	case schema.Boolean:
-		if !c.k.BooleanStrings {
-			return nil, wrong
-		}
-		switch strings.ToLower(text) {
-		case "true":
+		if b := strings.EqualFold(text, "true"); c.k.BooleanStrings && (b || strings.EqualFold(text, "false")) {
 			c.note(path, "a string was taken for a boolean")
-			return true, nil
-		case "false":
-			c.note(path, "a string was taken for a boolean")
-			return false, nil
+			return b, nil
 		}
-		return nil, wrong
+		return nil, invalid("invalidValue", "%s is of type %s", path, a.Type)
 	case schema.Integer, schema.Decimal, schema.Complex:
-		return nil, wrong
+		return nil, invalid("invalidValue", "%s is of type %s", path, a.Type)
 	case schema.DateTime:
 		if _, err := time.Parse(time.RFC3339, text); err != nil {
 			if _, err := time.Parse("2006-01-02T15:04:05", text); err != nil {
@@ -230,9 +230,8 @@ func (c *canon) complex(a *schema.Attribute, v any, path string) (any, error) {
 	out := schema.Object{}
 	for _, m := range in {
 		sub := a.Find(m.name)
-		at := path + "." + clip(m.name)
 		if sub == nil {
-			if err := c.unknown(at); err != nil {
+			if err := c.unknown(path + "." + clip(m.name)); err != nil {
 				return nil, err
 			}
 			continue

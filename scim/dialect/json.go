@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"strconv"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
 )
@@ -104,17 +105,15 @@ func parseNumber(text string) (any, error) {
 
 func parseObject(dec *jsontext.Decoder, depth int) (any, error) {
 	o := object{}
-	seen := map[string]bool{}
+	var seen names
 	for dec.PeekKind() != '}' {
 		tok, err := dec.ReadToken()
 		if err != nil {
 			return nil, err
 		}
 		name := tok.String()
-		if folded := fold(name); seen[folded] {
+		if seen.has(o, name) {
 			return nil, invalid("invalidSyntax", "the name %q stands twice in one object of the body", clip(name))
-		} else {
-			seen[folded] = true
 		}
 		v, err := parseValue(dec, depth+1)
 		if err != nil {
@@ -124,4 +123,53 @@ func parseObject(dec *jsontext.Decoder, depth int) (any, error) {
 	}
 	_, err := dec.ReadToken()
 	return o, err
+}
+
+// names finds names that stand in an object already. Most objects are small, and it is
+// cheaper to compare with all of them than to keep them folded.
+type names map[string]bool
+
+// few is the number of names up to which all are compared.
+const few = 16
+
+func (n *names) has(o object, name string) bool {
+	if len(o) < few {
+		for i := range o {
+			if sameName(o[i].name, name) {
+				return true
+			}
+		}
+		return false
+	}
+	if *n == nil {
+		*n = make(names, 2*few)
+		for i := range o {
+			(*n)[fold(o[i].name)] = true
+		}
+	}
+	folded := fold(name)
+	was := (*n)[folded]
+	(*n)[folded] = true
+	return was
+}
+
+// sameName reports whether two names are one when they are folded.
+func sameName(a, b string) bool {
+	for i := range min(len(a), len(b)) {
+		x, y := a[i], b[i]
+		if x >= utf8.RuneSelf || y >= utf8.RuneSelf {
+			return fold(a) == fold(b)
+		}
+		if x != y && lower(x) != lower(y) {
+			return false
+		}
+	}
+	return len(a) == len(b)
+}
+
+func lower(b byte) byte {
+	if 'A' <= b && b <= 'Z' {
+		return b + 'a' - 'A'
+	}
+	return b
 }
