@@ -31,6 +31,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/go-json-experiment/json"
 
@@ -67,7 +68,8 @@ type Client struct {
 	token   string
 	agent   string
 	timeout time.Duration
-	dryRun  bool // changes are only tried
+	dryRun  bool   // changes are only tried
+	as      string // who is to be answered, unless it is the caller himself
 	http    *http.Client
 }
 
@@ -144,6 +146,15 @@ func (c *Client) Close() { c.http.CloseIdleConnections() }
 func (c *Client) DryRun() *Client {
 	d := *c
 	d.dryRun = true
+	return &d
+}
+
+// As returns a client that is answered as another user would be: one who is named by id,
+// login name or source/login. The server lets it only read. It shares the connections
+// of c.
+func (c *Client) As(user string) *Client {
+	d := *c
+	d.as = user
 	return &d
 }
 
@@ -289,6 +300,9 @@ func (c *Client) request(ctx context.Context, r *call) (*http.Request, error) {
 		}
 		escaped[i] = url.PathEscape(s)
 	}
+	if strings.ContainsFunc(c.as, unicode.IsControl) {
+		return nil, fault.New(fault.Invalid, "bad_name", "%q is not a name", c.as)
+	}
 	u := *c.base
 	query := r.query
 	if c.dryRun && r.tryable {
@@ -318,6 +332,9 @@ func (c *Client) request(ctx context.Context, r *call) (*http.Request, error) {
 	}
 	if c.token != "" {
 		req.Header.Set("Authorization", "Bearer "+c.token)
+	}
+	if c.as != "" {
+		req.Header.Set("Rollcall-Impersonate", c.as)
 	}
 	if c.agent != "" {
 		req.Header.Set("User-Agent", c.agent)

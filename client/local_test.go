@@ -37,6 +37,24 @@ func TestDryRun(t *testing.T) {
 	}
 }
 
+func TestAnsweredAsAnother(t *testing.T) {
+	var as []string
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		as = append(as, strings.Join(r.Header.Values("Rollcall-Impersonate"), "|"))
+		_, _ = io.WriteString(w, `{}`)
+	})
+	for _, api := range []*Client{c, c.As("corp/müller"), c.As("ann").DryRun(), c} {
+		if _, err := api.GetUser(t.Context(), "ann"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"", "corp/müller", "ann", ""}; !slices.Equal(as, want) {
+		t.Errorf("asked as %q, want %q", as, want)
+	}
+	_, err := c.As("ann\r\nX-Other: 1").GetUser(t.Context(), "ann")
+	wantFault(t, err, fault.Invalid, "bad_name")
+}
+
 func TestChangesRestOnWhatWasRead(t *testing.T) {
 	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPut && r.Header.Get("If-Match") != `"7-ab"` {

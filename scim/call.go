@@ -85,6 +85,10 @@ func (c *call) base() string {
 	return scheme + c.r.Host + Prefix + string(c.endpoint.id)
 }
 
+// impersonateHeader asks the admin API to answer as another user. It is refused here and
+// not overlooked: whoever sends it expects that nothing is changed.
+const impersonateHeader = "Rollcall-Impersonate"
+
 // handle finds out what a request is and answers it.
 func (c *call) handle() (*reply, error) {
 	c.method, c.header = c.r.Method, c.r.Header
@@ -99,6 +103,9 @@ func (c *call) handle() (*reply, error) {
 	token, err := c.server.authenticate(c.r, identity.SourceID(name))
 	if err != nil {
 		return nil, err
+	}
+	if len(c.header.Values(impersonateHeader)) > 0 {
+		return nil, refuse(http.StatusBadRequest, "", "a provider is nobody else: "+impersonateHeader+" is for the admin API")
 	}
 	c.token = token
 	if c.endpoint = (*c.server.sources.Load())[identity.SourceID(name)]; c.endpoint == nil {

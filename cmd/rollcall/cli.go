@@ -26,6 +26,7 @@ type cli struct {
 	url     string
 	caFile  string
 	token   string         // the file that holds one
+	as      string         // whom to be answered as; "" for oneself
 	dryRun  bool           // of a command that changes something
 	started bool           // the command line is understood
 	command *cobra.Command // the one it names, as far as it is understood
@@ -86,9 +87,13 @@ func (c *cli) changes(cmd *cobra.Command) *cobra.Command {
 }
 
 func (c *cli) clientAt(address, token string) (*client.Client, error) {
-	return client.New(client.Options{
+	api, err := client.New(client.Options{
 		URL: address, Token: token, CAFile: cmp.Or(c.caFile, c.env("ROLLCALL_CA_FILE")), Agent: "rollcall/" + version,
 	})
+	if err == nil && c.as != "" {
+		api = api.As(c.as)
+	}
+	return api, err
 }
 
 // address returns whom to call, and what was saved when somebody logged in there.

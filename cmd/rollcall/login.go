@@ -138,6 +138,9 @@ The key is tried first. It is sent to no other address than the one it is saved 
 			if c.token == "" {
 				return usage("say where the API key is: --token-file FILE, or --token-file - to read it from stdin")
 			}
+			if c.as != "" {
+				return usage("log in as yourself: --as goes with what is asked then")
+			}
 			address, _, err := c.address()
 			if err != nil {
 				return err

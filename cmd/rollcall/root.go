@@ -25,10 +25,14 @@ keeps the permissions that you grant on top, and answers: may this user do that,
   rollcall grant ann GOVERNANCE --reason "steward" --expires 90d
   rollcall why ann GOVERNANCE                            yes or no, and along which groups
   rollcall who-can GOVERNANCE
+  rollcall --as ann permissions ann                      what ann is answered, if you may
   rollcall sync plan corp                                what the next run would change`
 	root.SilenceErrors, root.SilenceUsage = true, true // conclude says what is wrong
 	// A command line is understood once cobra has accepted flags and arguments.
 	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+		if root.PersistentFlags().Changed("as") && c.as == "" {
+			return usage("--as names nobody: to ask as yourself, leave it out") // a variable that is not set, it may be
+		}
 		if err := c.chooseFormat(); err != nil {
 			return err
 		}
@@ -48,6 +52,7 @@ keeps the permissions that you grant on top, and answers: may this user do that,
 	flags.StringVar(&c.url, "url", "", "the Rollcall to call, as `URL` (ROLLCALL_URL; default: the one logged in to, else "+defaultURL+")")
 	flags.StringVar(&c.token, "token-file", "", "the `FILE` with the API key, - for stdin (ROLLCALL_TOKEN_FILE, ROLLCALL_TOKEN)")
 	flags.StringVar(&c.caFile, "ca", "", "the `FILE` with the certificate authorities to trust (ROLLCALL_CA_FILE)")
+	flags.StringVar(&c.as, "as", "", "ask as another `USER`, only reading: needs IMPERSONATE_USER, and is audited")
 	flags.StringVarP((*string)(&c.output), "output", "o", "", "write as `FORMAT`: table, json or yaml (ROLLCALL_OUTPUT)")
 	root.AddGroup(
 		&cobra.Group{ID: groupAsk, Title: "Ask"},
