@@ -62,28 +62,13 @@ func (c *call) createOther(in *dialect.Parsed) (*reply, error) {
 	return c.written(key, http.StatusCreated)
 }
 
-// changeOther writes what next makes of a resource.
-func (c *call) changeOther(next func(before schema.Object) (schema.Object, error)) error {
-	_, err := c.push(func(s *state.Snapshot) ([]state.Change, error) {
-		p, err := c.find(s)
-		if err != nil {
-			return nil, err
-		}
-		before, err := schema.Decode([]byte(p.Body), c.kind.typ)
-		if err != nil {
-			return nil, err
-		}
-		o, err := next(before)
-		if err != nil {
-			return nil, err
-		}
-		return c.putOther(s, p.Key, p.Body, o)
-	})
-	return err
+// changeOther returns the changes that make of a resource what it shall be.
+func (c *call) changeOther(s *state.Snapshot, p state.Pushed, o schema.Object) ([]state.Change, error) {
+	return c.putOther(s, p.Key, p.Body, o)
 }
 
 func (c *call) replaceOther(in *dialect.Parsed) (*reply, error) {
-	err := c.changeOther(func(before schema.Object) (schema.Object, error) {
+	err := c.rewrite(c.changeOther, func(before schema.Object) (schema.Object, error) {
 		return in.Object, dialect.Immutable(before, in.Object, c.kind.typ)
 	})
 	if err != nil {
@@ -93,7 +78,7 @@ func (c *call) replaceOther(in *dialect.Parsed) (*reply, error) {
 }
 
 func (c *call) patchOther(in *dialect.Patch) (*reply, error) {
-	err := c.changeOther(func(before schema.Object) (schema.Object, error) {
+	err := c.rewrite(c.changeOther, func(before schema.Object) (schema.Object, error) {
 		return dialect.Apply(before, in.Ops, c.kind.typ, c.endpoint.knobs)
 	})
 	if err != nil {

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"time"
@@ -181,6 +182,22 @@ func (c *call) replace() (*reply, error) {
 	case c.kind.group:
 		return c.replaceGroup(in)
 	}
+	err := c.rewrite(c.update, func(before schema.Object) (schema.Object, error) {
+		next := maps.Clone(in.Object)
+		if _, said := next["active"]; !said && before["active"] != nil {
+			next["active"] = before["active"]
+		}
+		return next, dialect.Immutable(before, next, c.kind.typ)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return c.written(identity.Key(c.id), http.StatusOK)
+}
+
+// rewrite makes of a resource what next makes of what it was, by the changes that write
+// returns for it.
+func (c *call) rewrite(write func(*state.Snapshot, state.Pushed, schema.Object) ([]state.Change, error), next func(before schema.Object) (schema.Object, error)) error {
 	_, err := c.push(func(s *state.Snapshot) ([]state.Change, error) {
 		p, err := c.find(s)
 		if err != nil {
@@ -190,18 +207,13 @@ func (c *call) replace() (*reply, error) {
 		if err != nil {
 			return nil, err
 		}
-		if _, said := in.Object["active"]; !said && before["active"] != nil {
-			in.Object["active"] = before["active"]
-		}
-		if err := dialect.Immutable(before, in.Object, c.kind.typ); err != nil {
+		o, err := next(before)
+		if err != nil {
 			return nil, err
 		}
-		return c.update(s, p, in.Object)
+		return write(s, p, o)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return c.written(identity.Key(c.id), http.StatusOK)
+	return err
 }
 
 // update returns the changes that make of a resource what it shall be; none when it is
@@ -236,20 +248,8 @@ func (c *call) patch() (*reply, error) {
 	case c.kind.group:
 		return c.patchGroup(in)
 	}
-	_, err := c.push(func(s *state.Snapshot) ([]state.Change, error) {
-		p, err := c.find(s)
-		if err != nil {
-			return nil, err
-		}
-		before, err := schema.Decode([]byte(p.Body), c.kind.typ)
-		if err != nil {
-			return nil, err
-		}
-		next, err := dialect.Apply(before, in.Ops, c.kind.typ, c.endpoint.knobs)
-		if err != nil {
-			return nil, err
-		}
-		return c.update(s, p, next)
+	err := c.rewrite(c.update, func(before schema.Object) (schema.Object, error) {
+		return dialect.Apply(before, in.Ops, c.kind.typ, c.endpoint.knobs)
 	})
 	if err != nil {
 		return nil, err
