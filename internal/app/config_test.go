@@ -27,7 +27,7 @@ func deploy(t *testing.T, name string) string {
 }
 
 func TestTheExamplesAreValidAndShort(t *testing.T) {
-	for _, name := range []string{"openldap.yaml", "active-directory.yaml", "compose/rollcall.yaml"} {
+	for _, name := range []string{"openldap.yaml", "active-directory.yaml", "scim.yaml", "compose/rollcall.yaml"} {
 		t.Run(name, func(t *testing.T) {
 			file := deploy(t, name)
 			c, err := LoadConfig(file, nil)
