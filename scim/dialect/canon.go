@@ -4,11 +4,10 @@ import (
 	"encoding/base64"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"github.com/go-json-experiment/json"
 
 	"github.com/rollcall-id/rollcall/scim/schema"
 )
@@ -138,9 +137,40 @@ func identityOf(e any) any {
 			return [2]string{kind, value}
 		}
 	}
-	// A canonical value can always be written.
-	text, _ := json.Marshal(e, json.Deterministic(true))
-	return string(text)
+	return string(appendAll(nil, e))
+}
+
+// appendAll appends all that a value says, so that equal values are equal texts.
+func appendAll(dst []byte, v any) []byte {
+	switch v := v.(type) {
+	case string:
+		return schema.AppendString(dst, v)
+	case bool:
+		return strconv.AppendBool(dst, v)
+	case int64:
+		return strconv.AppendInt(dst, v, 10)
+	case float64:
+		return strconv.AppendFloat(dst, v, 'g', -1, 64)
+	case []any:
+		dst = append(dst, '[')
+		for _, e := range v {
+			dst = append(appendAll(dst, e), ',')
+		}
+		return append(dst, ']')
+	case schema.Object:
+		var few [8]string
+		names := few[:0]
+		for name := range v {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		dst = append(dst, '{')
+		for _, name := range names {
+			dst = append(appendAll(append(schema.AppendString(dst, name), ':'), v[name]), ',')
+		}
+		return append(dst, '}')
+	}
+	return dst
 }
 
 // single returns the canonical form of one value; nil: no value.
@@ -152,7 +182,11 @@ func (c *canon) single(a *schema.Attribute, v any, path string) (any, error) {
 		return c.complex(a, v, path)
 	}
 	if text, ok := v.(string); ok {
-		return c.text(a, text, path)
+		one, err := c.text(a, text, path)
+		if s, same := one.(string); same && s == text {
+			return v, err
+		}
+		return one, err
 	}
 	switch a.Type {
 	case schema.Boolean:

@@ -104,8 +104,8 @@ func parseNumber(text string) (any, error) {
 }
 
 func parseObject(dec *jsontext.Decoder, depth int) (any, error) {
-	o := object{}
-	var seen names
+	o := make(object, 0, 6)
+	var seen nameSet
 	for dec.PeekKind() != '}' {
 		tok, err := dec.ReadToken()
 		if err != nil {
@@ -125,14 +125,14 @@ func parseObject(dec *jsontext.Decoder, depth int) (any, error) {
 	return o, err
 }
 
-// names finds names that stand in an object already. Most objects are small, and it is
+// nameSet finds names that stand in an object already. Most objects are small, and it is
 // cheaper to compare with all of them than to keep them folded.
-type names map[string]bool
+type nameSet map[string]bool
 
 // few is the number of names up to which all are compared.
 const few = 16
 
-func (n *names) has(o object, name string) bool {
+func (n *nameSet) has(o object, name string) bool {
 	if len(o) < few {
 		for i := range o {
 			if sameName(o[i].name, name) {
@@ -142,7 +142,7 @@ func (n *names) has(o object, name string) bool {
 		return false
 	}
 	if *n == nil {
-		*n = make(names, 2*few)
+		*n = make(nameSet, 2*few)
 		for i := range o {
 			(*n)[fold(o[i].name)] = true
 		}
