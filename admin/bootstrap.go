@@ -30,12 +30,15 @@ type Bootstrap struct {
 // Bootstrapped is the first administrator and his API key.
 type Bootstrapped struct {
 	User        UserSummary              `json:"user"`
-	APIKey      string                   `json:"apiKey" doc:"Shown this once"`
+	APIKey      string                   `json:"apiKey,omitzero" doc:"Shown this once: the whole key. Nothing on a dry run"`
 	APIKeyID    string                   `json:"apiKeyId"`
 	Permissions []permissions.Permission `json:"permissions"`
 }
 
-type bootstrapInput struct{ Body Bootstrap }
+type bootstrapInput struct {
+	Trial
+	Body Bootstrap
+}
 
 type bootstrapOutput struct{ Body Bootstrapped }
 
@@ -97,7 +100,7 @@ func (a *API) bootstrap(ctx context.Context, in *bootstrapInput) (*bootstrapOutp
 	key := access.New(access.KindKey)
 	by := systemActor
 	by.Request = questionOf(ctx).request
-	_, err = a.db.Decide(ctx, by, func(s *state.Snapshot) ([]state.Change, error) {
+	snap, err := a.decideBy(ctx, by, func(s *state.Snapshot) ([]state.Change, error) {
 		token, ok := s.Token(bootstrapID)
 		if !cred.Matches(token.Hash) || !ok || expired(token.Expires, a.now()) {
 			return nil, wrongToken()
@@ -107,15 +110,17 @@ func (a *API) bootstrap(ctx context.Context, in *bootstrapInput) (*bootstrapOutp
 	if err != nil {
 		return nil, err
 	}
-	snap, now := a.db.View().Now(), a.now()
+	now := a.now()
 	u, _, ok := snap.User(id)
 	if !ok {
 		return nil, fault.New(fault.Unavailable, "not_visible_yet", "the administrator was made and cannot be shown yet")
 	}
 	e := snap.Book().Effective(snap, id, now)
-	return &bootstrapOutput{Body: Bootstrapped{
-		User: summaryOf(u, u.Status(now)), APIKey: key.Reveal(), APIKeyID: key.ID(), Permissions: e.Permissions(),
-	}}, nil
+	out := &bootstrapOutput{Body: Bootstrapped{User: summaryOf(u, u.Status(now)), APIKeyID: key.ID(), Permissions: e.Permissions()}}
+	if !questionOf(ctx).dryRun {
+		out.Body.APIKey = key.Reveal()
+	}
+	return out, nil
 }
 
 func (a *API) firstAdministrator(id identity.UserID, r *identity.Record, key *access.Credential, by audit.Actor) []state.Change {

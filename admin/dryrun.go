@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/rollcall-id/rollcall/audit"
 	"github.com/rollcall-id/rollcall/state"
 )
 
@@ -25,10 +26,15 @@ func (a *API) decide(ctx context.Context, decide func(*state.Snapshot) ([]state.
 		}
 		return append(cs, state.Within{Permissions: q.caller.Limit}), nil
 	}
-	if q.dryRun {
-		return a.db.Preview(actorOf(ctx), within)
+	return a.decideBy(ctx, actorOf(ctx), within)
+}
+
+// decideBy is decide for who is no caller that is known.
+func (a *API) decideBy(ctx context.Context, by audit.Actor, decide func(*state.Snapshot) ([]state.Change, error)) (*state.Snapshot, error) {
+	if questionOf(ctx).dryRun {
+		return a.db.Preview(by, decide)
 	}
-	if _, err := a.db.Decide(ctx, actorOf(ctx), within); err != nil {
+	if _, err := a.db.Decide(ctx, by, decide); err != nil {
 		return nil, err
 	}
 	return a.db.View().Now(), nil

@@ -33,11 +33,18 @@ type documented struct {
 	Tags        []string                  `json:"tags"`
 	Required    *[]permissions.Permission `json:"x-required-permission"`
 	Self        bool                      `json:"x-self"`
+	ReadsOnly   bool                      `json:"x-reads-only"`
 	Security    []map[string][]string     `json:"security"`
+	Parameters  []parameter               `json:"parameters"`
 	Responses   map[string]any            `json:"responses"`
 	RequestBody *struct {
 		Required bool `json:"required"`
 	} `json:"requestBody"`
+}
+
+type parameter struct {
+	Name string `json:"name"`
+	In   string `json:"in"`
 }
 
 // op is an operation with a request that its form allows.

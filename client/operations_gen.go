@@ -82,9 +82,10 @@ func (c *Client) BatchGrants(ctx context.Context, body GrantBatch) (*GrantOutcom
 }
 
 // Bootstrap: Make the first administrator with the token that the first start printed; it
-// works once. Who may: anybody.
+// works once. Who may: anybody. With dryRun=true everything is checked and answered, and
+// nothing is stored.
 func (c *Client) Bootstrap(ctx context.Context, body Bootstrap) (*Bootstrapped, error) {
-	r := call{method: http.MethodPost, path: []string{"v1", "bootstrap"}, body: body, secret: true}
+	r := call{method: http.MethodPost, path: []string{"v1", "bootstrap"}, body: body, tryable: true, secret: true}
 	return answerOf[Bootstrapped](ctx, c, r)
 }
 

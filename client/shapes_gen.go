@@ -362,8 +362,8 @@ type Bootstrap struct {
 type Bootstrapped struct {
 	// Id of the user
 	User UserSummary `json:"user"`
-	// Shown this once
-	APIKey string `json:"apiKey"`
+	// Shown this once: the whole key. Nothing on a dry run
+	APIKey string `json:"apiKey,omitzero"`
 	// The public part of the key
 	APIKeyID string `json:"apiKeyId"`
 	// Names of permissions, or the permissions themselves
