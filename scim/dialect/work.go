@@ -1,6 +1,8 @@
 package dialect
 
 import (
+	"slices"
+
 	"github.com/rollcall-id/rollcall/scim/filter"
 	"github.com/rollcall-id/rollcall/scim/schema"
 )
@@ -11,8 +13,8 @@ import (
 // and how much memory, does not depend on who asks.
 
 // maxWork is how much one PATCH may look at. A unit is some 40 ns; a thousand operations
-// on a list of a thousand values are within it.
-const maxWork = 1 << 24
+// on a list of two hundred values are within it.
+const maxWork = 1 << 22
 
 // maxMade is the size of what a PATCH may make of a resource, before it is known how
 // long its JSON is. It is far above what is kept of one.
@@ -33,9 +35,51 @@ func (op *Op) work(o schema.Object) int {
 	case op.entries != nil:
 		return 16*len(list) + weight(list)*terms(op.Path.Filter)
 	case op.Kind == Remove && len(values) > 0:
-		return weight(list) * len(values)
+		return 4*len(values) + 8*removalOf(values).pairs(list)
 	}
 	return 4 * (len(list) + len(values))
+}
+
+// removal is a list of values that are to be removed, by what they have in common with
+// those that they mean.
+type removal struct {
+	byValue map[string][]any
+	rest    []any // those without a value
+}
+
+func removalOf(values []any) removal {
+	r := removal{byValue: make(map[string][]any, len(values))}
+	for _, v := range values {
+		if id, ok := valueOf(v); ok {
+			r.byValue[id] = append(r.byValue[id], v)
+		} else {
+			r.rest = append(r.rest, v)
+		}
+	}
+	return r
+}
+
+func valueOf(v any) (string, bool) {
+	o, _ := v.(schema.Object)
+	id, ok := o["value"].(string)
+	return id, ok
+}
+
+// means reports whether one of the values means an entry.
+func (r removal) means(entry any) bool {
+	is := func(v any) bool { return means(v, entry) }
+	id, _ := valueOf(entry)
+	return slices.ContainsFunc(r.byValue[id], is) || slices.ContainsFunc(r.rest, is)
+}
+
+// pairs is how often means compares, for all of a list.
+func (r removal) pairs(list []any) int {
+	n := len(list) * (1 + len(r.rest))
+	for _, e := range list {
+		id, _ := valueOf(e)
+		n += len(r.byValue[id])
+	}
+	return n
 }
 
 // weight is what it costs to compare with a value.
