@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/state"
 )
@@ -19,6 +21,18 @@ const reasonNotAllowed = "local_not_allowed"
 type InactiveGroup struct {
 	Subject
 	Reason string `json:"reason" enum:"local_not_allowed" doc:"Why the membership does not count"`
+}
+
+// barring returns the change that the switches of a configuration ask for; nothing where
+// they stand so. It is judged with the rest: who turns one on may not raise anybody by it
+// whom he could not raise otherwise.
+func barring(s *state.Snapshot, id identity.SourceID, cfg jsontext.Value) []state.Change {
+	keys := configOf(cfg)
+	bar := state.Bar{Attributes: keys["allow_local_attributes"] == false, Memberships: keys["allow_local_memberships"] == false}
+	if bar == s.Bar(id) {
+		return nil
+	}
+	return []state.Change{state.PutBar{Source: id, Bar: bar}}
 }
 
 // inactiveAttributes says why the local attributes of a layer do not count; nothing where

@@ -164,9 +164,9 @@ func (a *API) createSource(ctx context.Context, in *createSourceInput) (*createS
 		if err := a.sourceNameFree(s, id); err != nil {
 			return nil, err
 		}
-		return []state.Change{state.PutSourceConfig{
+		return append([]state.Change{state.PutSourceConfig{
 			Source: id, Kind: kind, Config: text, Action: "SourceCreated", Changes: configChanges(nil, text),
-		}}, nil
+		}}, barring(s, id, text)...), nil
 	})
 	if err != nil {
 		return nil, err
@@ -212,7 +212,7 @@ func (a *API) changeSource(ctx context.Context, in *changeSourceInput) (*tagged[
 		if err := in.matches(ctx, was.Rev()); err != nil {
 			return nil, err
 		}
-		return a.replaced(id, was, text, "SourceChanged"), nil
+		return append(a.replaced(id, was, text, "SourceChanged"), barring(s, id, text)...), nil
 	})
 	if err != nil {
 		return nil, err
