@@ -20,12 +20,16 @@ import (
 	"github.com/rollcall-id/rollcall/config"
 	"github.com/rollcall-id/rollcall/internal/app"
 	"github.com/rollcall-id/rollcall/internal/demo"
+	"github.com/rollcall-id/rollcall/scim"
 	rollsync "github.com/rollcall-id/rollcall/sync"
 	"github.com/rollcall-id/rollcall/sync/ldap"
 )
 
-// demoSource is what the demo's source is called.
-const demoSource = "halyard"
+// demoSource is what the demo's source is called, demoPushed the one that is pushed to.
+const (
+	demoSource = "halyard"
+	demoPushed = "okta"
+)
 
 // demoOptions are the demo's flags.
 type demoOptions struct {
@@ -106,7 +110,7 @@ func (d *demonstration) run(ctx context.Context) (err error) {
 		defer cancel()
 		err = errors.Join(err, d.app.Stop(stop))
 	}()
-	for _, step := range []func(context.Context) error{d.bootstrap, d.firstSync, d.grants, d.holders, d.commands, d.live} {
+	for _, step := range []func(context.Context) error{d.bootstrap, d.firstSync, d.grants, d.holders, d.commands, d.pushes, d.live} {
 		if err := step(ctx); err != nil {
 			if ctx.Err() != nil {
 				return nil // Ctrl-C is how a demo ends
@@ -167,7 +171,9 @@ func (d *demonstration) config() (*app.Config, error) {
 	s.LDAP.Users.Bases, s.LDAP.Users.Filter = []string{company.UserBase}, company.UserFilter
 	s.LDAP.Users.Attributes = map[string]string{"department": "departmentNumber", "site": "l", "staff_number": "employeeNumber"}
 	s.LDAP.Groups.Bases = []string{company.GroupBase}
-	c.Sources = []app.Source{s}
+	pushed := app.Source{Name: demoPushed, Kind: pushedKind, SCIM: scim.DefaultConfig()}
+	pushed.SCIM.Preset = "okta"
+	c.Sources = []app.Source{s, pushed}
 	return c, nil
 }
 
@@ -379,8 +385,25 @@ In another terminal:
   %[4]s sync plan %[5]s
 
 Something happens to somebody every %[6]v, and the schedule takes it over within a
-minute. Ctrl-C ends the demo and leaves nothing.
-`, d.app.URL(), d.app.URL(), d.key, name, demoSource, d.o.every)
+minute. Ctrl-C ends the demo and leaves nothing.`, d.app.URL(), d.app.URL(), d.key, name, demoSource, d.o.every)
+	return nil
+}
+
+// pushes prints what an identity provider would send to the second source.
+func (d *demonstration) pushes(ctx context.Context) error {
+	made, err := d.client.CreateSourceToken(ctx, demoPushed, client.NewPushToken{Name: "the demo's provider"})
+	if err != nil {
+		return fmt.Errorf("make a token for source %s: %w", demoPushed, err)
+	}
+	d.say(`
+A second source, %[1]s, is one that an identity provider pushes to over SCIM. To push
+somebody, and to see what came of it:
+
+  curl -H 'Authorization: Bearer %[2]s' -H 'Content-Type: application/scim+json' \
+    -d '{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"zoe.marsh","displayName":"Zoe Marsh"}' \
+    %[3]s%[4]s%[1]s/Users
+  %[5]s scim requests %[1]s
+`, demoPushed, made.Secret, strings.TrimRight(d.app.URL(), "/"), scim.Prefix, programName())
 	return nil
 }
 

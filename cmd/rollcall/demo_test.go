@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"net/http"
 	"os"
 	"strings"
 	"sync"
@@ -68,12 +69,13 @@ func TestTheDemoLivesAndItsScheduleTakesItOver(t *testing.T) {
 	defer cancel()
 	for _, text := range []string{
 		"First run of source halyard", "400 users", "proof: the server said", "Who now holds what",
-		"export ROLLCALL_URL=http://127.0.0.1:", " sync plan halyard", "  company   ", "rollcall  run by schedule succeeded: users: ",
+		"export ROLLCALL_URL=http://127.0.0.1:", " sync plan halyard", "scim requests okta", "  company   ", "rollcall  run by schedule succeeded: users: ",
 	} {
 		if !out.wait(within, text) {
 			t.Fatalf("the demo does not show %q:\n%s\n%s", text, out, errs)
 		}
 	}
+	pushAsShown(t, out.String())
 	place := between(out.String(), "its store in ", "\n")
 	stop()
 	if got := <-code; got != exitOK {
@@ -84,6 +86,27 @@ func TestTheDemoLivesAndItsScheduleTakesItOver(t *testing.T) {
 	}
 	if text := errs.String(); text != "" {
 		t.Errorf("on stderr:\n%s", text)
+	}
+}
+
+// pushAsShown sends what the demo says to paste.
+func pushAsShown(t *testing.T, shown string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://127.0.0.1:"+between(shown, "    http://127.0.0.1:", "\n"),
+		strings.NewReader(between(shown, "-d '", "'")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Authorization", between(shown, "-H 'Authorization: ", "'"))
+	r.Header.Set("Content-Type", "application/scim+json")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = resp.Body.Close()
+	http.DefaultClient.CloseIdleConnections()
+	if resp.StatusCode != http.StatusCreated {
+		t.Errorf("POST %s: status %d, want %d", r.URL, resp.StatusCode, http.StatusCreated)
 	}
 }
 
