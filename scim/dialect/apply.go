@@ -195,9 +195,7 @@ func applyList(in schema.Object, op *Op) {
 	case op.Kind == Remove && op.Value == nil:
 		delete(in, name)
 	case op.Kind == Remove:
-		in[name] = slices.DeleteFunc(have, func(e any) bool {
-			return slices.ContainsFunc(values, func(v any) bool { return means(v, e) })
-		})
+		in[name] = slices.DeleteFunc(have, removalOf(values).means)
 	case op.Kind == Replace:
 		in[name] = clone(values)
 	default:
@@ -214,7 +212,7 @@ func addTo(have, values []any) []any {
 	for _, v := range values {
 		v = clone(v)
 		i, known := at[identityOf(v)]
-		if isPrimary(v) && !(known && isPrimary(have[i])) {
+		if isPrimary(v) && (!known || !isPrimary(have[i])) {
 			demote(have)
 		}
 		if !known {

@@ -48,7 +48,7 @@ func (c *canon) value(a *schema.Attribute, v any, path string) (any, error) {
 			if len(list) == 0 {
 				return nil, nil //nolint:nilnil // no value
 			}
-			if len(list) > 1 || c.k.Strict && !(c.k.StringManager && a.Type == schema.Complex) {
+			if len(list) > 1 || c.k.Strict && (!c.k.StringManager || a.Type != schema.Complex) {
 				return nil, invalid("invalidValue", "%s has one value, and not a list", path)
 			}
 			c.note(path, "the only value of a list was taken")

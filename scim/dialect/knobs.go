@@ -57,10 +57,17 @@ func (k Knobs) With(o Overrides) Knobs {
 		to *bool
 		by *bool
 	}{
-		{&k.BooleanStrings, o.BooleanStrings}, {&k.StringManager, o.StringManager}, {&k.CreateOnReplace, o.CreateOnReplace},
-		{&k.ReplaceMerges, o.ReplaceMerges}, {&k.PatchNoContent, o.PatchNoContent}, {&k.RefuseUnknown, o.RefuseUnknown},
-		{&k.NullClears, o.NullClears}, {&k.LenientLiterals, o.LenientLiterals}, {&k.RefusePrimaries, o.RefusePrimaries},
-		{&k.HardDelete, o.HardDelete}, {&k.Strict, o.Strict},
+		{&k.BooleanStrings, o.BooleanStrings},
+		{&k.StringManager, o.StringManager},
+		{&k.CreateOnReplace, o.CreateOnReplace},
+		{&k.ReplaceMerges, o.ReplaceMerges},
+		{&k.PatchNoContent, o.PatchNoContent},
+		{&k.RefuseUnknown, o.RefuseUnknown},
+		{&k.NullClears, o.NullClears},
+		{&k.LenientLiterals, o.LenientLiterals},
+		{&k.RefusePrimaries, o.RefusePrimaries},
+		{&k.HardDelete, o.HardDelete},
+		{&k.Strict, o.Strict},
 	} {
 		if x.by != nil {
 			*x.to = *x.by

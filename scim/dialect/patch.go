@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/go-json-experiment/json"
@@ -223,7 +224,7 @@ func (r *patchReader) named(kind Kind, m member) error {
 
 // target finds what a path names, and adds the operations on it. pathed says that it
 // was a path of its own, and not a name among others.
-func (r *patchReader) target(kind Kind, p filter.Path, value any, given, pathed bool) error { //nolint:revive // two facts of the request
+func (r *patchReader) target(kind Kind, p filter.Path, value any, given, pathed bool) error {
 	if fold(p.Attr) == "schemas" && (p.URN == "" || strings.EqualFold(p.URN, r.t.Core.ID)) {
 		if r.k.Strict {
 			return invalid("mutability", "schemas follow from the attributes")
@@ -231,14 +232,7 @@ func (r *patchReader) target(kind Kind, p filter.Path, value any, given, pathed 
 		r.note("schemas", "left out: they follow from the attributes")
 		return nil
 	}
-	ref, ok := r.t.Resolve(p.URN, p.Attr, p.Sub)
-	if !ok && p.URN == "" && p.Attr != "" {
-		if x, found := r.bare(p.Attr); found {
-			r.note(p.Attr, "taken for the attribute of "+x.Schema.ID)
-			p.URN = x.Schema.ID
-			ref, ok = r.t.Resolve(p.URN, p.Attr, p.Sub)
-		}
-	}
+	p, ref, ok := r.resolve(p)
 	if !ok {
 		return r.beyond(kind, p, value, pathed)
 	}
@@ -264,8 +258,24 @@ func (r *patchReader) target(kind Kind, p filter.Path, value any, given, pathed 
 	return r.attributeOp(kind, p, ref, value)
 }
 
+// resolve finds what a path names, also in an extension that it does not name.
+func (r *patchReader) resolve(p filter.Path) (filter.Path, schema.Ref, bool) {
+	ref, ok := r.t.Resolve(p.URN, p.Attr, p.Sub)
+	if ok || p.URN != "" {
+		return p, ref, ok
+	}
+	x, found := r.bare(p.Attr)
+	if !found {
+		return p, ref, false
+	}
+	r.note(p.Attr, "taken for the attribute of "+x.Schema.ID)
+	p.URN = x.Schema.ID
+	ref, ok = r.t.Resolve(p.URN, p.Attr, p.Sub)
+	return p, ref, ok
+}
+
 // beyond reads an operation on what no schema has.
-func (r *patchReader) beyond(kind Kind, p filter.Path, value any, pathed bool) error { //nolint:revive // as in target
+func (r *patchReader) beyond(kind Kind, p filter.Path, value any, pathed bool) error {
 	_, known := r.t.Resolve(p.URN, "", "")
 	if p.URN == "" || known {
 		if pathed && (r.k.RefuseUnknown || r.k.Strict) {
@@ -335,30 +345,51 @@ func (r *patchReader) attributeOp(kind Kind, p filter.Path, ref schema.Ref, valu
 			return invalid("invalidFilter", "the path %s: %v", clip(p.String()), err)
 		}
 	}
-	cleared := r.clears(ref, value)
-	switch {
-	case kind == Remove && (p.Filter != nil || ref.Sub != nil || !ref.Attr.MultiValued):
-		// RFC 7644, section 3.5.2.2: what is removed is named by the path.
-		return r.emit(op)
-	case kind == Remove && value == nil:
-		return r.emit(op)
-	case kind == Remove && r.k.Strict:
-		return invalid("invalidValue", "a removal names what it removes by its path")
-	case cleared && value == nil && !r.k.NullClears:
-		return invalid("invalidValue", "%s: a value is missing", p)
-	case cleared && kind == Replace, cleared && (ref.Sub != nil || !ref.Attr.MultiValued):
-		r.noteOn(p, "no value was taken for its removal")
-		op.Kind = Remove
+	if kind == Remove {
+		return r.removal(op, value)
+	}
+	if r.clears(ref, value) {
+		several := ref.Sub == nil && ref.Attr.MultiValued
+		switch {
+		case value == nil && !r.k.NullClears:
+			return invalid("invalidValue", "%s: a value is missing", p)
+		case kind == Replace, !several:
+			r.noteOn(p, "no value was taken for its removal")
+			op.Kind = Remove
+			return r.emit(op)
+		}
+	}
+	return r.valued(op, value)
+}
+
+// removal reads an operation that removes. RFC 7644, section 3.5.2.2: what is removed is
+// named by the path. Providers name the values of a list by the value, too.
+func (r *patchReader) removal(op Op, value any) (err error) {
+	if op.Path.Filter != nil || op.ref.Sub != nil || !op.ref.Attr.MultiValued || value == nil {
 		return r.emit(op)
 	}
-	var err error
+	if r.k.Strict {
+		return invalid("invalidValue", "a removal names what it removes by its path")
+	}
+	if op.Value, err = r.value(op.ref.Attr, value, op.Path.String()); err != nil {
+		return err
+	}
+	if op.Value == nil {
+		return r.empty(op, value)
+	}
+	return r.emit(op)
+}
+
+// valued reads an operation with a value.
+func (r *patchReader) valued(op Op, value any) (err error) {
+	p, ref := op.Path, op.ref
 	switch {
 	case ref.Sub != nil:
 		op.Value, err = r.value(ref.Sub, value, p.String())
 	case p.Filter != nil:
 		op.Value, err = r.single(ref.Attr, r.only(value), p.String())
 	default:
-		if err := r.clearParts(kind, p, ref, value); err != nil {
+		if err := r.clearParts(op.Kind, p, ref, value); err != nil {
 			return err
 		}
 		op.Value, err = r.value(ref.Attr, value, p.String())
@@ -419,7 +450,7 @@ func (r *patchReader) clearParts(kind Kind, p filter.Path, ref schema.Ref, value
 }
 
 // memberOp reads an operation on the members of a group.
-func (r *patchReader) memberOp(kind Kind, p filter.Path, value any, given bool) error { //nolint:revive // a fact of the request
+func (r *patchReader) memberOp(kind Kind, p filter.Path, value any, given bool) error {
 	if p.Filter != nil {
 		return r.filteredMembers(kind, p, value)
 	}
@@ -486,6 +517,9 @@ func (r *patchReader) matchingMembers(kind Kind, p filter.Path) error {
 	if r.members.changed() {
 		return invalid("invalidFilter", "members that the same request adds are named by their value: members[value eq \"id\"]")
 	}
+	if len(r.members.matching) == maxMatching {
+		return tooMuch("members are removed by more than " + strconv.Itoa(maxMatching) + " filters that do not name their ids: send them in several requests")
+	}
 	f, err := filter.Compile(filter.ValuePath{Path: filter.Path{Attr: "members"}, Filter: p.Filter}, r.t, r.options())
 	if err != nil {
 		return invalid("invalidFilter", "the path %s: %v", clip(p.String()), err)
@@ -524,7 +558,7 @@ type memberPlan struct {
 
 func newMemberPlan() *memberPlan { return &memberPlan{in: map[string]bool{}} }
 
-func (m *memberPlan) set(ids []string, in bool) { //nolint:revive // in or out
+func (m *memberPlan) set(ids []string, in bool) {
 	for _, id := range ids {
 		if _, known := m.in[id]; !known {
 			m.order = append(m.order, id)

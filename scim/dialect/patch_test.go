@@ -2,6 +2,7 @@ package dialect
 
 import (
 	"errors"
+	"maps"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -27,9 +28,7 @@ func TestPatchDialects(t *testing.T) {
 	t.Parallel()
 	jane := func(more schema.Object) schema.Object {
 		o := schema.Object{"userName": "jane", "active": true}
-		for name, v := range more {
-			o[name] = v
-		}
+		maps.Copy(o, more)
 		return o
 	}
 	work := schema.Object{"type": "work", "value": "a@example.com"}
@@ -37,20 +36,36 @@ func TestPatchDialects(t *testing.T) {
 		name, body   string
 		before, want schema.Object
 	}{
-		{"op in capitals, boolean as text", ops(`{"op":"Replace","path":"active","value":"False"}`),
-			jane(nil), schema.Object{"userName": "jane", "active": false}},
-		{"without a path", ops(`{"op":"replace","value":{"active":false}}`),
-			jane(nil), schema.Object{"userName": "jane", "active": false}},
-		{"without a path, dotted key", ops(`{"op":"replace","value":{"name.givenName":"Jane"}}`),
-			jane(nil), jane(schema.Object{"name": schema.Object{"givenName": "Jane"}})},
-		{"null clears", ops(`{"op":"replace","path":"title","value":null}`),
-			jane(schema.Object{"title": "Chief"}), jane(nil)},
-		{"filtered add makes the value", ops(`{"op":"add","path":"emails[type eq \"work\"].value","value":"a@example.com"}`),
-			jane(nil), jane(schema.Object{"emails": []any{work}})},
-		{"manager as text", ops(`{"op":"add","path":"` + schema.EnterpriseURN + `:manager","value":"7"}`),
-			jane(nil), jane(schema.Object{schema.EnterpriseURN: schema.Object{"manager": schema.Object{"value": "7"}}})},
-		{"remove of a value path", ops(`{"op":"remove","path":"emails[type eq \"work\"]"}`),
-			jane(schema.Object{"emails": []any{work}}), jane(nil)},
+		{
+			"op in capitals, boolean as text", ops(`{"op":"Replace","path":"active","value":"False"}`),
+			jane(nil),
+			schema.Object{"userName": "jane", "active": false},
+		},
+		{
+			"without a path", ops(`{"op":"replace","value":{"active":false}}`),
+			jane(nil),
+			schema.Object{"userName": "jane", "active": false},
+		},
+		{
+			"without a path, dotted key", ops(`{"op":"replace","value":{"name.givenName":"Jane"}}`),
+			jane(nil), jane(schema.Object{"name": schema.Object{"givenName": "Jane"}}),
+		},
+		{
+			"null clears", ops(`{"op":"replace","path":"title","value":null}`),
+			jane(schema.Object{"title": "Chief"}), jane(nil),
+		},
+		{
+			"filtered add makes the value", ops(`{"op":"add","path":"emails[type eq \"work\"].value","value":"a@example.com"}`),
+			jane(nil), jane(schema.Object{"emails": []any{work}}),
+		},
+		{
+			"manager as text", ops(`{"op":"add","path":"` + schema.EnterpriseURN + `:manager","value":"7"}`),
+			jane(nil), jane(schema.Object{schema.EnterpriseURN: schema.Object{"manager": schema.Object{"value": "7"}}}),
+		},
+		{
+			"remove of a value path", ops(`{"op":"remove","path":"emails[type eq \"work\"]"}`),
+			jane(schema.Object{"emails": []any{work}}), jane(nil),
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -76,12 +91,18 @@ func TestPatchMembers(t *testing.T) {
 		name, body string
 		want       Members
 	}{
-		{"add, then remove the same", ops(`{"op":"add","path":"members","value":[{"value":"1"}]},{"op":"remove","path":"members[value eq \"1\"]"}`),
-			Members{Remove: []string{"1"}}},
-		{"remove, then add the same", ops(`{"op":"remove","path":"members[value eq \"1\"]"},{"op":"add","path":"members","value":[{"value":"1"}]}`),
-			Members{Add: []string{"1"}}},
-		{"remove with a list takes only these", ops(`{"op":"Remove","path":"members","value":[{"value":"1"},{"value":"2"}]}`),
-			Members{Remove: []string{"1", "2"}}},
+		{
+			"add, then remove the same", ops(`{"op":"add","path":"members","value":[{"value":"1"}]},{"op":"remove","path":"members[value eq \"1\"]"}`),
+			Members{Remove: []string{"1"}},
+		},
+		{
+			"remove, then add the same", ops(`{"op":"remove","path":"members[value eq \"1\"]"},{"op":"add","path":"members","value":[{"value":"1"}]}`),
+			Members{Add: []string{"1"}},
+		},
+		{
+			"remove with a list takes only these", ops(`{"op":"Remove","path":"members","value":[{"value":"1"},{"value":"2"}]}`),
+			Members{Remove: []string{"1", "2"}},
+		},
 		{"remove of all", ops(`{"op":"remove","path":"members"}`), Members{Replace: true}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -105,7 +105,7 @@ Everything that is changed in a request before it is carried out is noted with t
 func TestThePageIsTheCode(t *testing.T) {
 	want := presetPage(t)
 	if *update {
-		if err := os.WriteFile(page, []byte(want), 0o644); err != nil { //nolint:gosec // a page of the documentation
+		if err := os.WriteFile(page, []byte(want), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -124,8 +124,10 @@ func TestBodiesAreValidated(t *testing.T) {
 		{"what is read-only", "strict", user(`,"id":"7","groups":[{"value":"g"}],"meta":{"resourceType":"User"}`), "", "", ""},
 		{"two primary values", "rfc", user(`,"emails":[{"value":"a","primary":true},{"value":"b","primary":true}]`), `,"emails":[{"value":"a","primary":true},{"value":"b"}]`, "stays primary", ""},
 		{"two primary values, strict", "strict", user(`,"emails":[{"value":"a","primary":true},{"value":"b","primary":true}]`), "", "", "invalidValue"},
-		{"a value and type twice", "rfc", user(`,"emails":[{"value":"a","type":"work"},{"value":"a","type":"work","display":"A"},{"value":"a","type":"home"}]`),
-			`,"emails":[{"value":"a","type":"work","display":"A"},{"value":"a","type":"home"}]`, "taken once", ""},
+		{
+			"a value and type twice", "rfc", user(`,"emails":[{"value":"a","type":"work"},{"value":"a","type":"work","display":"A"},{"value":"a","type":"home"}]`),
+			`,"emails":[{"value":"a","type":"work","display":"A"},{"value":"a","type":"home"}]`, "taken once", "",
+		},
 		{"an object for a list", "onelogin", user(`,"emails":{"value":"a"}`), `,"emails":[{"value":"a"}]`, "list of one", ""},
 		{"an object for a list, strict", "strict", user(`,"emails":{"value":"a"}`), "", "", "invalidValue"},
 		{"a boolean as a string", "entra", user(`,"active":"True"`), `,"active":true`, "taken for a boolean", ""},
@@ -146,15 +148,21 @@ func TestBodiesAreValidated(t *testing.T) {
 func TestWhatProvidersPost(t *testing.T) {
 	t.Parallel()
 	checkSent(t, []sent{
-		{"entra", "entra", `{"schemas":["` + schema.UserURN + `","` + ent + `"],"externalId":"0a21f0f2","userName":"ann","active":true,"emails":[{"primary":true,"type":"work","value":"a@contoso.com"}],` +
-			`"meta":{"resourceType":"User"},"name":{"formatted":"A B","familyName":"B","givenName":"A"},"roles":[]}`,
-			`,"externalId":"0a21f0f2","active":true,"emails":[{"primary":true,"type":"work","value":"a@contoso.com"}],"name":{"formatted":"A B","familyName":"B","givenName":"A"}`, "", ""},
-		{"entra, an extension that schemas do not name", "entra", user(`,"urn:ietf:params:scim:schemas:extension:CustomExtensionName:2.0:User":{"tag":"x"}`),
-			`,"urn:ietf:params:scim:schemas:extension:CustomExtensionName:2.0:User":{"tag":"x"}`, "kept as it is", ""},
+		{
+			"entra", "entra", `{"schemas":["` + schema.UserURN + `","` + ent + `"],"externalId":"0a21f0f2","userName":"ann","active":true,"emails":[{"primary":true,"type":"work","value":"a@contoso.com"}],` +
+				`"meta":{"resourceType":"User"},"name":{"formatted":"A B","familyName":"B","givenName":"A"},"roles":[]}`,
+			`,"externalId":"0a21f0f2","active":true,"emails":[{"primary":true,"type":"work","value":"a@contoso.com"}],"name":{"formatted":"A B","familyName":"B","givenName":"A"}`, "", "",
+		},
+		{
+			"entra, an extension that schemas do not name", "entra", user(`,"urn:ietf:params:scim:schemas:extension:CustomExtensionName:2.0:User":{"tag":"x"}`),
+			`,"urn:ietf:params:scim:schemas:extension:CustomExtensionName:2.0:User":{"tag":"x"}`, "kept as it is", "",
+		},
 		{"entra, roles with display names", "entra", user(`,"roles":[{"primary":"True","value":"Admin","displayName":"Admin"}]`), `,"roles":[{"primary":true,"value":"Admin"}]`, "roles.displayName: no schema", ""},
 		{"entra, the manager as a list", "entra", user(`,"` + ent + `":{"manager":[{"$ref":"../Users/7","value":"7"}]}`), `,"` + ent + `":{"manager":{"$ref":"../Users/7","value":"7"}}`, "only value of a list", ""},
-		{"okta", "okta", user(`,"name":{"givenName":"A","familyName":"B"},"emails":[{"primary":true,"value":"a@b","type":"work"}],"displayName":"A B","locale":"en-US","externalId":"00u1","groups":[],"password":"1mz050nq","active":true`),
-			`,"name":{"givenName":"A","familyName":"B"},"emails":[{"primary":true,"value":"a@b","type":"work"}],"displayName":"A B","locale":"en-US","externalId":"00u1","active":true`, "not kept", ""},
+		{
+			"okta", "okta", user(`,"name":{"givenName":"A","familyName":"B"},"emails":[{"primary":true,"value":"a@b","type":"work"}],"displayName":"A B","locale":"en-US","externalId":"00u1","groups":[],"password":"1mz050nq","active":true`),
+			`,"name":{"givenName":"A","familyName":"B"},"emails":[{"primary":true,"value":"a@b","type":"work"}],"displayName":"A B","locale":"en-US","externalId":"00u1","active":true`, "not kept", "",
+		},
 		{"okta, a PUT with what it read", "okta", user(`,"id":"23a","active":false,"groups":[{"value":"g","display":"G"}],"meta":{"resourceType":"User","version":"W/\"1\""}`), `,"active":false`, "", ""},
 		{"onelogin", "onelogin", user(`,"emails":{"value":"a@b"},"title":null,"nickName":"","active":"true","` + ent + `":{"manager":"","department":null}`), `,"emails":[{"value":"a@b"}],"active":true`, "list of one", ""},
 		{"ping, an extension of its own", "ping", user(`,"urn:pingidentity:schemas:User:1.0":{"a":"b"}`), `,"urn:pingidentity:schemas:User:1.0":{"a":"b"}`, "kept as it is", ""},

@@ -51,8 +51,10 @@ func TestPatchesAreValidated(t *testing.T) {
 		{"op in capitals", "rfc", "", `{"OP":"Add","PATH":"title","VALUE":"T"}`, `,"title":"T"`, ""},
 		{"without a path, dotted", "rfc", "", `{"op":"add","value":{"name.givenName":"A"}}`, `,"name":{"givenName":"A"}`, ""},
 		{"without a path, by URN", "rfc", "", `{"op":"add","value":{"` + ent + `:department":"D"}}`, `,"` + ent + `":{"department":"D"}`, ""},
-		{"without a path, with a filter", "rfc", mails, `{"op":"replace","value":{"emails[type eq \"work\"].value":"n@x"}}`,
-			`,"emails":[{"value":"n@x","type":"work","primary":true},{"value":"h@x","type":"home"}]`, ""},
+		{
+			"without a path, with a filter", "rfc", mails, `{"op":"replace","value":{"emails[type eq \"work\"].value":"n@x"}}`,
+			`,"emails":[{"value":"n@x","type":"work","primary":true},{"value":"h@x","type":"home"}]`, "",
+		},
 		{"without a path, a URN with an object", "rfc", "", `{"op":"add","value":{"` + ent + `":{"department":"D"}}}`, `,"` + ent + `":{"department":"D"}`, ""},
 		{"without a path, schemas, meta and id", "authentik", "", `{"op":"replace","value":{"schemas":["x"],"id":"7","meta":{"version":"1"},"title":"T"}}`, `,"title":"T"`, ""},
 		{"without a path, id, strict", "strict", "", `{"op":"replace","value":{"id":"7"}}`, "", "mutability"},
@@ -103,11 +105,15 @@ func TestPatchesAreValidated(t *testing.T) {
 func TestWhatProvidersPatch(t *testing.T) {
 	t.Parallel()
 	checkChanges(t, []change{
-		{"entra, one operation for each", "entra", mails + worker,
+		{
+			"entra, one operation for each", "entra", mails + worker,
 			`{"op":"Replace","path":"emails[type eq \"work\"].value","value":"n@x"},{"op":"Replace","path":"` + ent + `:employeeNumber","value":"A"}`,
-			`,"emails":[{"value":"n@x","type":"work","primary":true},{"value":"h@x","type":"home"}],"` + ent + `":{"department":"D","manager":{"value":"1"},"employeeNumber":"A"}`, ""},
-		{"entra with the flag", "entra", `,"name":{"familyName":"F"}`, `{"op":"replace","value":{"displayName":"B","name.givenName":"K","` + ent + `:employeeNumber":"A"}}`,
-			`,"displayName":"B","name":{"familyName":"F","givenName":"K"},"` + ent + `":{"employeeNumber":"A"}`, ""},
+			`,"emails":[{"value":"n@x","type":"work","primary":true},{"value":"h@x","type":"home"}],"` + ent + `":{"department":"D","manager":{"value":"1"},"employeeNumber":"A"}`, "",
+		},
+		{
+			"entra with the flag", "entra", `,"name":{"familyName":"F"}`, `{"op":"replace","value":{"displayName":"B","name.givenName":"K","` + ent + `:employeeNumber":"A"}}`,
+			`,"displayName":"B","name":{"familyName":"F","givenName":"K"},"` + ent + `":{"employeeNumber":"A"}`, "",
+		},
 		{"entra, create on add", "entra", "", `{"op":"Add","path":"phoneNumbers[type eq \"mobile\"].value","value":"+1"}`, `,"phoneNumbers":[{"type":"mobile","value":"+1"}]`, ""},
 		{"entra, disable", "entra", `,"active":true`, `{"op":"Replace","path":"active","value":"False"}`, `,"active":false`, ""},
 		{"entra, disable with the flag", "entra", `,"active":true`, `{"op":"replace","path":"active","value":false}`, `,"active":false`, ""},
@@ -119,8 +125,10 @@ func TestWhatProvidersPatch(t *testing.T) {
 		{"entra, part of a name is empty", "entra", `,"name":{"familyName":"F","givenName":"G"}`, `{"op":"replace","path":"name","value":{"familyName":""}}`, `,"name":{"givenName":"G"}`, ""},
 		{"entra, a complex value merges", "entra", `,"name":{"familyName":"F","givenName":"G"}`, `{"op":"replace","path":"name","value":{"familyName":"H"}}`, `,"name":{"familyName":"H","givenName":"G"}`, ""},
 		{"entra, roles by a string", "entra", "", `{"op":"Add","path":"roles[primary eq \"True\"].value","value":"Admin"}`, `,"roles":[{"primary":true,"value":"Admin"}]`, ""},
-		{"entra, roles as JSON in a string", "entra", "", `{"op":"Add","path":"roles","value":[{"value":"{\"id\":\"7\",\"value\":\"Admin\",\"displayName\":\"Admin\"}"}]}`,
-			`,"roles":[{"value":"Admin"}]`, ""},
+		{
+			"entra, roles as JSON in a string", "entra", "", `{"op":"Add","path":"roles","value":[{"value":"{\"id\":\"7\",\"value\":\"Admin\",\"displayName\":\"Admin\"}"}]}`,
+			`,"roles":[{"value":"Admin"}]`, "",
+		},
 		{"entra, a role as JSON in a string", "entra", "", `{"op":"Add","path":"roles","value":"{\"id\":\"7\",\"value\":\"Admin\",\"displayName\":\"Admin\"}"}`, `,"roles":[{"value":"Admin"}]`, ""},
 		{"okta, deactivate", "okta", `,"active":true`, `{"op":"replace","value":{"active":false}}`, `,"active":false`, ""},
 		{"okta, password", "okta", "", `{"op":"replace","value":{"password":"t1meMa$heen"}}`, "", ""},

@@ -12,25 +12,37 @@ const address = `,"addresses":[{"type":"work","streetAddress":"911 Universal Cit
 func TestRFC7644Section3521(t *testing.T) {
 	t.Parallel()
 	checkChanges(t, []change{
-		{"the example without a path", "rfc", "", `{"op":"add","value":{"emails":[{"value":"babs@jensen.org","type":"home"}],"nickName":"Babs"}}`,
-			`,"emails":[{"value":"babs@jensen.org","type":"home"}],"nickName":"Babs"`, ""},
+		{
+			"the example without a path", "rfc", "", `{"op":"add","value":{"emails":[{"value":"babs@jensen.org","type":"home"}],"nickName":"Babs"}}`,
+			`,"emails":[{"value":"babs@jensen.org","type":"home"}],"nickName":"Babs"`, "",
+		},
 		{"an attribute that is not there", "rfc", "", `{"op":"add","path":"title","value":"T"}`, `,"title":"T"`, ""},
 		{"a single value is replaced", "rfc", `,"title":"S"`, `{"op":"add","path":"title","value":"T"}`, `,"title":"T"`, ""},
 		{"a value is added to several", "rfc", mails, `{"op":"add","path":"emails","value":[{"value":"n@x"}]}`, mails[:len(mails)-1] + `,{"value":"n@x"}]`, ""},
 		{"a value that is there is no change", "rfc", mails, `{"op":"add","path":"emails","value":[{"value":"h@x","type":"home"}]}`, mails, ""},
 		{"a primary value that is there is no change", "rfc", mails, `{"op":"add","path":"emails","value":[{"value":"w@x","type":"work","primary":true}]}`, mails, ""},
-		{"a value that is there says more", "rfc", mails, `{"op":"add","path":"emails","value":[{"value":"h@x","type":"home","display":"H"}]}`,
-			`,"emails":[{"value":"w@x","type":"work","primary":true},{"value":"h@x","type":"home","display":"H"}]`, ""},
-		{"a value that is there becomes primary", "rfc", mails, `{"op":"add","path":"emails","value":[{"value":"h@x","type":"home","primary":true}]}`,
-			`,"emails":[{"value":"w@x","type":"work","primary":false},{"value":"h@x","type":"home","primary":true}]`, ""},
+		{
+			"a value that is there says more", "rfc", mails, `{"op":"add","path":"emails","value":[{"value":"h@x","type":"home","display":"H"}]}`,
+			`,"emails":[{"value":"w@x","type":"work","primary":true},{"value":"h@x","type":"home","display":"H"}]`, "",
+		},
+		{
+			"a value that is there becomes primary", "rfc", mails, `{"op":"add","path":"emails","value":[{"value":"h@x","type":"home","primary":true}]}`,
+			`,"emails":[{"value":"w@x","type":"work","primary":false},{"value":"h@x","type":"home","primary":true}]`, "",
+		},
 		{"an address that is there is no change", "rfc", address, `{"op":"add","path":"addresses","value":[{"locality":"Fullerton","type":"home"}]}`, address, ""},
 		{"a complex value keeps what is not named", "rfc", `,"name":{"givenName":"G"}`, `{"op":"add","path":"name","value":{"familyName":"F"}}`, `,"name":{"givenName":"G","familyName":"F"}`, ""},
-		{"a new primary value takes the mark", "rfc", mails, `{"op":"add","path":"emails","value":[{"value":"n@x","primary":true}]}`,
-			`,"emails":[{"value":"w@x","type":"work","primary":false},{"value":"h@x","type":"home"},{"value":"n@x","primary":true}]`, ""},
-		{"a value path", "rfc", mails, `{"op":"add","path":"emails[type eq \"home\"]","value":{"display":"H"}}`,
-			`,"emails":[{"value":"w@x","type":"work","primary":true},{"value":"h@x","type":"home","display":"H"}]`, ""},
-		{"a value path with a sub-attribute", "rfc", mails, `{"op":"add","path":"emails[type eq \"home\"].display","value":"H"}`,
-			`,"emails":[{"value":"w@x","type":"work","primary":true},{"value":"h@x","type":"home","display":"H"}]`, ""},
+		{
+			"a new primary value takes the mark", "rfc", mails, `{"op":"add","path":"emails","value":[{"value":"n@x","primary":true}]}`,
+			`,"emails":[{"value":"w@x","type":"work","primary":false},{"value":"h@x","type":"home"},{"value":"n@x","primary":true}]`, "",
+		},
+		{
+			"a value path", "rfc", mails, `{"op":"add","path":"emails[type eq \"home\"]","value":{"display":"H"}}`,
+			`,"emails":[{"value":"w@x","type":"work","primary":true},{"value":"h@x","type":"home","display":"H"}]`, "",
+		},
+		{
+			"a value path with a sub-attribute", "rfc", mails, `{"op":"add","path":"emails[type eq \"home\"].display","value":"H"}`,
+			`,"emails":[{"value":"w@x","type":"work","primary":true},{"value":"h@x","type":"home","display":"H"}]`, "",
+		},
 		{"a whole extension", "rfc", "", `{"op":"add","path":"` + ent + `","value":{"department":"D"}}`, `,"` + ent + `":{"department":"D"}`, ""},
 	})
 }
@@ -64,11 +76,15 @@ func TestRFC7644Section3523(t *testing.T) {
 	t.Parallel()
 	const street = `{"type":"work","streetAddress":"911 Universal City Plaza","locality":"Hollywood","region":"CA","postalCode":"91608","country":"US","formatted":"F","primary":true}`
 	checkChanges(t, []change{
-		{"the example without a path", "rfc", `,"nickName":"B"` + mails, `{"op":"replace","value":{"emails":[{"value":"bjensen@example.com","type":"work","primary":true},{"value":"babs@jensen.org","type":"home"}],"nickName":"Babs"}}`,
-			`,"emails":[{"value":"bjensen@example.com","type":"work","primary":true},{"value":"babs@jensen.org","type":"home"}],"nickName":"Babs"`, ""},
+		{
+			"the example without a path", "rfc", `,"nickName":"B"` + mails, `{"op":"replace","value":{"emails":[{"value":"bjensen@example.com","type":"work","primary":true},{"value":"babs@jensen.org","type":"home"}],"nickName":"Babs"}}`,
+			`,"emails":[{"value":"bjensen@example.com","type":"work","primary":true},{"value":"babs@jensen.org","type":"home"}],"nickName":"Babs"`, "",
+		},
 		{"the example of an address", "rfc", address, `{"op":"replace","path":"addresses[type eq \"work\"]","value":` + street + `}`, `,"addresses":[` + street + `,{"type":"home","locality":"Fullerton"}]`, ""},
-		{"the example of a street", "rfc", `,"addresses":[{"type":"work","locality":"L"},{"type":"home"}]`, `{"op":"replace","path":"addresses[type eq \"work\"].streetAddress","value":"1010 Broadway Ave"}`,
-			`,"addresses":[{"type":"work","locality":"L","streetAddress":"1010 Broadway Ave"},{"type":"home"}]`, ""},
+		{
+			"the example of a street", "rfc", `,"addresses":[{"type":"work","locality":"L"},{"type":"home"}]`, `{"op":"replace","path":"addresses[type eq \"work\"].streetAddress","value":"1010 Broadway Ave"}`,
+			`,"addresses":[{"type":"work","locality":"L","streetAddress":"1010 Broadway Ave"},{"type":"home"}]`, "",
+		},
 		{"an attribute that is not there", "rfc", "", `{"op":"replace","path":"title","value":"T"}`, `,"title":"T"`, ""},
 		{"all of several values", "rfc", mails, `{"op":"replace","path":"emails","value":[{"value":"n@x"}]}`, `,"emails":[{"value":"n@x"}]`, ""},
 		{"sub-attributes that are not named stay", "rfc", `,"name":{"givenName":"G","familyName":"F"}`, `{"op":"replace","path":"name","value":{"givenName":"H"}}`, `,"name":{"givenName":"H","familyName":"F"}`, ""},
@@ -77,10 +93,14 @@ func TestRFC7644Section3523(t *testing.T) {
 		{"a sub-attribute of all values", "rfc", mails, `{"op":"replace","path":"emails.display","value":"D"}`, `,"emails":[{"value":"w@x","type":"work","primary":true,"display":"D"},{"value":"h@x","type":"home","display":"D"}]`, ""},
 		{"no match", "rfc", mails, `{"op":"replace","path":"emails[type eq \"other\"]","value":{"value":"n@x"}}`, "", "noTarget"},
 		{"no match of a sub-attribute", "strict", mails, `{"op":"replace","path":"emails[type eq \"other\"].value","value":"n@x"}`, "", "noTarget"},
-		{"a value made primary takes the mark", "rfc", mails, `{"op":"replace","path":"emails[type eq \"home\"].primary","value":true}`,
-			`,"emails":[{"value":"w@x","type":"work","primary":false},{"value":"h@x","type":"home","primary":true}]`, ""},
-		{"of several made primary, one is", "rfc", mails, `{"op":"replace","path":"emails.primary","value":true}`,
-			`,"emails":[{"value":"w@x","type":"work","primary":true},{"value":"h@x","type":"home"}]`, ""},
+		{
+			"a value made primary takes the mark", "rfc", mails, `{"op":"replace","path":"emails[type eq \"home\"].primary","value":true}`,
+			`,"emails":[{"value":"w@x","type":"work","primary":false},{"value":"h@x","type":"home","primary":true}]`, "",
+		},
+		{
+			"of several made primary, one is", "rfc", mails, `{"op":"replace","path":"emails.primary","value":true}`,
+			`,"emails":[{"value":"w@x","type":"work","primary":true},{"value":"h@x","type":"home"}]`, "",
+		},
 		{"several made primary, strict", "strict", mails, `{"op":"replace","path":"emails.primary","value":true}`, "", "invalidValue"},
 		{"a whole extension keeps what is not named", "rfc", worker, `{"op":"replace","path":"` + ent + `","value":{"department":"E"}}`, `,"` + ent + `":{"department":"E","manager":{"value":"1"}}`, ""},
 	})
