@@ -12,7 +12,9 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/rollcall-id/rollcall/scim/dialect"
 	"github.com/rollcall-id/rollcall/scim/schema"
+	"github.com/rollcall-id/rollcall/state"
 )
 
 const (
@@ -42,12 +44,13 @@ func (c *call) bulk() (*reply, error) {
 	}
 	order, circular := bulkOrder(ops)
 	ids := map[string]string{} // by bulkId
-	failures := 0
+	failures, spent := 0, 0
 	for _, op := range order {
 		if failOn > 0 && failures >= failOn {
 			break
 		}
 		sub := c.subCall(op)
+		sub.spent = &spent
 		rep, err := sub.run(op, ids, circular[op])
 		if err != nil {
 			rep = c.server.failed(sub, err)
@@ -210,6 +213,26 @@ func (c *call) subCall(op *bulkOp) *call {
 		sub.header.Set("If-Match", op.Version)
 	}
 	return sub
+}
+
+// maxSpent bounds what the operations of one bulk request look at: those of PATCHes,
+// times bytes of the resource.
+const maxSpent = 64 << 20
+
+// spend counts what an operation of a bulk request looks at. A PATCH by itself is
+// counted where it is applied.
+func (c *call) spend(p state.Pushed) error {
+	if c.spent == nil {
+		return nil
+	}
+	n := 1
+	if in, ok := c.input.(*dialect.Patch); ok {
+		n = len(in.Ops) + 1000*len(in.Members.Matching)
+	}
+	if *c.spent += n * len(p.Body); *c.spent > maxSpent {
+		return refuse(http.StatusRequestEntityTooLarge, "tooMany", "this operation and those before it look at too much: send it in another request")
+	}
+	return nil
 }
 
 // run carries an operation out.

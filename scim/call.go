@@ -40,6 +40,7 @@ type call struct {
 	reply *reply // of a write, set by what the library calls
 	err   error  // of a write
 	input any    // of a write, what the body was read as
+	spent *int   // of an operation of a bulk request: what all of them have looked at
 	locks bool   // the write locks a user out
 }
 

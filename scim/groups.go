@@ -127,6 +127,9 @@ func (c *call) patchGroup(in *dialect.Patch) (*reply, error) {
 		if err != nil {
 			return nil, err
 		}
+		if err := c.spend(p); err != nil {
+			return nil, err
+		}
 		var next schema.Object
 		if len(in.Ops) > 0 {
 			before, err := schema.Decode([]byte(p.Body), c.kind.typ)

@@ -187,8 +187,10 @@ func TestLimitOfWork(t *testing.T) {
 func TestLimitOfBulkReferences(t *testing.T) {
 	w := newWorld(t, mem.New())
 	user := `{"method":"POST","path":"/Users","bulkId":"1","data":` + userBody("ann", "") + `},{"method":"POST","path":"/Users","bulkId":"10","data":` + userBody("ben", "") + `}`
-	path := func(n int) string { return "/Users/" + strings.Repeat("bulkId:1/", (n-7)/9) + strings.Repeat("x", (n-7)%9) }
-	w.bulk(user + `,{"method":"DELETE","path":"` + path(maxURL) + `"}`).want(200).is("Operations/2/status", "404")
+	path := func(n int) string {
+		return "/Users/" + strings.Repeat("bulkId:1/", (n-7)/9) + strings.Repeat("x", (n-7)%9)
+	}
+	w.bulk(user+`,{"method":"DELETE","path":"`+path(maxURL)+`"}`).want(200).is("Operations/2/status", "404")
 	w.bulk(`{"method":"DELETE","path":"`+path(maxURL+1)+`"}`).refuses(400, "invalidPath")
 
 	// Each of a thousand refers to the next, and to sixty that are there.
@@ -208,8 +210,8 @@ func TestLimitOfBulkReferences(t *testing.T) {
 // An id that begins another is not mistaken for it.
 func TestBulkIDsThatBeginAlike(t *testing.T) {
 	w := newWorld(t, mem.New())
-	w.bulk(`{"method":"POST","path":"/Users","bulkId":"1","data":` + userBody("ann", "") + `},{"method":"POST","path":"/Groups","bulkId":"10","data":` + groupBody("G") + `},
-		{"method":"PATCH","path":"/Groups/bulkId:10","data":{"schemas":["` + patchURN + `"],"Operations":[{"op":"add","path":"members","value":[{"value":"bulkId:1"}]}]}}`).want(200).is("Operations/2/status", "200")
+	w.bulk(`{"method":"POST","path":"/Users","bulkId":"1","data":`+userBody("ann", "")+`},{"method":"POST","path":"/Groups","bulkId":"10","data":`+groupBody("G")+`},
+		{"method":"PATCH","path":"/Groups/bulkId:10","data":{"schemas":["`+patchURN+`"],"Operations":[{"op":"add","path":"members","value":[{"value":"bulkId:1"}]}]}}`).want(200).is("Operations/2/status", "200")
 	w.call("GET", "/Groups", "").size("Resources/0/members", 1)
 }
 
@@ -219,4 +221,30 @@ func TestManyWhoWait(t *testing.T) {
 	g := w.group("G")
 	w.patch(g, `{"op":"add","path":"members","value":`+entries(20_000, "")+`}`).want(200).size("members", 20_000)
 	w.patch(g, `{"op":"remove","path":"members","value":`+entries(19_999, "")+`}`).want(200).size("members", 1)
+}
+
+func TestLimitOfMatchingMembers(t *testing.T) {
+	w := newWorld(t, mem.New())
+	g := w.group("G", w.user("ann", ""))
+	ops := func(n int) string {
+		return strings.TrimSuffix(strings.Repeat(`{"op":"remove","path":"members[display sw \"x\"]"},`, n), ",")
+	}
+	w.patch(g, ops(4)).want(200).size("members", 1)
+	w.patch(g, ops(5)).refuses(413, "tooMany")
+}
+
+// Each of forty PATCHes of a large resource is small.
+func TestLimitOfBulkWork(t *testing.T) {
+	w := newWorld(t, mem.New())
+	u := w.user("ann", `"nickName":"`+strings.Repeat("n", 200<<10)+`"`)
+	var ops []string
+	for i := range 40 {
+		ops = append(ops, `{"method":"PATCH","path":"`+u+`","data":{"schemas":["`+patchURN+`"],"Operations":[`+
+			strings.TrimSuffix(strings.Repeat(`{"op":"add","path":"title","value":"`+itoa(i)+`"},`, 10), ",")+`]}}`)
+	}
+	a := w.bulk(strings.Join(ops, ",")).want(200).size("Operations", 40)
+	list, _ := a.json["Operations"].([]any)
+	if at(list[0], "status") != "200" || at(list[39], "status") != "413" || at(list[39], "response/scimType") != "tooMany" {
+		t.Errorf("the first is %v, the last %v", list[0], list[39])
+	}
 }

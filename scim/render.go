@@ -40,6 +40,9 @@ func (c *call) written(key identity.Key, status int) (*reply, error) {
 	if !ok || p.Gone {
 		return nil, notFound(c.kind.typ.Name + " " + clip(string(key))) // taken away since
 	}
+	if c.spent != nil { // RFC 7644, section 3.7.3: the answer need not be in that of a bulk request
+		return &reply{status: status, etag: c.etag(s, c.kind, p), id: string(key)}, nil
+	}
 	proj, err := c.projection(c.kind)
 	if err != nil {
 		return nil, err

@@ -203,6 +203,9 @@ func (c *call) rewrite(write func(*state.Snapshot, state.Pushed, schema.Object) 
 		if err != nil {
 			return nil, err
 		}
+		if err := c.spend(p); err != nil {
+			return nil, err
+		}
 		before, err := schema.Decode([]byte(p.Body), c.kind.typ)
 		if err != nil {
 			return nil, err

@@ -20,6 +20,10 @@ const maxWork = 1 << 22
 // long its JSON is. It is far above what is kept of one.
 const maxMade = 1 << 20
 
+// maxMatching is how many filters, which look at every member of a group, one PATCH may
+// have.
+const maxMatching = 4
+
 // work returns how much an operation looks at.
 func (op *Op) work(o schema.Object) int {
 	if op.urn != "" || op.ref.Attr == nil || !op.ref.Attr.MultiValued {
