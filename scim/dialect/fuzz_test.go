@@ -78,6 +78,8 @@ func FuzzApply(f *testing.F) {
 		ops(`{"op":"add","path":"`+ent+`:manager","value":"7"},{"op":"remove","path":"`+ent+`"}`),
 		ops(`{"op":"remove","path":"emails","value":[{"type":"work","value":"w@x"}]},{"op":"remove","path":"emails.type"}`),
 		ops(`{"op":"add","path":"urn:x:2.0:User:a","value":1},{"op":"add","path":"urn:x:Badge","value":{"b":[{}]}}`),
+		ops(`{"op":"add","path":"members","value":["1",{"value":"2"}]},{"op":"Remove","path":"members","value":[{"value":"1"}]},{"op":"remove","path":"members[value eq \"2\" or value eq \"3\"]"}`),
+		ops(`{"op":"remove","path":"members[type eq \"Group\"]"},{"op":"replace","path":"members[value eq \"1\"]","value":{"value":"2"}},{"op":"replace","value":{"members":null,"displayName":"G"}}`),
 		ops(`{"op":"replace","path":"emails[type eq \"work\" or type eq \"home\"]","value":{"value":"x","primary":true}}`),
 		ops(`{"op":"add","path":"roles","value":["a",{"value":"b","primary":true},{"value":"a"}]},{"op":"replace","path":"userName","value":""}`))
 	stored, err := schema.Decode([]byte(user(mails+worker+`,"urn:x:2.0:User":{"a":1}`)), schema.User())
@@ -86,6 +88,11 @@ func FuzzApply(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, body []byte, n uint8) {
 		k := presetAt(n)
+		if g, _, err := ReadPatch(body, schema.Group(), k); err != nil {
+			told(t, err)
+		} else if both := slices.ContainsFunc(g.Members.Add, func(id string) bool { return slices.Contains(g.Members.Remove, id) }); both {
+			t.Fatalf("a member is added and removed: %v", g.Members)
+		}
 		p, notes, err := ReadPatch(body, schema.User(), k)
 		if len(notes) > maxNoted {
 			t.Fatalf("%d notes", len(notes))
