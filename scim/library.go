@@ -64,6 +64,11 @@ type callKey struct{}
 // write reads a write, has the library route and check it, and returns what the handler
 // made of it.
 func (c *call) write() (*reply, error) {
+	leave, err := c.server.large.enter(c.ctx(), len(c.body))
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	body, err := c.read()
 	if err != nil {
 		return nil, err

@@ -44,6 +44,7 @@ type Server struct {
 	url    string
 	fresh  func() bool
 	used   touches
+	large  room // for large bodies
 
 	sources atomic.Pointer[map[identity.SourceID]*endpoint]
 }
@@ -62,7 +63,7 @@ func New(o Options) (*Server, error) {
 	if o.Fresh == nil {
 		o.Fresh = func() bool { return true }
 	}
-	s := &Server{db: o.DB, log: o.Log, now: o.Now, limits: o.Limits, url: strings.TrimRight(o.PublicURL, "/"), fresh: o.Fresh, used: touches{under: map[string]bool{}}}
+	s := &Server{db: o.DB, log: o.Log, now: o.Now, limits: o.Limits, url: strings.TrimRight(o.PublicURL, "/"), fresh: o.Fresh, used: touches{under: map[string]bool{}}, large: newRoom()}
 	s.sources.Store(&map[identity.SourceID]*endpoint{})
 	return s, nil
 }
