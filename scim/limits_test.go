@@ -248,3 +248,23 @@ func TestLimitOfBulkWork(t *testing.T) {
 		t.Errorf("the first is %v, the last %v", list[0], list[39])
 	}
 }
+
+// Under a schema that is not known nobody knows how a name is spelled, and each is looked
+// for among the others.
+func TestLimitOfUnknownSchemas(t *testing.T) {
+	w := newWorld(t, mem.New())
+	members := func(n int, format string) string {
+		var b strings.Builder
+		for i := range n {
+			b.WriteString(`,"` + strings.Replace(format, "N", itoa(i), 1))
+		}
+		return b.String()[1:]
+	}
+	u := w.user("ann", members(500, `urn:x:N":{"a":1}`)+","+members(500, `urn:y:z:aN":1`))
+	for _, format := range []string{`urn:x:N":{"a":1}`, `urn:y:z:aN":1`} {
+		w.call("POST", "/Users", userBody("ben", members(9000, format))).refuses(413, "tooMany")
+		w.patch(u, `{"op":"add","value":{`+members(9000, format)+`}}`).refuses(413, "tooMany")
+	}
+	w.patch(u, `{"op":"add","path":"urn:x:1","value":{`+members(10_000, `aN":1`)+`}},{"op":"add","path":"urn:x:1","value":{`+members(10_000, `bN":1`)+`}}`).refuses(413, "tooMany")
+	w.call("GET", u, "").want(200).is("urn:x:1/a", 1.0).is("urn:y:z/a499", 1.0)
+}

@@ -27,6 +27,7 @@ type canon struct {
 	t     *schema.ResourceType
 	k     Knobs
 	notes []Note
+	work  int // what was looked at, as in Apply
 }
 
 // maxNoted bounds the notes of one request.

@@ -151,6 +151,9 @@ func (c *canon) container(p *Parsed, m member) error {
 			return c.unknown(m.name)
 		}
 	}
+	if c.work += op.work(p.Object); c.work > maxWork {
+		return tooMuch("too much stands under schemas that are not known here")
+	}
 	applyUnknown(p.Object, &op)
 	c.note(op.urn, "no schema of this name is known: kept as it is")
 	return nil

@@ -26,7 +26,10 @@ const maxMatching = 4
 
 // work returns how much an operation looks at.
 func (op *Op) work(o schema.Object) int {
-	if op.urn != "" || op.ref.Attr == nil || !op.ref.Attr.MultiValued {
+	switch {
+	case op.urn != "":
+		return op.search(o)
+	case op.ref.Attr == nil || !op.ref.Attr.MultiValued:
 		return 1
 	}
 	in := o
@@ -42,6 +45,18 @@ func (op *Op) work(o schema.Object) int {
 		return 4*len(values) + 8*removalOf(values).pairs(list)
 	}
 	return 4 * (len(list) + len(values))
+}
+
+// search returns how many names are looked at where no schema says how they are spelled.
+func (op *Op) search(o schema.Object) int {
+	most := 0
+	for _, v := range o {
+		if in, ok := v.(schema.Object); ok {
+			most = max(most, len(in))
+		}
+	}
+	value, _ := op.Value.(schema.Object)
+	return 4*len(o) + most*(1+len(value))
 }
 
 // removal is a list of values that are to be removed, by what they have in common with
