@@ -1,6 +1,7 @@
 package dialect
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/rollcall-id/rollcall/scim/schema"
@@ -94,6 +95,9 @@ func TestPatchesAreValidated(t *testing.T) {
 		{"a filter that finds nothing, created", "entra", "", `{"op":"replace","path":"emails[type eq \"work\"].value","value":"a"}`, `,"emails":[{"type":"work","value":"a"}]`, ""},
 		{"a filter that would not find what it creates", "entra", "", `{"op":"replace","path":"emails[type eq \"work\"].type","value":"home"}`, "", "noTarget"},
 		{"a filter that says too little to create", "entra", "", `{"op":"replace","path":"emails[type sw \"w\"].value","value":"a"}`, "", "noTarget"},
+		{"a filter in single quotes", "default", mails, `{"op":"remove","path":"emails[type eq 'home']"}`, `,"emails":[{"value":"w@x","type":"work","primary":true}]`, ""},
+		{"a filter in single quotes, by the RFC", "rfc", mails, `{"op":"remove","path":"emails[type eq 'home']"}`, "", "invalidPath"},
+		{"a boolean of a filter as a string, by the RFC", "rfc", mails, `{"op":"remove","path":"emails[primary eq \"True\"]"}`, "", "invalidFilter"},
 		{"a filter on one value", "rfc", "", `{"op":"replace","path":"name[givenName eq \"A\"].familyName","value":"a"}`, "", "invalidPath"},
 		{"an unknown schema", "rfc", `,"urn:x:2.0:User":{"a":1}`, `{"op":"add","path":"urn:X:2.0:User:b","value":2}`, `,"urn:x:2.0:User":{"a":1,"b":2}`, ""},
 		{"an unknown schema by an odd name", "rfc", "", `{"op":"add","value":{"urn:x:Badge":{"a":1}}}`, `,"urn:x:Badge":{"a":1}`, ""},
@@ -186,5 +190,25 @@ func TestWhatProvidersPatchOfGroups(t *testing.T) {
 				t.Errorf("members %q, want %q", got, tt.members)
 			}
 		})
+	}
+}
+
+// TestNotesHoldNoValues reads what notes are made of, with a value in every place.
+func TestNotesHoldNoValues(t *testing.T) {
+	t.Parallel()
+	const value = "zzz"
+	_, notes, err := ReadPatch([]byte(ops(`{"op":"Replace","path":"emails[value eq \"zzz\"].display","value":""},{"op":"replace","value":{"active":"True","color":"zzz","emails[value eq \"zzz\"].color":"zzz"}},`+
+		`{"op":"add","path":"colors[value eq \"zzz\"].name","value":"zzz"},{"op":"add","path":"roles","value":"{\"value\":\"zzz\"}"},{"op":"remove","path":"emails","value":["zzz"]},`+
+		`{"op":"replace","value":{"password":"zzz","id":"zzz","urn:x:1.0:Badge":{"a":"zzz"},"emails[value eq \"zzz\"":"zzz"}}`)), schema.User(), lenient())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(notes) < 9 {
+		t.Errorf("%d notes: %v", len(notes), notes)
+	}
+	for _, n := range notes {
+		if strings.Contains(n.String(), value) {
+			t.Errorf("the note %q holds a value", n)
+		}
 	}
 }
