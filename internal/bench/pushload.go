@@ -27,7 +27,7 @@ import (
 // pushTime is how long each rate is measured, and pushRounds how often, in turn with
 // its floor.
 const (
-	pushTime   = 400 * time.Millisecond
+	pushTime   = 300 * time.Millisecond
 	pushRounds = 3
 )
 
