@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 	"pgregory.net/rapid"
 
 	"github.com/rollcall-id/rollcall/access"
@@ -19,6 +20,7 @@ import (
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/permissions"
 	"github.com/rollcall-id/rollcall/state"
+	"github.com/rollcall-id/rollcall/usage"
 )
 
 const asHeader = "Rollcall-Impersonate"
@@ -219,6 +221,30 @@ func TestLimitsCountWhoReallyAsks(t *testing.T) {
 	wantRetry(t, w.as("ann", http.MethodGet, "/v1/me", key, nil), 4)
 	wantRetry(t, w.as("helper", http.MethodGet, "/v1/me", key, nil), 4)
 	want[admin.Me](t, w.call(http.MethodGet, "/v1/me", ann, nil), http.StatusOK)
+}
+
+// What is used is counted for who really asks: five of them here, and not one.
+func TestUsageCountsWhoReallyAsks(t *testing.T) {
+	w := newWorld(t)
+	_, root := w.caller("root", permissions.ApplicationAdmin, permissions.UserAdmin)
+	w.person("local", "ann")
+	helpers := w.actors(5, "helper", usage.ClassAuditor, permissions.Audit, permissions.ImpersonateUser)
+	stop := w.with(counting)
+	for _, h := range helpers {
+		want[admin.Me](t, w.as("ann", http.MethodGet, "/v1/me", h.key, nil), http.StatusOK)
+		wantProblem(t, w.as("ann", http.MethodPost, "/v1/metrics/touches", h.key, map[string][]string{"names": {"cli:whoami"}}), http.StatusForbidden, "impersonation_read_only")
+	}
+	stop()
+	defer w.with(counting)()
+	got := map[usage.Name]usage.Class{}
+	for _, e := range want[admin.UsageReport](t, w.call(http.MethodGet, "/v1/metrics/usage?days=1", root, nil), http.StatusOK).Days {
+		got[e.Name] = e.Class
+	}
+	if d := cmp.Diff(map[usage.Name]usage.Class{usage.APIName("getMe"): usage.ClassAuditor}, got, cmpopts.IgnoreMapEntries(func(n usage.Name, _ usage.Class) bool {
+		return n == usage.APIName("reportTouches")
+	})); d != "" {
+		t.Errorf("counted (-want +got):\n%s", d)
+	}
 }
 
 func TestImpersonationIsAudited(t *testing.T) {
