@@ -160,7 +160,7 @@ something to the applications that ask for them.`,
 			})
 		}),
 	}
-	return alone(cmd, permissionsCreateCommand(c), permissionsDeleteCommand(c))
+	return alone(cmd, permissionsShowCommand(c), permissionsCreateCommand(c), permissionsDeleteCommand(c))
 }
 
 func (c *cli) showUserPermissions(u *client.UserPermissions) error {

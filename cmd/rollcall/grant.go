@@ -151,7 +151,7 @@ permission in the end, through whatever group, is what rollcall who-can tells.`,
 	f.StringVar(&q.Group, "group", "", "only grants to `GROUP` itself")
 	f.StringVar(&q.Permission, "permission", "", "only grants of `PERMISSION`")
 	limit.flag(f)
-	return cmd
+	return alone(cmd, grantsShowCommand(c), grantsApplyCommand(c), grantsSetCommand(c))
 }
 
 // writeGrants writes the grants of a user or a group, under a heading.

@@ -71,7 +71,7 @@ func addCommands(c *cli, root *cobra.Command) {
 	add(root, groupAsk, c.completes(usersCommand(c), userNames), c.completes(groupsCommand(c), groupNames),
 		c.completes(whyCommand(c), userNames, permissionNames), c.completes(whoCanCommand(c), permissionNames),
 		c.completes(canCommand(c), userNames, permissionNames), c.completes(permissionsCommand(c), userNames),
-		grantsCommand(c), personasCommand(c), whoamiCommand(c), auditCommand(c), metricsCommand(c))
+		grantsCommand(c), personasCommand(c), whoamiCommand(c), auditCommand(c), eventsCommand(c), metricsCommand(c))
 	add(root, groupChange, c.changes(c.completes(grantCommand(c), targetNames, permissionNames)),
 		c.changes(c.completes(revokeCommand(c), targetNames, permissionNames)), c.changes(c.completes(disableCommand(c), userNames)),
 		c.changes(c.completes(enableCommand(c), userNames)), c.changes(c.completes(setCommand(c), targetNames)),

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -93,16 +92,7 @@ func sourceShowCommand(c *cli) *cobra.Command {
 // sourceFile reads the configuration of a source: the keys that it has in the daemon's
 // file, as YAML or JSON. "-" is what is piped in.
 func (c *cli) sourceFile(name string) (map[string]any, error) {
-	if name == "" {
-		return nil, usage("say where the configuration is: --file FILE, or - for what is piped in")
-	}
-	var text []byte
-	var err error
-	if name == "-" {
-		text, err = io.ReadAll(io.LimitReader(c.stdin, maxSourceFile))
-	} else {
-		text, err = os.ReadFile(name)
-	}
+	text, err := c.file(name, "the configuration is")
 	if err != nil {
 		return nil, err
 	}
@@ -115,8 +105,6 @@ func (c *cli) sourceFile(name string) (map[string]any, error) {
 	}
 	return config, nil
 }
-
-const maxSourceFile = 1 << 20
 
 // newSource takes name and type out of a configuration: a whole entry of the daemon's file
 // may be used as it is.
