@@ -134,8 +134,7 @@ func (c *cli) writeGroup(w io.Writer, g *groupWithMembers) {
 	c.writeExternal(w, &g.External, g.Source)
 	fmt.Fprintln(w, "\nPut on top here")
 	b = block{}
-	b.attributes(g.Local.Attributes)
-	b.add("groups", "%s", subjectNames(g.Local.Groups))
+	b.local(g.Local.Attributes, g.Local.InactiveAttributes, g.Local.Groups, g.Local.InactiveGroups)
 	b.orNothing(w)
 	fmt.Fprintln(w, "\nWhat it passes on")
 	b = block{}
@@ -150,7 +149,7 @@ func (c *cli) writeGroup(w io.Writer, g *groupWithMembers) {
 	}
 	t := newTable("MEMBER", "KIND", "SOURCE", "PUT HERE BY")
 	for _, m := range g.MemberList {
-		t.row(m.Name, m.Kind, m.Source, strings.Join(m.Origins, ", "))
+		t.row(m.Name, m.Kind, m.Source, memberOrigins(&m, strings.Join(m.Origins, ", ")))
 	}
 	t.write(w)
 }

@@ -129,8 +129,7 @@ func (c *cli) writeUser(w io.Writer, u *client.User) {
 	if d := u.Local.Disabled; d != nil {
 		b.add("disabled", "%s by %s%s", c.when(d.Time), actor(d.By), because(d.Reason))
 	}
-	b.attributes(u.Local.Attributes)
-	b.add("groups", "%s", subjectNames(u.Local.Groups))
+	b.local(u.Local.Attributes, u.Local.InactiveAttributes, u.Local.Groups, u.Local.InactiveGroups)
 	b.orNothing(w)
 	fmt.Fprintln(w, "\nWhat holds in the end")
 	b = block{}
