@@ -97,17 +97,19 @@ func (p *pushBench) flat(users int) {
 func micros(seconds float64) string { return fmt.Sprintf("%.0f µs", seconds*1e6) }
 func millis(seconds float64) string { return fmt.Sprintf("%.2f ms", seconds*1e3) }
 
-// complex asks what no index answers. The first who asks waits until the columns are
-// made, which are kept from then on.
+// complex asks what no index answers. The first who asks reads everybody, the second
+// waits until columns are made of what was asked for, which are kept from then on.
 func (p *pushBench) complex(users int) error {
 	request := p.request(pushedID, "GET", filtered(`emails[type eq "work" and value co "7@ex"] and active eq true and name.familyName sw "Number0"`)+"&count=10", "")
 	began := time.Now()
-	if _, err := p.once(http.StatusOK, request); err != nil {
-		return err
+	for range 2 {
+		if _, err := p.once(http.StatusOK, request); err != nil {
+			return err
+		}
 	}
 	first := time.Since(began).Seconds()
 	m, err := drive{host: p.host, clients: 1, want: http.StatusOK, until: 2 * pushTime, request: func(int, int) []byte { return request }}.run(p.ctx)
-	p.add(fmt.Sprintf("value path, co, sw and and over %s users, median answer of %d after the first, which took %s", thousands(users), m.count, millis(first)),
+	p.add(fmt.Sprintf("value path, co, sw and and over %s users, median answer of %d after the first two, which took %s", thousands(users), m.count, millis(first)),
 		"", millis(m.p50), "", "at most 2 ms", m.p50 <= 2e-3)
 	return err
 }
