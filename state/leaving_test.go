@@ -140,3 +140,49 @@ func TestADeletedSourceLeaves(t *testing.T) {
 		t.Errorf("members of a local group: %v", who)
 	}
 }
+
+// What the newcomers of a source are granted was meant for that one: another that gets
+// its name, from somebody who could not confer it, begins with nothing.
+func TestDefaultsGoWithTheirSource(t *testing.T) {
+	s := mem.New()
+	d := open(t, s)
+	defer d.stop()
+	given := PutDefaults{Source: "okta", Permissions: []permissions.Permission{permissions.Governance}}
+	d.commit(t, admin, given)
+	d.commit(t, admin, PutSourceConfig{Source: "okta", Kind: "scim", Config: []byte(`{}`), Action: "SourceCreated"})
+	if _, left := d.View().Now().Defaults("okta"); left {
+		t.Error("a new source has the defaults of one that was in the file")
+	}
+	d.commit(t, admin, given)
+	d.commit(t, admin, LeaveSource{Source: "okta"})
+	if _, left := d.View().Now().Defaults("okta"); left {
+		t.Error("the defaults outlive their source")
+	}
+}
+
+// Whoever speaks for a source may bring back whom it keeps out, and name its newcomers:
+// what those have is what it carries.
+func TestWhatASourceCarries(t *testing.T) {
+	d := open(t, mem.New())
+	defer d.stop()
+	out, plain, board := identity.UserMember(identity.NewUserID()), identity.UserMember(identity.NewUserID()), identity.NewGroupID()
+	off := shoved("k1", "ann", "")
+	off.Disabled = identity.ReasonDisabled
+	d.push(t, Create{Member: out, Record: off}, Create{Member: plain, Record: shoved("k2", "bob", "")})
+	d.commit(t, admin, Create{Member: identity.GroupMember(board), Record: &identity.Record{Source: identity.Local, Key: "board", Name: "board"}})
+	carries := func(want ...permissions.Permission) {
+		t.Helper()
+		if got := d.View().Now().CarriedBy("okta"); !slices.Equal(got, want) {
+			t.Errorf("carries %v, want %v", got, want)
+		}
+	}
+	carries()
+	d.grantTo(t, out, permissions.UserAdmin)
+	carries(permissions.UserAdmin)
+	d.grantTo(t, identity.GroupMember(board), permissions.Audit)
+	carries(permissions.UserAdmin)
+	d.commit(t, admin, ChangeMembers{Group: board, Origin: identity.Local, Add: []identity.Member{plain}})
+	carries(permissions.Audit, permissions.UserAdmin)
+	d.commit(t, admin, PutDefaults{Source: "okta", Permissions: []permissions.Permission{permissions.Governance}})
+	carries(permissions.Audit, permissions.Governance, permissions.UserAdmin)
+}

@@ -259,19 +259,37 @@ func (s *Snapshot) OwnGroupsAt(user uint32) iter.Seq[uint32] {
 	}
 }
 
-// CarriedBy returns the permissions that a membership in a group of a source may give:
-// those that are granted to one, or to a group that one is nested in.
+// CarriedBy returns the permissions that the word of a source may give: those that are
+// granted to one of its groups or users, or to a group that one is in, and those that
+// its newcomers get. Who is away or kept out counts, since the source may bring him back.
 func (s *Snapshot) CarriedBy(source identity.SourceID) []permissions.Permission {
 	seen := map[permissions.Permission]bool{}
-	for h := range s.groups.Len() {
-		g := s.groups.Ref(h)
-		if !g.exists() || g.source != source {
-			continue
+	note := func(m identity.Member) {
+		for _, grant := range s.book.Of(m) {
+			seen[grant.Permission] = true
 		}
-		for _, above := range append(slices.Clone(s.Above(uint32(h))), uint32(h)) {
-			for _, grant := range s.book.Of(identity.GroupMember(s.GroupID(above))) {
-				seen[grant.Permission] = true
+	}
+	d, _ := s.Defaults(source)
+	for _, p := range d.Permissions {
+		seen[p] = true
+	}
+	within := map[uint32]bool{}
+	for h := range s.groups.Len() {
+		if g := s.groups.Ref(h); g.exists() && g.source == source {
+			within[uint32(h)] = true
+		}
+	}
+	for h := range s.users.Len() {
+		if u := s.users.Ref(h); u.exists() && u.source == source {
+			note(identity.UserMember(u.id))
+			for _, g := range s.parents(userRef(uint32(h))) {
+				within[g] = true
 			}
+		}
+	}
+	for h := range within {
+		for _, above := range append(slices.Clone(s.Above(h)), h) {
+			note(identity.GroupMember(s.GroupID(above)))
 		}
 	}
 	return slices.Sorted(maps.Keys(seen))

@@ -172,6 +172,15 @@ func (c PutDefaults) build(t *txn) error {
 	return t.put(keySettings, s)
 }
 
+// dropDefaults ends what the users of a source are granted: who set the list did so for
+// one that goes, and not for another that gets its name.
+func (t *txn) dropDefaults(source identity.SourceID) error {
+	if _, ok := t.snap.Defaults(source); !ok {
+		return nil
+	}
+	return (PutDefaults{Source: source}).build(t)
+}
+
 // giveDefaults grants a user whom a source has just shown for the first time what the
 // list of that source says, on the word of the one who set the list. It is the only
 // grant that is written without an administrator doing it, and only ever here: who

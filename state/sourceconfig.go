@@ -97,6 +97,11 @@ func (c PutSourceConfig) build(t *txn) error {
 		return err
 	}
 	t.event(audit.Event{Action: c.Action, Target: "source/" + string(c.Source), Changes: c.Changes})
+	if c.Rev == 0 {
+		if err := t.dropDefaults(c.Source); err != nil {
+			return err
+		}
+	}
 	return t.put(key, &SourceConfig{V: format, Kind: c.Kind, Config: c.Config, By: t.by.String(), At: t.now})
 }
 
@@ -121,6 +126,9 @@ func (c LeaveSource) build(t *txn) error {
 		if err := (RemoveToken{ID: tok.ID}).build(t); err != nil {
 			return err
 		}
+	}
+	if err := t.dropDefaults(c.Source); err != nil {
+		return err
 	}
 	t.base(keySource+string(c.Source), st.rev)
 	t.event(audit.Event{Action: "SourceDeleted", Target: "source/" + string(c.Source), Changes: c.Counts})
