@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -50,6 +51,7 @@ type push struct {
 	by     audit.Actor
 	decide func(*Snapshot) ([]Change, error)
 	tries  int
+	alone  bool // one of those that it came with cannot be: none joins it any more
 
 	done     chan struct{} // closed when the rest is set
 	rev      store.Revision
@@ -114,6 +116,11 @@ func (q *pushes) round(waiting []*push) (left []*push) {
 	if errors.Is(err, fault.Stale) {
 		return append(j.again(ctx, err), left...)
 	}
+	if errors.Is(err, errUnwritten) || errors.Is(err, fault.Invalid) {
+		if apart := j.part(); apart != nil {
+			return append(apart, left...)
+		}
+	}
 	for _, p := range j.members {
 		p.finish(rev, err)
 	}
@@ -137,9 +144,27 @@ type joined struct {
 // errJoined says that another member of a joined transaction writes the same thing.
 var errJoined = errors.New("written by another member of the transaction")
 
+// errUnwritten says that an audit entry cannot be written, and so nothing was.
+var errUnwritten = errors.New("not written")
+
+// part makes everybody of a transaction that cannot be try alone, so that it is only
+// refused to whom that is owed; nil: there is only one.
+func (j *joined) part() []*push {
+	if len(j.members) < 2 {
+		return nil
+	}
+	for _, p := range j.members {
+		p.alone = true
+	}
+	return j.members
+}
+
 // take lets a push join, or settles it when there is nothing to write. It reports
 // false when the push has to wait for the next transaction.
 func (j *joined) take(p *push) (settled bool) {
+	if p.alone && len(j.members) > 0 {
+		return false
+	}
 	if err := p.ctx.Err(); err != nil {
 		p.finish(0, err)
 		return true
@@ -244,6 +269,7 @@ func (j *joined) add(p *push, t *txn) bool {
 		j.at[key] = len(j.parts)
 	}
 	j.members, j.parts = append(j.members, p), append(j.parts, t)
+	j.full = p.alone
 	return true
 }
 
@@ -257,7 +283,7 @@ func (j *joined) send(ctx context.Context) (store.Revision, error) {
 	for _, t := range j.parts {
 		entry, err := t.entry()
 		if err != nil {
-			return 0, err
+			return 0, fmt.Errorf("%w: %w", errUnwritten, err)
 		}
 		if entry.Key != "" {
 			all.write(entry)
@@ -296,6 +322,9 @@ func (j *joined) again(ctx context.Context, stale error) (left []*push) {
 		all = j.together()
 	}
 	next, err := j.db.newer(ctx, all)
+	if next == nil && err == nil && len(j.members) > 1 {
+		return j.part()
+	}
 	for _, p := range j.members {
 		if p.tries++; next == nil || p.tries == tries {
 			p.finish(0, cmp.Or(err, stale))

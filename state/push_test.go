@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -221,5 +222,43 @@ func TestPushManyMembers(t *testing.T) {
 	set := d.View().Now().groupSlot(g).own
 	if set.len() != len(members) || set.crowded(set.len()) {
 		t.Errorf("%d members in %d chunks", set.len(), set.Buckets)
+	}
+}
+
+// A push that cannot be hurts none of those that come with it.
+func TestPushesDoNotFallTogether(t *testing.T) {
+	d := open(t, mem.New())
+	defer d.stop()
+	for name, foul := range map[string][]Change{
+		"a term that is over": {Fenced{store.At("lead/over", 7)}, Tell{Event: audit.Event{Action: "Removed", Target: "x"}}},
+		"a text that is none": {Tell{Event: audit.Event{Action: "Told", Target: "x", Name: "\xff"}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			held, begun := make(chan struct{}), make(chan struct{})
+			var all sync.WaitGroup
+			send := func(decide func(*Snapshot) ([]Change, error)) *error {
+				err := new(error)
+				all.Go(func() { _, *err = d.Push(context.Background(), pusher, decide) })
+				return err
+			}
+			send(func(*Snapshot) ([]Change, error) { close(begun); <-held; return nil, nil })
+			<-begun
+			bad := send(func(*Snapshot) ([]Change, error) { return foul, nil })
+			u := identity.NewUserID()
+			good := send(func(*Snapshot) ([]Change, error) {
+				return []Change{Create{Member: identity.UserMember(u), Record: shoved(u.String(), u.String(), "")}}, nil
+			})
+			for n := 0; n < 2; {
+				d.pushes.mu.Lock()
+				n = len(d.pushes.queue)
+				d.pushes.mu.Unlock()
+				runtime.Gosched()
+			}
+			close(held)
+			all.Wait()
+			if *bad == nil || *good != nil {
+				t.Errorf("the one that cannot be: %v; the other: %v", *bad, *good)
+			}
+		})
 	}
 }
