@@ -173,7 +173,7 @@ func (c *call) do() (*reply, error) {
 	if err := c.server.stale(); err != nil {
 		return nil, err
 	}
-	if err := c.paused(); err != nil {
+	if err := c.paused(c.server.db.View().Now()); err != nil {
 		return nil, err
 	}
 	route := c.endpoint.route(c)

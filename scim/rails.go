@@ -13,6 +13,11 @@ type rails struct {
 	server *Server
 	e      *endpoint
 
+	*lockouts
+}
+
+// lockouts is what rails remember, whatever is configured anew meanwhile.
+type lockouts struct {
 	mu   sync.Mutex
 	out  []time.Time // of late, in order; guarded by mu
 	told time.Time   // guarded by mu
@@ -20,7 +25,11 @@ type rails struct {
 
 const railsHour = time.Hour
 
-func newRails(s *Server, e *endpoint) *rails { return &rails{server: s, e: e} }
+func newRails(s *Server, e *endpoint) *rails { return &rails{server: s, e: e, lockouts: &lockouts{}} }
+
+// follow goes on from what older rails of the source remember: somebody who reloads the
+// configuration does not begin the hour again.
+func (r *rails) follow(old *rails) { r.lockouts = old.lockouts }
 
 // allow is asked before a user is locked out. It refuses what goes beyond the rails,
 // where they block.

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"net/http"
 	"reflect"
 	"slices"
 	"sync"
@@ -14,10 +15,23 @@ import (
 	"github.com/rollcall-id/rollcall/store"
 )
 
-// push writes what a call decides.
+// push writes what a call decides, if its token and its source still are what they were
+// when it came: a bulk request takes long, and so may a body.
 func (c *call) push(decide func(*state.Snapshot) ([]state.Change, error)) (store.Revision, error) {
 	c.locks = false
-	rev, err := c.server.db.Push(c.ctx(), c.actor(), decide)
+	rev, err := c.server.db.Push(c.ctx(), c.actor(), func(s *state.Snapshot) ([]state.Change, error) {
+		if t, ok := s.Token(c.token.ID); !ok || t.Source != c.endpoint.id {
+			return nil, refuse(http.StatusUnauthorized, "", "the token was revoked meanwhile")
+		}
+		if err := c.paused(s); err != nil {
+			return nil, err
+		}
+		cs, err := decide(s)
+		if err == nil && len(cs) > 0 {
+			cs = append([]state.Change{state.Standing{Source: c.endpoint.id}}, cs...)
+		}
+		return cs, err
+	})
 	if err == nil && c.locks {
 		c.endpoint.rails.tell(c)
 	}

@@ -137,8 +137,8 @@ func (r *rails) tell(c *call) {
 }
 
 // paused refuses pushes to a source that somebody paused.
-func (c *call) paused() error {
-	st := c.server.db.View().Now().Source(c.endpoint.id)
+func (c *call) paused(s *state.Snapshot) error {
+	st := s.Source(c.endpoint.id)
 	if st.Paused.IsZero() || c.method == "GET" || c.method == "HEAD" || strings.HasSuffix(c.path, ".search") {
 		return nil
 	}

@@ -290,18 +290,20 @@ func (c *call) remove() (*reply, error) {
 			if err != nil {
 				return nil, err
 			}
+			out := !c.kind.group && !p.Off
+			if out {
+				if err := c.endpoint.rails.allow(c.server.now()); err != nil {
+					return nil, err
+				}
+			}
 			var cs []state.Change
 			cs, more = c.leaveGroups(s, p.Member)
 			if more {
 				return cs, nil
 			}
+			c.locks = out
 			if c.endpoint.knobs.HardDelete {
 				return append(cs, state.Delete{Member: p.Member, Source: c.endpoint.id}), nil
-			}
-			if c.locks = !c.kind.group && !p.Off; c.locks {
-				if err := c.endpoint.rails.allow(c.server.now()); err != nil {
-					return nil, err
-				}
 			}
 			return append(cs, state.Deactivate{Member: p.Member, Source: c.endpoint.id}), nil
 		})
@@ -311,6 +313,9 @@ func (c *call) remove() (*reply, error) {
 		if !more {
 			return &reply{status: http.StatusNoContent, id: c.id}, nil
 		}
+		c.header = c.header.Clone() // the version that was asked for is gone by this step
+		c.header.Del("If-Match")
+		c.header.Del("If-None-Match")
 	}
 }
 

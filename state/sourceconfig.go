@@ -134,3 +134,16 @@ func (c LeaveSource) build(t *txn) error {
 	t.event(audit.Event{Action: "SourceDeleted", Target: "source/" + string(c.Source), Changes: c.Counts})
 	return t.put(keySource+string(c.Source), &SourceState{V: format, Leaving: t.now})
 }
+
+// Standing makes a push rest on its source being neither deleted nor otherwise changed
+// since the snapshot. It writes nothing.
+type Standing struct{ Source identity.SourceID }
+
+func (c Standing) build(t *txn) error {
+	st := t.snap.Source(c.Source)
+	if !st.Leaving.IsZero() {
+		return fault.New(fault.Conflict, "source_leaving", "source %s is being deleted", c.Source)
+	}
+	t.base(keySource+string(c.Source), st.rev)
+	return nil
+}
