@@ -154,6 +154,7 @@ func (a *API) admit(ctx huma.Context, o operation, next func(huma.Context)) {
 		took := time.Since(start)
 		a.metrics.request(o.id, strconv.Itoa(ctx.Status()), took)
 		a.count(q.caller, o.id, ctx.Status(), ctx.Query("dryRun"))
+		a.countVerb(q.caller, ctx.Header(verbHeader))
 		a.log.DebugContext(ctx.Context(), "request answered",
 			"operation", o.id, "status", ctx.Status(), "user", q.caller.Real().Name, "as", q.caller.Name, "request", q.request, "took", took)
 	}()

@@ -56,6 +56,7 @@ type counter struct {
 	db    *state.DB
 	turn  chan struct{}         // of one place: who holds it keeps what is due
 	names map[string]usage.Name // by operation
+	verbs map[string]usage.Name // of the command line, by what is typed
 
 	mu      sync.Mutex // guards what follows
 	classes map[identity.UserID]classed
@@ -83,10 +84,15 @@ func newCounter(a *API, c usage.Config) *counter {
 	ids := a.operationIDs()
 	k := &counter{
 		tally: usage.NewTally(usage.All(ids)), now: a.now, log: a.log, db: a.db,
-		turn: make(chan struct{}, 1), names: map[string]usage.Name{}, classes: map[identity.UserID]classed{},
+		turn: make(chan struct{}, 1), names: map[string]usage.Name{}, verbs: map[string]usage.Name{}, classes: map[identity.UserID]classed{},
 	}
 	for _, id := range ids {
 		k.names[id] = usage.APIName(id)
+	}
+	for _, n := range usage.Presented() {
+		if n.Kind() == usage.KindCLI {
+			k.verbs[n.What()] = n
+		}
 	}
 	return k
 }
@@ -123,6 +129,21 @@ func (a *API) count(c access.Caller, operation string, status int, dryRun string
 	a.counter.add(c, o, name)
 	if w, ok := workflows[operation]; ok {
 		a.counter.add(c, o, w)
+	}
+}
+
+// verbHeader is what the first request of a command carries: the verb, as it was typed.
+const verbHeader = "Rollcall-Verb"
+
+// countVerb counts a verb of the command line that a known caller used. What is not in the
+// list that is compiled in is nothing.
+func (a *API) countVerb(c access.Caller, verb string) {
+	c = c.Real()
+	if verb == "" || a.counter == nil || c.User.IsZero() {
+		return
+	}
+	if v, ok := a.counter.verbs[verb]; ok {
+		a.counter.add(c, usage.Done, v)
 	}
 }
 

@@ -370,6 +370,27 @@ func TestTouchesAreAClosedList(t *testing.T) {
 	}
 }
 
+// The first request of a command says which verb it is. Only one that is compiled in is
+// counted, beside the request; nothing of another one is kept.
+func TestVerbsAreAClosedList(t *testing.T) {
+	for verb, want := range map[string]int64{"": 1, "whoami": 2, "rm -rf": 1, "whoami ann": 1, "cli:whoami": 1, "users": 2} {
+		w := newWorld(t)
+		_, key := w.caller("somebody")
+		stop := w.with(counting)
+		w.call(http.MethodGet, "/v1/me", key, nil, "Rollcall-Verb", verb)
+		w.call(http.MethodGet, "/v1/me", "", nil, "Rollcall-Verb", verb) // nobody known
+		stop()
+		days, err := w.db.Usage(t.Context(), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		merged := usage.Table{{Name: usage.OtherTouches, Class: usage.ClassOther}: {Done: want}}
+		if d := cmp.Diff([]usage.Day{{Date: usage.DateOf(start), Table: merged}}, days); d != "" {
+			t.Errorf("with verb %q kept (-want +got):\n%s", verb, d)
+		}
+	}
+}
+
 // The one switch stops collecting; what was collected can still be read.
 func TestUsageSwitchedOff(t *testing.T) {
 	w := newWorld(t)

@@ -30,6 +30,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 	"unicode"
 
@@ -44,6 +45,9 @@ type Options struct {
 	Token  string // an API key; empty for what everybody may ask
 	CAFile string // of the certificate authorities to trust, in PEM; default: the system's
 	Agent  string // for the header User-Agent
+	// Verb is what of the command line makes the requests. The first one carries it, for
+	// the count of what is used; the server takes no name that it does not know.
+	Verb string
 	// Timeout bounds a request that is answered from memory or with one write; the
 	// default is 30 s. What reads a directory is given [Patience].
 	Timeout time.Duration
@@ -68,8 +72,9 @@ type Client struct {
 	token   string
 	agent   string
 	timeout time.Duration
-	dryRun  bool   // changes are only tried
-	as      string // who is to be answered, unless it is the caller himself
+	dryRun  bool                    // changes are only tried
+	as      string                  // who is to be answered, unless it is the caller himself
+	verb    *atomic.Pointer[string] // until it is sent; shared by copies of the client
 	http    *http.Client
 }
 
@@ -80,6 +85,10 @@ func New(o Options) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{base: base, token: o.Token, agent: o.Agent, timeout: o.Timeout}
+	c.verb = new(atomic.Pointer[string])
+	if o.Verb != "" {
+		c.verb.Store(&o.Verb)
+	}
 	if c.timeout == 0 {
 		c.timeout = defaultTimeout
 	}
@@ -240,6 +249,9 @@ func (c *Client) send(ctx context.Context, r *call) (*http.Response, error) {
 	}
 	if c.dryRun && !r.reads && !r.tryable {
 		return nil, fault.New(fault.Invalid, "no_dry_run", "this cannot be tried without doing it")
+	}
+	if verb := c.verb.Swap(nil); verb != nil {
+		r.set("Rollcall-Verb", *verb)
 	}
 	if r.repeatable {
 		r.set("Idempotency-Key", rand.Text())

@@ -3,6 +3,7 @@ package client
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -116,4 +117,27 @@ func TestFollowAuditEnds(t *testing.T) {
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	}), fault.Unavailable, "unreachable")
+}
+
+// TestVerb shows that the first request says what of the command line makes it, and no
+// later one does.
+func TestVerb(t *testing.T) {
+	var got []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got = append(got, r.Header.Get("Rollcall-Verb"))
+		_, _ = w.Write([]byte("{}"))
+	}))
+	t.Cleanup(server.Close)
+	c, err := New(Options{URL: server.URL, Verb: "grants apply"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, api := range []*Client{c.DryRun(), c, c.As("ann")} {
+		if _, err := api.GetMe(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []string{"grants apply", "", ""}; !slices.Equal(got, want) {
+		t.Errorf("verbs sent: %q, want %q", got, want)
+	}
 }

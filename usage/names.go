@@ -29,6 +29,12 @@ func (n Name) Kind() string {
 	return kind
 }
 
+// What returns what stands after the colon.
+func (n Name) What() string {
+	_, what, _ := strings.Cut(string(n), ":")
+	return what
+}
+
 // IsWorkflow reports whether n is of the family of workflows; else it is a touch.
 func (n Name) IsWorkflow() bool { return n.Kind() == KindWorkflow }
 
@@ -97,16 +103,15 @@ var workflows = [...]Name{
 // verb, or a thing and what is done with it. A newer command line may have more; they
 // are refused, and it goes on.
 var verbs = [...]string{
-	"attribute list", "attribute set", "attribute unset", "attribute why", "audit export", "audit follow", "audit head",
-	"audit list", "audit verify", "backup", "bootstrap", "can", "disable", "enable", "grant", "grants", "group add", "group change",
-	"group create", "group delete", "group list", "group members", "group remove", "group show", "groups", "key create", "key list",
-	"key revoke", "key rotate", "login", "logout", "metrics touches", "metrics usage", "permission create", "permission delete",
-	"permission list", "permission show", "permissions", "permissions create", "permissions delete", "personas", "recover-admin",
-	"revoke", "service change", "service create", "service delete", "service list", "service show", "set", "settings",
-	"settings defaults", "settings get", "settings set", "settings show", "source change", "source create", "source delete",
-	"source disable", "source enable", "source list", "source plan", "source show", "source test", "sync approve", "sync held",
-	"sync plan", "sync run", "sync runs", "sync status", "sync test", "unset", "user change", "user create", "user delete",
-	"user disable", "user enable", "user list", "user show", "users", "who-can", "whoami", "why",
+	"audit", "audit export", "audit head", "audit verify", "backup", "can", "disable", "enable", "events",
+	"grant", "grants", "grants apply", "grants set", "grants show", "groups", "groups add", "groups create", "groups delete",
+	"groups remove", "groups update", "key create", "key list", "key revoke", "metrics usage", "permissions",
+	"permissions create", "permissions delete", "permissions show", "personas", "revoke", "scim pause", "scim requests",
+	"scim resume", "scim token create", "scim token list", "scim token revoke", "scim undo", "service create",
+	"service delete", "service key", "service list", "service revoke", "service rotate", "set", "settings",
+	"settings defaults", "settings set", "source change", "source create", "source delete", "source disable", "source enable",
+	"source list", "source show", "source test", "sync approve", "sync held", "sync plan", "sync run", "sync runs",
+	"sync status", "sync test", "unset", "users", "users create", "users delete", "users update", "who-can", "whoami", "why",
 }
 
 // controls are the pages of the console and what can be done on them.

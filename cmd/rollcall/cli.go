@@ -28,6 +28,7 @@ type cli struct {
 	token   string         // the file that holds one
 	as      string         // whom to be answered as; "" for oneself
 	dryRun  bool           // of a command that changes something
+	verb    string         // what the command is called, below the root
 	started bool           // the command line is understood
 	command *cobra.Command // the one it names, as far as it is understood
 }
@@ -88,7 +89,7 @@ func (c *cli) changes(cmd *cobra.Command) *cobra.Command {
 
 func (c *cli) clientAt(address, token string) (*client.Client, error) {
 	api, err := client.New(client.Options{
-		URL: address, Token: token, CAFile: cmp.Or(c.caFile, c.env("ROLLCALL_CA_FILE")), Agent: "rollcall/" + version,
+		URL: address, Token: token, CAFile: cmp.Or(c.caFile, c.env("ROLLCALL_CA_FILE")), Agent: "rollcall/" + version, Verb: c.verb,
 	})
 	if err == nil && c.as != "" {
 		api = api.As(c.as)

@@ -29,14 +29,14 @@ keeps the permissions that you grant on top, and answers: may this user do that,
   rollcall sync plan corp                                what the next run would change`
 	root.SilenceErrors, root.SilenceUsage = true, true // conclude says what is wrong
 	// A command line is understood once cobra has accepted flags and arguments.
-	root.PersistentPreRunE = func(*cobra.Command, []string) error {
+	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error {
 		if root.PersistentFlags().Changed("as") && c.as == "" {
 			return usage("--as names nobody: to ask as yourself, leave it out") // a variable that is not set, it may be
 		}
 		if err := c.chooseFormat(); err != nil {
 			return err
 		}
-		c.started = true
+		c.started, c.verb = true, verbOf(cmd)
 		return nil
 	}
 	root.SetIn(c.stdin)
@@ -64,6 +64,12 @@ keeps the permissions that you grant on top, and answers: may this user do that,
 	root.SetHelpCommandGroupID(groupRun)
 	root.SetCompletionCommandGroupID(groupRun)
 	return root
+}
+
+// verbOf returns what is typed for a command, without its arguments.
+func verbOf(cmd *cobra.Command) string {
+	_, verb, _ := strings.Cut(cmd.CommandPath(), " ")
+	return verb
 }
 
 // addCommands adds every command to the root.
