@@ -239,6 +239,13 @@ func (c *Client) do(ctx context.Context, r call, into any) error {
 	return nil
 }
 
+// tellVerb lets the first request say what of the command line makes it.
+func (c *Client) tellVerb(r *call) {
+	if verb := c.verb.Swap(nil); verb != nil {
+		r.set("Rollcall-Verb", *verb)
+	}
+}
+
 // send returns the answer when it is a good one. Its body is the caller's to close. What
 // was refused because the caller asks too often is sent again when the server says, and so
 // is what only reads and was not answered: nothing else, since it might be done twice.
@@ -250,9 +257,7 @@ func (c *Client) send(ctx context.Context, r *call) (*http.Response, error) {
 	if c.dryRun && !r.reads && !r.tryable {
 		return nil, fault.New(fault.Invalid, "no_dry_run", "this cannot be tried without doing it")
 	}
-	if verb := c.verb.Swap(nil); verb != nil {
-		r.set("Rollcall-Verb", *verb)
-	}
+	c.tellVerb(r)
 	if r.repeatable {
 		r.set("Idempotency-Key", rand.Text())
 	}

@@ -177,8 +177,11 @@ func (a *App) startSources(context.Context) error {
 		DB: a.db, Leader: a.store, Sources: specs(a.fleet.made), ReplicaID: replicaID(), Log: a.log.With("part", "sync"),
 		Now: a.now, Metrics: a.metrics,
 		Duties: []rollsync.Duty{
-			{Name: "expiry", Run: a.db.FollowExpiry}, {Name: "audit", Run: keeper.Run}, {Name: "withdrawals", Run: a.db.FollowLeftGrants},
-			{Name: "deleted sources", Run: a.db.FollowLeaving}, {Name: "local layer", Run: a.followBars},
+			{Name: "expiry", Run: a.db.FollowExpiry},
+			{Name: "audit", Run: keeper.Run},
+			{Name: "withdrawals", Run: a.db.FollowLeftGrants},
+			{Name: "deleted sources", Run: a.db.FollowLeaving},
+			{Name: "local layer", Run: a.followBars},
 		},
 		Around: a.room.Take,
 	})

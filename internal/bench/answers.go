@@ -121,8 +121,10 @@ func questions(people []person) []asked {
 	const action = `"action":{"name":"CREATE_PROJECT"}`
 	names := []string{"CREATE_PROJECT", "AUDIT", "GOVERNANCE", "CREATE_FILTER"}
 	out := []asked{
-		{name: "one decision", path: "/access/v1/evaluation", decisions: 1}, {name: "one decision, by login name", path: "/access/v1/evaluation", decisions: 1},
-		{name: "a hundred users", path: "/access/v1/evaluations", decisions: 100}, {name: "a hundred actions", path: "/access/v1/evaluations", decisions: 100},
+		{name: "one decision", path: "/access/v1/evaluation", decisions: 1},
+		{name: "one decision, by login name", path: "/access/v1/evaluation", decisions: 1},
+		{name: "a hundred users", path: "/access/v1/evaluations", decisions: 100},
+		{name: "a hundred actions", path: "/access/v1/evaluations", decisions: 100},
 	}
 	for i, p := range people {
 		var users, actions []string

@@ -81,8 +81,8 @@ func start(env ...string) (*child, error) {
 }
 
 // once starts a child for one request.
-func once(ctx context.Context, r request, env ...string) (reply, error) {
-	c, err := start(env...)
+func once(ctx context.Context, r request) (reply, error) {
+	c, err := start()
 	if err != nil {
 		return reply{}, err
 	}
