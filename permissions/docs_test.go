@@ -115,8 +115,9 @@ directory accepted that. But the filters, the mapping and the link rules of a so
 written here, and decide whom such a group reaches. After a change of one the next run is
 marked, until a read is proven complete and applied. A marked run that raises anyone is held, and
 names whom and to what; it is applied when one who may confer all of that approves it. Any
-run shows what it changes of what people may do. Default permissions hold no run: who set
-the list conferred them.
+run shows what it changes of what people may do. Default permissions hold no first run: who
+set the list conferred them on whomever the source shows. Once its source is another one,
+whoever made it so chose the newcomers, and they count.
 
 Taking USER_ADMIN from somebody can raise him, when it was what suppressed his GOVERNANCE
 or masked his data sources. Take these first, or let one do it who may confer them.

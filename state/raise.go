@@ -13,8 +13,9 @@ import (
 
 // Weigh writes into a plan what applying it would change of what people may do at an
 // instant, and, when the plan is marked, whom it raises. What default permissions give
-// to those whom the plan creates is a consequence and raises nobody: who set the list
-// conferred it.
+// to those whom a first run creates is a consequence and raises nobody: who set the list
+// conferred it on whomever the source shows. Once the source was read, or was changed
+// over the API, he who changed how it is read chose the newcomers, and they count.
 //
 // It looks only at people of whom it can differ: those whose standing changes, and those
 // who come into, or leave, or are below, a group that gives its members something. A
@@ -128,6 +129,13 @@ func (x *weighing) differs(group uint32) bool {
 	return was && x.diff.CarriesBefore(group) || is && x.diff.CarriesAfter(group)
 }
 
+// redirected reports whether a marked plan is of a source that stood for something else
+// when its default permissions were conferred.
+func (x *weighing) redirected() bool {
+	st := x.Snapshot.Source(x.plan.Source)
+	return st.Config != "" || !st.Marked.IsZero()
+}
+
 // user compares one user and notes what differs.
 func (x *weighing) user(h uint32) {
 	d := x.diff.User(x.wouldBe.user(h))
@@ -143,7 +151,7 @@ func (x *weighing) user(h uint32) {
 		return
 	}
 	for _, p := range d.Raised {
-		if h >= x.users && slices.Contains(x.defaults, p) {
+		if h >= x.users && !x.redirected() && slices.Contains(x.defaults, p) {
 			continue
 		}
 		r := plan.Raised{Permission: string(p), Person: x.person(h, p)}

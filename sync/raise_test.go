@@ -347,5 +347,13 @@ func TestDefaultPermissionsHoldNoFirstRun(t *testing.T) {
 		if !run.Marked || len(run.Consequences) != 1 || run.Consequences[0].Gain != 2 || h.may("ann") != "CREATE_FILTER" {
 			t.Errorf("the first run: %+v, ann may %q", run.Consequences, h.may("ann"))
 		}
+		// Who points the source elsewhere chooses who gets them.
+		h.source.sees(people(proven, "ann", "bob", "eve"))
+		if err := h.Reload([]sync.SourceSpec{h.spec(func(s *sync.SourceSpec) { s.ConfigHash = "elsewhere" })}); err != nil {
+			t.Fatal(err)
+		}
+		if run := h.wantRun(state.RunHeld); h.may("eve") != "unknown" {
+			t.Errorf("a run of a changed source: %+v, eve may %q", run.Consequences, h.may("eve"))
+		}
 	})
 }
