@@ -27,8 +27,9 @@ vet: ## run the compiler's own checks and the test of the architecture
 	$(GO) vet ./...
 	$(GO) test ./internal/archtest
 
-lint: ## run the linters of .golangci.yml
+lint: ## run the linters of .golangci.yml, and one of the OpenAPI document
 	$(LINT) run ./...
+	cd tools && $(GO) run ./apilint ../docs/openapi.json
 
 fmt: ## format the code
 	$(LINT) fmt ./...

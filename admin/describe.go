@@ -27,18 +27,18 @@ var comments []byte
 
 // parts are the parts of the API, in the order of the alphabet.
 var parts = []*huma.Tag{
-	{Name: "AuthZEN", Description: "Decisions and searches as the OpenID AuthZEN Authorization API 1.0 has them. Errors are a status with a sentence in plain text."},
 	{Name: "Answers", Description: "What holds in the end, and why: checks, holders, effective views, explanations and the change feed."},
 	{Name: "Attributes", Description: "Local values of attributes, put on users and groups on top of what their sources say."},
 	{Name: "Audit", Description: "The chained log of everything that was changed or refused."},
+	{Name: "AuthZEN", Description: "Decisions and searches as the OpenID AuthZEN Authorization API 1.0 has them. Errors are a status with a sentence in plain text."},
 	{Name: "Bootstrap", Description: "The first administrator of an installation."},
-	{Name: "Catalogue", Description: "The permissions that there are, and the personas that follow from them."},
 	{Name: "Document", Description: "This description itself."},
 	{Name: "Grants", Description: "Permissions given to users and groups."},
 	{Name: "Groups", Description: "Groups of any source, their members, and local groups."},
 	{Name: "Keys", Description: "API keys of people."},
 	{Name: "Metrics", Description: "What is used and what is touched, never by whom."},
 	{Name: "Operation", Description: "What keeps an installation running."},
+	{Name: "Permissions", Description: "The permissions that there are, and the personas that follow from them."},
 	{Name: "Services", Description: "Applications that ask here, and their keys."},
 	{Name: "Settings", Description: "The switches of an installation."},
 	{Name: "Sources", Description: "Directories and providers that users and groups come from, their runs and tokens."},

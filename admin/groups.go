@@ -79,7 +79,7 @@ type GroupPath struct {
 type listGroupsInput struct {
 	PageQuery
 	Source string `query:"source" maxLength:"40" doc:"Only groups of this source"`
-	Status string `query:"status" enum:"active,inactive,missing_from_source"`
+	Status string `query:"status" enum:"active,inactive,missing_from_source" doc:"Only those of this standing"`
 	Text   string `query:"text" maxLength:"200" doc:"Only those whose name contains this"`
 }
 

@@ -42,7 +42,7 @@ type UserPath struct {
 type listUsersInput struct {
 	PageQuery
 	Source     string `query:"source" maxLength:"40" doc:"Only users of this source"`
-	Status     string `query:"status" enum:"active,inactive,disabled_in_source,locked_in_source,expired,missing_from_source,disabled_locally"`
+	Status     string `query:"status" enum:"active,inactive,disabled_in_source,locked_in_source,expired,missing_from_source,disabled_locally" doc:"Only those of this standing"`
 	Group      string `query:"group" maxLength:"400" doc:"Only members of this group, directly or by nesting"`
 	Permission string `query:"permission" maxLength:"64" doc:"Only those who effectively have this permission"`
 	Text       string `query:"text" maxLength:"200" doc:"Only those whose login name, display name or e-mail address contains this"`

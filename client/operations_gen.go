@@ -711,7 +711,7 @@ type ListGroupsQuery struct {
 	PageToken string
 	// Only groups of this source
 	Source string
-	// status
+	// Only those of this standing
 	Status string
 	// Only those whose name contains this
 	Text string
@@ -910,7 +910,7 @@ type ListUsersQuery struct {
 	PageToken string
 	// Only users of this source
 	Source string
-	// status
+	// Only those of this standing
 	Status string
 	// Only members of this group, directly or by nesting
 	Group string
