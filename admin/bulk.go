@@ -72,6 +72,35 @@ type UserGrants struct {
 	Revision store.Revision `json:"revision"`
 }
 
+// GroupGrant is one grant of the whole set of a group.
+type GroupGrant struct {
+	UserGrant
+	AcknowledgeDirectory bool `json:"acknowledgeDirectory,omitzero" doc:"Accepts that the group's directory decides who gets the permission: needed unless the group was made here, or has the grant already"`
+}
+
+// GroupGrantSet is everything that a group itself is granted.
+type GroupGrantSet struct {
+	Grants []GroupGrant `json:"grants" maxItems:"50"`
+}
+
+// GroupGrants are the grants to a group itself.
+type GroupGrants struct {
+	Grants   []Grant        `json:"grants" doc:"To the group itself, and so to whoever is in it; what the groups that it is in are granted is not among them"`
+	Revision store.Revision `json:"revision"`
+}
+
+type getGroupGrantsInput struct {
+	GroupPath
+	Reading
+}
+
+type putGroupGrantsInput struct {
+	GroupPath
+	Trial
+	IfMatch string `header:"If-Match" doc:"ETag of the group's grants; required: 428 without it, 412 if they were changed since"`
+	Body    GroupGrantSet
+}
+
 type getUserGrantsInput struct {
 	UserPath
 	Reading
@@ -99,6 +128,15 @@ func (a *API) bulkRoutes() {
 		summary: "Replace all that a user himself is granted",
 		errors:  append([]int{http.StatusPreconditionFailed, http.StatusPreconditionRequired}, errs...),
 	}, a.putUserGrants)
+	register(a, operation{
+		id: "getGroupGrants", method: http.MethodGet, path: "/v1/groups/{group}/grants", tag: "Grants", need: readers,
+		summary: "Show what a group itself is granted", errors: append([]int{http.StatusNotModified}, errs...),
+	}, a.getGroupGrants)
+	register(a, operation{
+		id: "putGroupGrants", method: http.MethodPut, path: "/v1/groups/{group}/grants", tag: "Grants", need: userWork,
+		summary: "Replace all that a group itself is granted",
+		errors:  append([]int{http.StatusPreconditionFailed, http.StatusPreconditionRequired}, errs...),
+	}, a.putGroupGrants)
 }
 
 func (a *API) batchGrants(ctx context.Context, in *batchGrantsInput) (*batchGrantsOutput, error) {
@@ -206,10 +244,11 @@ func grantsTag(s *state.Snapshot, m identity.Member) string {
 	return fmt.Sprintf(`"%x"`, h.Sum(nil)[:12])
 }
 
-func (a *API) ownGrants(s *state.Snapshot, m identity.Member) *UserGrants {
-	out := &UserGrants{Grants: []Grant{}, Revision: s.Rev()}
+// ownGrants returns what somebody himself is granted.
+func (a *API) ownGrants(s *state.Snapshot, m identity.Member) []Grant {
+	out := []Grant{}
 	for _, g := range s.Book().Of(m) {
-		out.Grants = append(out.Grants, a.grantOf(s, g))
+		out = append(out, a.grantOf(s, g))
 	}
 	return out
 }
@@ -220,46 +259,79 @@ func (a *API) getUserGrants(_ context.Context, in *getUserGrantsInput) (*tagged[
 	if err != nil {
 		return nil, err
 	}
-	out := &tagged[UserGrants]{Status: http.StatusOK, ETag: grantsTag(snap, m), CacheControl: "private, no-cache", Body: a.ownGrants(snap, m)}
-	if ts := tags(in.IfNoneMatch); slices.Contains(ts, out.ETag) || slices.Contains(ts, "*") {
-		out.Status = http.StatusNotModified
-	}
-	return out, nil
+	body := &UserGrants{Grants: a.ownGrants(snap, m), Revision: snap.Rev()}
+	return unlessKnown(in.IfNoneMatch, grantsTag(snap, m), body), nil
 }
 
-// putUserGrants replaces a whole set. What stays keeps its id; what is not in the set
-// goes.
-func (a *API) putUserGrants(ctx context.Context, in *putUserGrantsInput) (*tagged[UserGrants], error) {
-	if in.IfMatch == "" {
-		return nil, preconditionRequired(ctx)
-	}
-	var m identity.Member
-	snap, err := a.decide(ctx, func(s *state.Snapshot) ([]state.Change, error) {
-		var err error
-		if m, _, err = findUser(in.User)(s); err != nil {
-			return nil, err
-		}
-		if ts := tags(in.IfMatch); !slices.Contains(ts, grantsTag(s, m)) && !slices.Contains(ts, "*") {
-			return nil, fault.New(fault.Stale, "stale", "the grants of this user were changed since they were read: read them again and decide anew")
-		}
-		return a.replacing(ctx, s, m, in)
-	})
+func (a *API) getGroupGrants(_ context.Context, in *getGroupGrantsInput) (*tagged[GroupGrants], error) {
+	snap := a.db.View().Now()
+	m, _, err := findGroup(in.Group)(snap)
 	if err != nil {
 		return nil, err
 	}
-	return &tagged[UserGrants]{Status: http.StatusOK, ETag: grantsTag(snap, m), CacheControl: "no-store", Body: a.ownGrants(snap, m)}, nil
+	body := &GroupGrants{Grants: a.ownGrants(snap, m), Revision: snap.Rev()}
+	return unlessKnown(in.IfNoneMatch, grantsTag(snap, m), body), nil
 }
 
-func (a *API) replacing(ctx context.Context, s *state.Snapshot, m identity.Member, in *putUserGrantsInput) ([]state.Change, error) {
-	var cs []state.Change
-	given := make([]permissions.Grant, len(in.Body.Grants))
-	u, _ := m.User()
+// unlessKnown answers with a body, or with 304 when whoever asks has it already.
+func unlessKnown[T any](ifNoneMatch, tag string, body *T) *tagged[T] {
+	out := &tagged[T]{Status: http.StatusOK, ETag: tag, CacheControl: "private, no-cache", Body: body}
+	if ts := tags(ifNoneMatch); slices.Contains(ts, tag) || slices.Contains(ts, "*") {
+		out.Status = http.StatusNotModified
+	}
+	return out
+}
+
+func (a *API) putUserGrants(ctx context.Context, in *putUserGrantsInput) (*tagged[UserGrants], error) {
+	set := make([]GroupGrant, len(in.Body.Grants))
 	for i, g := range in.Body.Grants {
-		item := GrantItem{
-			MemberRef: MemberRef{User: u.String()}, Permission: g.Permission,
-			GrantRequest: GrantRequest{Reason: g.Reason, ExpireTime: g.ExpireTime},
+		set[i].UserGrant = g
+	}
+	snap, m, err := a.replaceGrants(ctx, findUser(in.User), in.IfMatch, set)
+	if err != nil {
+		return nil, err
+	}
+	body := &UserGrants{Grants: a.ownGrants(snap, m), Revision: snap.Rev()}
+	return &tagged[UserGrants]{Status: http.StatusOK, ETag: grantsTag(snap, m), CacheControl: "no-store", Body: body}, nil
+}
+
+func (a *API) putGroupGrants(ctx context.Context, in *putGroupGrantsInput) (*tagged[GroupGrants], error) {
+	snap, m, err := a.replaceGrants(ctx, findGroup(in.Group), in.IfMatch, in.Body.Grants)
+	if err != nil {
+		return nil, err
+	}
+	body := &GroupGrants{Grants: a.ownGrants(snap, m), Revision: snap.Rev()}
+	return &tagged[GroupGrants]{Status: http.StatusOK, ETag: grantsTag(snap, m), CacheControl: "no-store", Body: body}, nil
+}
+
+// replaceGrants replaces a whole set. What stays keeps its id; what is not in the set
+// goes.
+func (a *API) replaceGrants(ctx context.Context, who find, ifMatch string, set []GroupGrant) (snap *state.Snapshot, m identity.Member, err error) {
+	if ifMatch == "" {
+		return nil, m, preconditionRequired(ctx)
+	}
+	snap, err = a.decide(ctx, func(s *state.Snapshot) ([]state.Change, error) {
+		var err error
+		if m, _, err = who(s); err != nil {
+			return nil, err
 		}
-		if old := asAsked(s, m, &g); old != nil { // an expired one may stay as it is
+		if ts := tags(ifMatch); !slices.Contains(ts, grantsTag(s, m)) && !slices.Contains(ts, "*") {
+			return nil, fault.New(fault.Stale, "stale", "the grants were changed since they were read: read them again and decide anew")
+		}
+		return a.replacing(ctx, s, m, set)
+	})
+	return snap, m, err
+}
+
+func (a *API) replacing(ctx context.Context, s *state.Snapshot, m identity.Member, set []GroupGrant) ([]state.Change, error) {
+	var cs []state.Change
+	given := make([]permissions.Grant, len(set))
+	for i, g := range set {
+		item := GrantItem{
+			MemberRef: refTo(m), Permission: g.Permission,
+			GrantRequest: GrantRequest{Reason: g.Reason, ExpireTime: g.ExpireTime, AcknowledgeDirectory: g.AcknowledgeDirectory},
+		}
+		if old := asAsked(s, m, &g.UserGrant); old != nil { // an expired one may stay as it is
 			given[i] = *old
 			continue
 		}
@@ -276,6 +348,14 @@ func (a *API) replacing(ctx context.Context, s *state.Snapshot, m identity.Membe
 		}
 	}
 	return cs, nil
+}
+
+func refTo(m identity.Member) MemberRef {
+	if g, ok := m.Group(); ok {
+		return MemberRef{Group: g.String()}
+	}
+	u, _ := m.User()
+	return MemberRef{User: u.String()}
 }
 
 // asAsked returns the grant that is there already as it is asked for.

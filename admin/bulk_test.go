@@ -182,6 +182,33 @@ func TestReplaceUserGrants(t *testing.T) {
 	wantProblem(t, w.call(http.MethodPut, path, key, twice, "If-Match", "*"), http.StatusUnprocessableEntity, "given_twice")
 }
 
+// The whole set of a group is replaced like that of a user; what its directory decides
+// takes the consent that any such grant takes.
+func TestReplaceGroupGrants(t *testing.T) {
+	w := newWorld(t)
+	_, key := w.caller("root", permissions.ApplicationAdmin, permissions.UserAdmin)
+	_, none := w.caller("nobody")
+	g := w.group("corp", "staff", identity.UserMember(w.person("corp", "ann")))
+	w.grant(identity.GroupMember(g), permissions.Governance, time.Time{})
+	const path = "/v1/groups/staff/grants"
+	wantProblem(t, w.call(http.MethodGet, path, none, nil), http.StatusForbidden, "permission_missing")
+	r := w.call(http.MethodGet, path, key, nil)
+	if got := want[admin.GroupGrants](t, r, http.StatusOK); len(got.Grants) != 1 {
+		t.Errorf("grants = %+v, want one", got.Grants)
+	}
+	tag := r.header.Get("ETag")
+	set := func(known bool) any {
+		return map[string]any{"grants": []map[string]any{{"permission": "AUDIT", "acknowledgeDirectory": known}}}
+	}
+	wantProblem(t, w.call(http.MethodPut, path, key, set(true)), http.StatusPreconditionRequired, "precondition_required")
+	wantProblem(t, w.call(http.MethodPut, path, key, set(false), "If-Match", tag), http.StatusConflict, "acknowledge_directory")
+	got := want[admin.GroupGrants](t, w.call(http.MethodPut, path, key, set(true), "If-Match", tag), http.StatusOK)
+	if len(got.Grants) != 1 || got.Grants[0].Permission != permissions.Audit {
+		t.Errorf("grants = %+v, want AUDIT alone", got.Grants)
+	}
+	wantProblem(t, w.call(http.MethodPut, path, key, set(true), "If-Match", tag), http.StatusPreconditionFailed, "stale")
+}
+
 // A grant to a group of a source is given only by who says that he knows whose it is.
 func TestAcknowledgeDirectory(t *testing.T) {
 	w := newWorld(t)

@@ -93,6 +93,7 @@ var bodies = map[string]any{
 	"changeMembers":         map[string]any{"add": []map[string]string{{"user": "target"}}},
 	"batchGrants":           map[string]any{"grants": []map[string]string{{"user": "target", "permission": "CREATE_FILTER"}}},
 	"putUserGrants":         map[string]any{"grants": []map[string]string{{"permission": "CREATE_FILTER"}}},
+	"putGroupGrants":        map[string]any{"grants": []map[string]any{{"permission": "CREATE_FILTER", "acknowledgeDirectory": true}}},
 	"createKey":             map[string]string{"name": "laptop"},
 	"createService":         map[string]string{"name": "billing"},
 	"createServiceKey":      map[string]string{"name": "primary"},

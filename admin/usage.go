@@ -33,7 +33,7 @@ var workflows = map[string]usage.Name{
 	"putUserAttribute": usage.AttributeSet, "putGroupAttribute": usage.AttributeSet,
 	"deleteUserAttribute": usage.AttributeRemoved, "deleteGroupAttribute": usage.AttributeRemoved,
 	"putUserGrant": usage.PermissionGranted, "putGroupGrant": usage.PermissionGranted, "batchGrants": usage.PermissionsGranted,
-	"deleteUserGrant": usage.PermissionRevoked, "deleteGroupGrant": usage.PermissionRevoked, "putUserGrants": usage.PermissionsReplaced,
+	"deleteUserGrant": usage.PermissionRevoked, "deleteGroupGrant": usage.PermissionRevoked, "putUserGrants": usage.PermissionsReplaced, "putGroupGrants": usage.PermissionsReplaced,
 	"createPermission": usage.CustomPermissionCreated, "deletePermission": usage.CustomPermissionDeleted,
 	"putSettings": usage.SettingChanged, "putDefaultPermissions": usage.DefaultsChanged,
 	"createSource": usage.SourceAdded, "updateSource": usage.SourceChanged, "putSource": usage.SourceChanged,

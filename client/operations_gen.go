@@ -497,6 +497,12 @@ func (c *Client) GetGroup(ctx context.Context, group string) (*Group, error) {
 	return answerOf[Group](ctx, c, r)
 }
 
+// GetGroupGrants: Show what a group itself is granted. Who may: USER_ADMIN or AUDIT.
+func (c *Client) GetGroupGrants(ctx context.Context, group string) (*GroupGrants, error) {
+	r := call{method: http.MethodGet, path: []string{"v1", "groups", group, "grants"}, reads: true}
+	return answerOf[GroupGrants](ctx, c, r)
+}
+
 // GetHeldPlan: Show the plan that waits for approval, whole. Who may: APPLICATION_ADMIN or
 // USER_ADMIN.
 func (c *Client) GetHeldPlan(ctx context.Context, source string) (*KeptPlan, error) {
@@ -1010,6 +1016,15 @@ func (c *Client) PutGroupAttribute(ctx context.Context, group, key string, body 
 func (c *Client) PutGroupGrant(ctx context.Context, group, permission string, body GrantRequest) (*Grant, error) {
 	r := call{method: http.MethodPut, path: []string{"v1", "groups", group, "grants", permission}, body: body, tryable: true}
 	return answerOf[Grant](ctx, c, r)
+}
+
+// PutGroupGrants: Replace all that a group itself is granted. Who may: USER_ADMIN. With
+// dryRun=true everything is checked and answered, and nothing is stored. With If-Match it
+// is done only if nothing changed since.
+func (c *Client) PutGroupGrants(ctx context.Context, group string, body GroupGrantSet, version string) (*GroupGrants, error) {
+	r := call{method: http.MethodPut, path: []string{"v1", "groups", group, "grants"}, body: body, tryable: true}
+	r.set("If-Match", version)
+	return answerOf[GroupGrants](ctx, c, r)
 }
 
 // PutGroupMemberQuery narrows or directs PutGroupMember.

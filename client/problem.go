@@ -62,6 +62,9 @@ func (p *Problem) sentence() string {
 	wrong := make([]string, len(p.Errors))
 	for i, e := range p.Errors {
 		wrong[i] = e.Location + " " + e.Message
+		if e.Message == text { // said already
+			wrong[i] = e.Location
+		}
 	}
 	if p.Code == "invalid_request" { // the detail only points at them
 		text = "the request is wrong"

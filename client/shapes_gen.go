@@ -818,6 +818,35 @@ type GroupEffective struct {
 	Grants []Grant `json:"grants"`
 }
 
+// GroupGrant is one grant of the whole set of a group.
+type GroupGrant struct {
+	// Name of the permission
+	Permission string `json:"permission"`
+	// Why
+	Reason string `json:"reason,omitzero"`
+	// Nothing: never
+	ExpireTime time.Time `json:"expireTime,omitzero"`
+	// Accepts that the group's directory decides who gets the permission: needed unless the
+	// group was made here, or has the grant already
+	AcknowledgeDirectory bool `json:"acknowledgeDirectory,omitzero"`
+}
+
+// GroupGrantSet is everything that a group itself is granted.
+type GroupGrantSet struct {
+	// Grants
+	Grants []GroupGrant `json:"grants"`
+}
+
+// GroupGrants are the grants to a group itself.
+type GroupGrants struct {
+	Versioned
+	// To the group itself, and so to whoever is in it; what the groups that it is in are
+	// granted is not among them
+	Grants []Grant `json:"grants"`
+	// Of the store, that this was read at
+	Revision int64 `json:"revision"`
+}
+
 // GroupLocal is what administrators put on top of a group.
 type GroupLocal struct {
 	// Attributes by name

@@ -191,57 +191,97 @@ func (c *cli) outcome(r *client.GrantOutcome) string {
 func grantsSetCommand(c *cli) *cobra.Command {
 	name := ""
 	cmd := &cobra.Command{
-		Use:   "set USER --file FILE",
-		Short: "Make what a user is granted exactly what a file says",
-		Long: `Make what a user himself is granted exactly what a file says: a list of entries with
-permission and as it fits reason and expires. Whatever else he was granted is taken away;
-what his groups give him stays. When somebody changes his grants meanwhile, nothing is done.`,
-		Example: `  rollcall grants set ann --file ann.yaml --dry-run`,
-		Args:    c.args("USER"),
+		Use:   "set USER|group:GROUP --file FILE",
+		Short: "Make what a user or a group is granted exactly what a file says",
+		Long: `Make what a user or a group itself is granted exactly what a file says: a list of entries
+with permission and as it fits reason, expires and, for a group of a source,
+acknowledge_directory. Whatever else was granted is taken away; what groups give besides
+stays. When somebody changes the grants meanwhile, nothing is done.`,
+		Example: `  rollcall grants set ann --file ann.yaml --dry-run
+  rollcall grants set group:finance --file finance.yaml`,
+		Args: c.args("USER"),
 		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
 			items, err := c.wholeSet(name)
 			if err != nil {
 				return err
 			}
-			was, err := api.GetUserGrants(ctx, args[0])
+			to := parseTarget(args[0])
+			was, version, err := grantsOf(ctx, api, to)
 			if err != nil {
 				return err
 			}
-			now, err := api.PutUserGrants(ctx, args[0], client.UserGrantSet{Grants: items}, was.Version)
+			now, grants, err := setGrants(ctx, api, to, items, version)
 			if err != nil {
 				return err
 			}
-			for _, g := range was.Grants {
-				if !slices.ContainsFunc(items, func(i client.UserGrant) bool { return i.Permission == g.Permission }) {
+			for _, g := range was {
+				if !slices.ContainsFunc(items, func(i client.GroupGrant) bool { return i.Permission == g.Permission }) {
 					c.done("%s %s taken away.", g.Permission)
 				}
 			}
-			if len(now.Grants) == 0 {
-				c.note("%s is granted nothing by himself.", printable(args[0]))
+			if len(grants) == 0 {
+				c.note("%s itself is granted nothing.", printable(args[0]))
 			}
-			return c.show(now, func(w io.Writer) { c.grantTable(w, now.Grants) })
+			return c.show(now, func(w io.Writer) { c.grantTable(w, grants) })
 		}),
 	}
 	fileFlag(cmd.Flags(), &name, "the grants")
-	return c.changes(c.completes(cmd, userNames))
+	return c.changes(c.completes(cmd, targetNames))
 }
 
-// wholeSet reads what one user is to be granted.
-func (c *cli) wholeSet(name string) ([]client.UserGrant, error) {
+// grantsOf returns what a target itself is granted, and the version of that.
+func grantsOf(ctx context.Context, api *client.Client, of target) ([]client.Grant, string, error) {
+	if of.group {
+		was, err := api.GetGroupGrants(ctx, of.name)
+		if err != nil {
+			return nil, "", err
+		}
+		return was.Grants, was.Version, nil
+	}
+	was, err := api.GetUserGrants(ctx, of.name)
+	if err != nil {
+		return nil, "", err
+	}
+	return was.Grants, was.Version, nil
+}
+
+// setGrants replaces what a target itself is granted. It returns the answer, and the
+// grants in it.
+func setGrants(ctx context.Context, api *client.Client, of target, items []client.GroupGrant, version string) (any, []client.Grant, error) {
+	if of.group {
+		now, err := api.PutGroupGrants(ctx, of.name, client.GroupGrantSet{Grants: items}, version)
+		if err != nil {
+			return nil, nil, err
+		}
+		return now, now.Grants, nil
+	}
+	set := client.UserGrantSet{Grants: []client.UserGrant{}}
+	for _, i := range items {
+		set.Grants = append(set.Grants, client.UserGrant{Permission: i.Permission, Reason: i.Reason, ExpireTime: i.ExpireTime})
+	}
+	now, err := api.PutUserGrants(ctx, of.name, set, version)
+	if err != nil {
+		return nil, nil, err
+	}
+	return now, now.Grants, nil
+}
+
+// wholeSet reads what one user or group is to be granted.
+func (c *cli) wholeSet(name string) ([]client.GroupGrant, error) {
 	lines, err := c.grantLines(name)
 	if err != nil {
 		return nil, err
 	}
-	items := make([]client.UserGrant, len(lines))
+	items := make([]client.GroupGrant, len(lines))
 	for i, l := range lines {
-		if l.Op != "" || l.User != "" || l.Group != "" || l.Acknowledge {
-			return nil, usage("entry %d of %s: the whole set of one user has only permission, reason and expires", i+1, name)
+		if l.Op != "" || l.User != "" || l.Group != "" {
+			return nil, usage("entry %d of %s: the whole set of one has only permission, reason, expires and acknowledge_directory", i+1, name)
 		}
 		end, err := parseEnd(l.Expires, c.now())
 		if err != nil {
 			return nil, usage("entry %d of %s: %v", i+1, name, err)
 		}
-		items[i] = client.UserGrant{Permission: l.Permission, Reason: l.Reason, ExpireTime: end}
+		items[i] = client.GroupGrant{Permission: l.Permission, Reason: l.Reason, ExpireTime: end, AcknowledgeDirectory: l.Acknowledge}
 	}
 	return items, nil
 }
