@@ -2,6 +2,7 @@ package state
 
 import (
 	"iter"
+	"slices"
 
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/sync/plan"
@@ -92,6 +93,35 @@ func (v SourceView) Groups() iter.Seq[plan.Known] {
 	}
 }
 
+// Named implements plan.Directory.
+func (v SourceView) Named(folded string) iter.Seq[plan.Known] {
+	return func(yield func(plan.Known) bool) {
+		v.snap.userNames.find(nameHash(v.source, folded), func(h uint32) bool {
+			u := v.snap.users.Ref(int(h))
+			return !u.exists() || u.source != v.source || identity.FoldName(u.name) != folded || yield(knownUser(u))
+		})
+	}
+}
+
+// Total implements plan.Directory.
+func (v SourceView) Total() plan.Total {
+	var n plan.Total
+	for k := range v.Users() {
+		if k.Missing {
+			n.UsersMissing++
+		} else {
+			n.Users++
+		}
+	}
+	for h := range v.snap.groups.Len() {
+		if g := v.snap.groups.Ref(h); g.present() && g.source == v.source {
+			n.Groups++
+			n.Members += g.own.len()
+		}
+	}
+	return n
+}
+
 // Record implements plan.Directory.
 func (v SourceView) Record(k plan.Known) *identity.Record {
 	raw := ""
@@ -166,6 +196,35 @@ func (v SourceView) Present(group bool) iter.Seq[identity.Key] {
 	return func(yield func(identity.Key) bool) {
 		for k := range all {
 			if !k.Missing && !yield(k.Key) {
+				return
+			}
+		}
+	}
+}
+
+// Stored returns the record of a user or group that is present, or nil.
+func (v SourceView) Stored(group bool, key identity.Key) *identity.Record {
+	k, ok := v.User(key)
+	if group {
+		k, ok = v.Group(key)
+	}
+	if !ok || k.Missing {
+		return nil
+	}
+	return v.Record(k)
+}
+
+// GroupsWith yields the present groups that have a user or group as a member by the
+// source's word.
+func (v SourceView) GroupsWith(group bool, key identity.Key) iter.Seq[identity.Key] {
+	return func(yield func(identity.Key) bool) {
+		m, ok := v.Ref(plan.MemberKey{Group: group, Key: key})
+		if !ok {
+			return
+		}
+		for id, origins := range v.snap.GroupsOf(m) {
+			h, _ := v.snap.groupByID.Get(id)
+			if g := v.snap.groups.Ref(int(h)); slices.Contains(origins, v.source) && g.source == v.source && !yield(g.key) {
 				return
 			}
 		}

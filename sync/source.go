@@ -26,7 +26,15 @@ type Source interface {
 
 // PullRequest is what a read may build on.
 type PullRequest struct {
+	// Since is where the last read that was applied ended. A source that can tell what
+	// changed since then reads only that. Empty: read everything.
 	Since identity.Cursor
+	// Again names entries that have to be read also if they did not change: the last
+	// run left them as they were for a reason that may be gone.
+	Again []identity.Gone
+	// Prove asks for a comparison with everything that the source has, by a sweep or a
+	// full read, whatever Since would allow.
+	Prove bool
 	Known Known
 	// Progress, when set, is called now and then from one goroutine at a time.
 	Progress func(Progress)
@@ -39,6 +47,11 @@ type Known interface {
 	// Present yields the keys of all users, or of all groups, that are present: a
 	// read that does not see one of them asks for it before it calls it gone.
 	Present(group bool) iter.Seq[identity.Key]
+	// Stored returns the record of a user or group that is present, or nil.
+	Stored(group bool, key identity.Key) *identity.Record
+	// GroupsWith yields the present groups that have a user or group as a member by the
+	// source's word. The member need not be present.
+	GroupsWith(group bool, key identity.Key) iter.Seq[identity.Key]
 }
 
 // Progress is how far a read, and then the run around it, has come.

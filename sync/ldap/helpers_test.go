@@ -57,9 +57,19 @@ func proven(tb testing.TB, o *identity.Observation) {
 	}
 }
 
-// roll is what a store would know after an observation.
+// roll is what a store would know after an observation: of hashes, and of nothing else.
 type roll struct {
+	nothingStored
 	hashes [2]map[identity.Key]uint64
+}
+
+// nothingStored is the part of a roll that only reads of changes ask for.
+type nothingStored struct{}
+
+func (nothingStored) Stored(bool, identity.Key) *identity.Record { return nil }
+
+func (nothingStored) GroupsWith(bool, identity.Key) iter.Seq[identity.Key] {
+	return func(func(identity.Key) bool) {}
 }
 
 func (r *roll) side(group bool) map[identity.Key]uint64 {
@@ -78,7 +88,7 @@ func (r *roll) Present(group bool) iter.Seq[identity.Key] { return maps.Keys(r.s
 
 // learn returns what is known once o was applied.
 func learn(o *identity.Observation) *roll {
-	r := &roll{[2]map[identity.Key]uint64{{}, {}}}
+	r := &roll{hashes: [2]map[identity.Key]uint64{{}, {}}}
 	for i, list := range [][]identity.Seen{o.Users, o.Groups} {
 		for _, s := range list {
 			if s.Record != nil {

@@ -45,7 +45,7 @@ func TestSomebodyRenamedDuringTheRead(t *testing.T) {
 	}
 	// What the roll has already is not asked for again.
 	asked = 0
-	o, err = src.Pull(t.Context(), sync.PullRequest{Known: has{g.Key, g.Record.Hash - unresolvedHash(g.Record.Unresolved) +
+	o, err = src.Pull(t.Context(), sync.PullRequest{Known: has{key: g.Key, hash: g.Record.Hash - unresolvedHash(g.Record.Unresolved) +
 		unresolvedHash([]string{"cn=far,dc=y", "uid=dead," + peopleBase, "uid=new," + peopleBase})}})
 	if err != nil || asked != 0 {
 		t.Errorf("Pull = %v, asked %d, want no question", err, asked)
@@ -55,6 +55,7 @@ func TestSomebodyRenamedDuringTheRead(t *testing.T) {
 
 // has is a roll with one group.
 type has struct {
+	nothingStored
 	key  identity.Key
 	hash uint64
 }

@@ -167,8 +167,20 @@ func people(n int) script {
 	}
 }
 
+// nothingStored is the part of a roll that only reads of changes ask for.
+type nothingStored struct{}
+
+func (nothingStored) Stored(bool, identity.Key) *identity.Record { return nil }
+
+func (nothingStored) GroupsWith(bool, identity.Key) iter.Seq[identity.Key] {
+	return func(func(identity.Key) bool) {}
+}
+
 // knows is a roll that has these keys.
-type knows struct{ users, groups []identity.Key }
+type knows struct {
+	nothingStored
+	users, groups []identity.Key
+}
 
 func (k knows) Hash(group bool, key identity.Key) (uint64, bool) {
 	return 0, slices.Contains(slices.Collect(k.Present(group)), key)

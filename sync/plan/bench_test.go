@@ -24,6 +24,12 @@ func (f *flat) Group(k identity.Key) (plan.Known, bool) { return find(f.groups, 
 func (f *flat) Users() iter.Seq[plan.Known]             { return slices.Values(f.users) }
 func (f *flat) Groups() iter.Seq[plan.Known]            { return slices.Values(f.groups) }
 
+func (f *flat) Named(string) iter.Seq[plan.Known] { return func(func(plan.Known) bool) {} }
+
+func (f *flat) Total() plan.Total {
+	return plan.Total{Users: len(f.users), Groups: len(f.groups)}
+}
+
 func find(in []plan.Known, index map[identity.Key]int, k identity.Key) (plan.Known, bool) {
 	i, ok := index[k]
 	if !ok {

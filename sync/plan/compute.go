@@ -26,11 +26,15 @@ import (
 // is lost costs one step and not one for each of his groups, and a read that lost
 // sight of some people does not empty their groups.
 //
+// An observation of changes is compared by what it names: the rest of the roll counts
+// as seen and unchanged, and who is gone is removed on the evidence that the
+// observation has for each.
+//
 // The error is for an observation that contradicts itself and that no administrator
 // can mend: a bug in the reader.
 func Compute(have Directory, seen *identity.Observation, policy Policy) (*Plan, error) {
 	p := &planner{have: have, seen: seen, policy: policy, plan: &Plan{
-		Source: seen.Source, Server: seen.Server, Config: policy.Config,
+		Source: seen.Source, Server: seen.Server, Config: policy.Config, Reach: seen.Reach,
 		Proof: seen.Proof, Skipped: slices.Clone(seen.Skipped), Steps: []Step{},
 	}}
 	p.distrust()
@@ -40,6 +44,9 @@ func Compute(have Directory, seen *identity.Observation, policy Policy) (*Plan, 
 	}
 	if p.groups, err = p.index(Group, seen.Groups); err != nil {
 		return nil, err
+	}
+	if p.partial() {
+		p.total()
 	}
 	p.compare(p.users, have.Users())
 	p.settleNames()
@@ -60,6 +67,19 @@ type planner struct {
 	policy        Policy
 	users, groups *side
 	plan          *Plan
+}
+
+// partial reports whether the observation is of changes only.
+func (p *planner) partial() bool { return p.seen.Reach != identity.ReachFull }
+
+// total takes from the roll what a full read would have counted.
+func (p *planner) total() {
+	if len(p.seen.Users)+len(p.seen.Groups)+len(p.seen.Gone)+len(p.seen.Skipped) == 0 {
+		return // nothing is compared with it
+	}
+	n := p.have.Total()
+	c := &p.plan.Counts
+	c.UsersKnown, c.UsersMissing, c.GroupsKnown, c.MembersKnown = n.Users, n.UsersMissing, n.Groups, n.Members
 }
 
 // distrust takes the proof away where an entry could not even be identified: it
@@ -117,22 +137,41 @@ func (p *planner) settleNames() {
 
 // holders tells the contest who keeps which name, and who left one behind.
 func (p *planner) holders(n *names) {
-	s := p.users
-	for k := range p.have.Users() {
-		name := identity.FoldName(k.Name)
-		at := s.keys.find(k.Key)
-		switch {
-		case at < 0 && (k.Missing || s.skipped.find(k.Key) < 0):
-			n.leave(name, k.Key)
-		case at < 0 || s.fates[at] == unusable && !k.Missing:
-			n.keep(name, k.Key)
-		case s.fates[at] == unusable:
-			n.leave(name, k.Key)
-		case k.Missing: // on its way back: it claims
-		case s.entry(at).Record == nil || identity.FoldName(s.entry(at).Record.Name) == name:
-			n.keep(name, k.Key)
+	if !p.partial() {
+		for k := range p.have.Users() {
+			p.holder(n, k)
+		}
+		return
+	}
+	for name := range n.states {
+		for k := range p.have.Named(name) {
+			p.holder(n, k)
 		}
 	}
+}
+
+func (p *planner) holder(n *names, k Known) {
+	s, name := p.users, identity.FoldName(k.Name)
+	at := s.keys.find(k.Key)
+	switch {
+	case at < 0 && (k.Missing || p.lost(s, k.Key)):
+		n.leave(name, k.Key)
+	case at < 0 || s.fates[at] == unusable && !k.Missing:
+		n.keep(name, k.Key)
+	case s.fates[at] == unusable:
+		n.leave(name, k.Key)
+	case k.Missing: // on its way back: it claims
+	case s.entry(at).Record == nil || identity.FoldName(s.entry(at).Record.Name) == name:
+		n.keep(name, k.Key)
+	}
+}
+
+// lost reports whether one who is present and was not seen is not there any more.
+func (p *planner) lost(s *side, key identity.Key) bool {
+	if p.partial() {
+		return s.gone.find(key) >= 0
+	}
+	return s.skipped.find(key) < 0
 }
 
 // record returns what is to be stored for a candidate.
@@ -222,7 +261,7 @@ func (p *planner) deactivate(s *side) {
 	if len(s.absent) == 0 {
 		return
 	}
-	if !p.proven(s.kind) {
+	if !p.partial() && !p.proven(s.kind) {
 		p.withhold(len(s.absent), s.kind.String())
 		return
 	}

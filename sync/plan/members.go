@@ -12,20 +12,20 @@ import (
 // members compares the members of every group that was seen, and counts those of
 // the groups that were not.
 func (p *planner) members() {
-	m := &roster{planner: p, haveUsers: newKeySet(), haveGroups: newKeySet(), partial: map[string][]string{}}
+	m := &roster{planner: p, haveUsers: newKeySet(), haveGroups: newKeySet(), cut: map[string][]string{}}
 	for _, c := range p.groups.groups {
 		m.compare(c)
 	}
-	for _, not := range [][]Known{p.groups.absent, p.groups.kept} {
-		for _, k := range not {
+	if !p.partial() {
+		for _, k := range slices.Concat(p.groups.absent, p.groups.kept) {
 			p.plan.Counts.MembersKnown += m.load(k)
 		}
 	}
 	if m.withheld > 0 {
 		p.withhold(m.withheld, "membership")
 	}
-	for _, why := range slices.Sorted(maps.Keys(m.partial)) {
-		names := m.partial[why]
+	for _, why := range slices.Sorted(maps.Keys(m.cut)) {
+		names := m.cut[why]
 		slices.Sort(names)
 		p.plan.Withheld = append(p.plan.Withheld, fmt.Sprintf(
 			"the members of %s could not be read whole, so none were removed (%s): %s",
@@ -38,7 +38,7 @@ type roster struct {
 	*planner
 	haveUsers, haveGroups *keySet             // the members that the roll has
 	matched               []bool              // which of them were named: users first, then groups
-	partial               map[string][]string // names of groups not read whole, by the reason
+	cut                   map[string][]string // names of groups not read whole, by the reason
 	withheld              int
 }
 
@@ -59,6 +59,9 @@ func (m *roster) load(k Known) int {
 // compare makes the step for one group, if it needs one.
 func (m *roster) compare(c candidate) {
 	e, k := m.groups.entry(int(c.key)), m.groups.knownOf(c)
+	if e.Edges == identity.EdgesSame {
+		return
+	}
 	known := 0
 	if m.groups.fates[c.key] == unknown {
 		m.haveUsers.reset(0)
@@ -66,7 +69,9 @@ func (m *roster) compare(c candidate) {
 	} else {
 		known = m.load(k)
 	}
-	m.plan.Counts.MembersKnown += known
+	if !m.partial() {
+		m.plan.Counts.MembersKnown += known
+	}
 	m.matched = slices.Grow(m.matched[:0], known)[:known]
 	clear(m.matched)
 	step := Step{Op: ChangeMembers, Key: e.Key, Ref: k.Ref, Name: k.Name}
@@ -79,11 +84,16 @@ func (m *roster) compare(c candidate) {
 	matchedUsers, matchedGroups := m.matched[:len(m.haveUsers.keys)], m.matched[len(m.haveUsers.keys):]
 	step.Add = m.added(step.Add, m.haveUsers, matchedUsers, e.Users, User)
 	step.Add = m.added(step.Add, m.haveGroups, matchedGroups, e.Groups, Group)
-	step.Remove = m.removed(step.Remove, m.haveUsers, matchedUsers, User)
-	step.Remove = m.removed(step.Remove, m.haveGroups, matchedGroups, Group)
+	if e.Edges == identity.EdgesPatch {
+		step.Remove = takenOut(step.Remove, m.haveUsers, e.LostUsers, User)
+		step.Remove = takenOut(step.Remove, m.haveGroups, e.LostGroups, Group)
+	} else {
+		step.Remove = m.removed(step.Remove, m.haveUsers, matchedUsers, User)
+		step.Remove = m.removed(step.Remove, m.haveGroups, matchedGroups, Group)
+	}
 	switch {
 	case e.MembersUnknown != "":
-		m.partial[e.MembersUnknown] = append(m.partial[e.MembersUnknown], quote(step.Name))
+		m.cut[e.MembersUnknown] = append(m.cut[e.MembersUnknown], quote(step.Name))
 		step.Remove = nil
 	case !m.plan.Proof.Groups:
 		m.withheld += len(step.Remove)
@@ -118,15 +128,25 @@ func (m *roster) added(to []MemberKey, have *keySet, matched []bool, seen []iden
 	return to
 }
 
+// takenOut appends the members that a patch takes out and that the roll has.
+func takenOut(to []MemberKey, have *keySet, lost []identity.Key, kind Kind) []MemberKey {
+	for _, k := range lost {
+		if have.find(k) >= 0 {
+			to = append(to, MemberKey{Group: kind == Group, Key: k})
+		}
+	}
+	return to
+}
+
 // removed appends the members that the roll has, that were not named, and that
-// were themselves seen in this read.
+// were themselves seen in this read, or count as seen.
 func (m *roster) removed(to []MemberKey, have *keySet, matched []bool, kind Kind) []MemberKey {
 	s := m.side(kind)
 	for i, k := range have.keys {
 		if matched[i] {
 			continue
 		}
-		if at := s.keys.find(k); at >= 0 && s.fates[at] != unusable {
+		if at := s.keys.find(k); at >= 0 && s.fates[at] != unusable || at < 0 && m.partial() && m.answers(kind, k) {
 			to = append(to, MemberKey{Group: kind == Group, Key: k})
 		}
 	}
@@ -145,7 +165,7 @@ func (m *roster) answers(kind Kind, k identity.Key) bool {
 		known = m.have.Group
 	}
 	x, found := known(k)
-	return found && !x.Missing && (!m.proven(kind) || s.skipped.find(k) >= 0)
+	return found && !x.Missing && (!m.lost(s, k) || !m.partial() && !m.proven(kind))
 }
 
 func (p *planner) side(kind Kind) *side {

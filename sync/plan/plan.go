@@ -35,6 +35,18 @@ type Directory interface {
 	// Members yields the keys of the members that the source put into one of its
 	// groups: users first, then groups. A missing user's membership is included.
 	Members(Known) iter.Seq[MemberKey]
+	// Named yields every user of the source, the missing ones included, whose login
+	// name is the folded one.
+	Named(folded string) iter.Seq[Known]
+	// Total counts what the source has.
+	Total() Total
+}
+
+// Total counts what the roll has of one source.
+type Total struct {
+	Users, Groups int // present
+	UsersMissing  int
+	Members       int // single memberships in its present groups
 }
 
 // Ref is the id of a user or a group, as its 16 bytes.
@@ -137,6 +149,7 @@ type Plan struct {
 	Source    identity.SourceID  `json:"source"`
 	Server    string             `json:"server,omitempty"` // which server was read
 	Config    string             `json:"config,omitempty"` // hash of the configuration it was computed under
+	Reach     identity.Reach     `json:"reach,omitzero"`   // what the read looked at
 	Steps     []Step             `json:"steps"`            // sorted: by operation, then by key
 	Counts    Counts             `json:"counts"`
 	Skipped   []identity.Skipped `json:"skipped,omitempty"`   // of the observation and of the comparison

@@ -81,6 +81,33 @@ func all(from map[identity.Key]*object) iter.Seq[plan.Known] {
 	}
 }
 
+func (r *roll) Named(folded string) iter.Seq[plan.Known] {
+	return func(yield func(plan.Known) bool) {
+		for _, o := range r.users {
+			if identity.FoldName(o.record.Name) == folded && !yield(o.known()) {
+				return
+			}
+		}
+	}
+}
+
+func (r *roll) Total() (n plan.Total) {
+	for _, o := range r.users {
+		if o.missing {
+			n.UsersMissing++
+		} else {
+			n.Users++
+		}
+	}
+	for _, o := range r.groups {
+		if !o.missing {
+			n.Groups++
+			n.Members += len(o.members)
+		}
+	}
+	return n
+}
+
 func (r *roll) Record(k plan.Known) *identity.Record {
 	if k.Kind == plan.Group {
 		return r.groups[k.Key].record

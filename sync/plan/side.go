@@ -17,6 +17,7 @@ type side struct {
 	at       []int32 // by position in keys: position in entries
 	fates    []fate  // by position in keys
 	skipped  *keySet // entries that were seen, but say nothing
+	gone     *keySet // entries that are named as gone, and were not seen
 	known    []Known // those of the candidates that the roll has
 	changes  []candidate
 	absent   []Known     // present, not seen, not skipped
@@ -48,7 +49,7 @@ const none = -1
 
 // index numbers the entries of one kind and sorts out those that say nothing.
 func (p *planner) index(kind Kind, entries []identity.Seen) (*side, error) {
-	s := &side{kind: kind, entries: entries, keys: newKeySet(), skipped: newKeySet(), rejected: map[int32]bool{}}
+	s := &side{kind: kind, entries: entries, keys: newKeySet(), skipped: newKeySet(), gone: newKeySet(), rejected: map[int32]bool{}}
 	s.keys.reset(len(entries))
 	s.at = make([]int32, 0, len(entries))
 	twice := map[int]bool{}
@@ -69,6 +70,11 @@ func (p *planner) index(kind Kind, entries []identity.Seen) (*side, error) {
 	for _, x := range p.seen.Skipped {
 		if x.Key != "" && x.Group == (kind == Group) {
 			s.skipped.add(x.Key)
+		}
+	}
+	for _, x := range p.seen.Gone {
+		if x.Group == (kind == Group) && s.keys.find(x.Key) < 0 && s.skipped.find(x.Key) < 0 {
+			s.gone.add(x.Key)
 		}
 	}
 	for at := range s.at {
@@ -120,11 +126,47 @@ func (p *planner) count(s *side) {
 // compare walks what the roll has of one kind, and finds the changed, the absent
 // and the new.
 func (p *planner) compare(s *side, have iter.Seq[Known]) {
-	known, gone := 0, 0
 	if s.kind == Group {
 		s.groups = make([]candidate, 0, len(s.at))
 		s.known = make([]Known, 0, len(s.at))
 	}
+	if p.partial() {
+		p.lookUp(s)
+	} else {
+		p.walk(s, have)
+	}
+	p.addNew(s)
+}
+
+// lookUp finds in the roll what an observation of changes names.
+func (p *planner) lookUp(s *side) {
+	of := p.have.User
+	if s.kind == Group {
+		of = p.have.Group
+	}
+	for at, key := range s.keys.keys {
+		if s.fates[at] == unusable {
+			continue
+		}
+		k, ok := of(key)
+		if e := s.entry(at); s.kind == Group && e.Edges != identity.EdgesWhole && (!ok || k.Missing) {
+			p.skip(s, at, "", "only what changed of it was read, but it is not in the roll; the next full read brings it whole")
+			continue
+		}
+		if ok {
+			p.match(s, at, k)
+		}
+	}
+	for _, key := range s.gone.keys {
+		if k, ok := of(key); ok && !k.Missing {
+			s.absent = append(s.absent, k)
+		}
+	}
+}
+
+// walk goes through all that the roll has.
+func (p *planner) walk(s *side, have iter.Seq[Known]) {
+	known, gone := 0, 0
 	for k := range have {
 		if k.Missing {
 			gone++
@@ -142,7 +184,6 @@ func (p *planner) compare(s *side, have iter.Seq[Known]) {
 	} else {
 		p.plan.Counts.GroupsKnown = known
 	}
-	p.addNew(s)
 }
 
 // match notes what became of an entry that the roll has and that was seen.
