@@ -76,10 +76,6 @@ func (p Provenance) Compare(q Provenance) int {
 	)
 }
 
-// Layers returns what the user has of his own: the record's attributes and the
-// local ones, unless they are barred.
-func (u *User) Layers() []Layer { return layers(&u.Record, &u.Local, Provenance{}) }
-
 // Layers returns what the group gives to a member who is in it along the given
 // chain, or nothing if the group is missing.
 func (g *Group) Layers(via []GroupID) []Layer {

@@ -137,6 +137,10 @@ type Disabled struct {
 type User struct {
 	ID     UserID
 	Record Record // of the source that owns him
+	// Linked is what other sources say of him, at most one record each, by source.
+	Linked []Linked
+	// First says whose values hold where several sources have some.
+	First Precedence
 	// Missing is when the owning source was first proven to have lost him; zero
 	// while it has him.
 	Missing time.Time
@@ -145,8 +149,8 @@ type User struct {
 }
 
 // Status returns why the user is inactive at the given instant, or [Active]. The
-// order says who wins: the local layer, then absence, then the source's word, then
-// the clock.
+// order says who wins: the local layer, then absence, then the source's word, then that
+// of linked records whose sources may keep him out, then the clock.
 func (u *User) Status(now time.Time) Reason {
 	switch {
 	case u.Local.Disabled != nil:
@@ -155,7 +159,13 @@ func (u *User) Status(now time.Time) Reason {
 		return ReasonMissing
 	case u.Record.Disabled != Active:
 		return u.Record.Disabled
-	case !u.Record.Expires.IsZero() && !now.Before(u.Record.Expires):
+	}
+	for i := range u.Linked {
+		if r := u.Linked[i].kept(); r != Active {
+			return r
+		}
+	}
+	if end := u.Expires(); !end.IsZero() && !now.Before(end) {
 		return ReasonExpired
 	}
 	return Active
