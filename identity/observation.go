@@ -20,9 +20,9 @@ type Observation struct {
 	Cursor Cursor
 	// Missed counts the entries that a sweep found changed, new or gone and that the
 	// reads of changes before it should have brought.
-	Missed  int
-	Server  string // which server answered, as an administrator would name it
-	Family  string // which kind of directory it is, and how that was found out
+	Missed int
+	Server string // which server answered, as an administrator would name it
+	Family string // which kind of directory it is, and how that was found out
 }
 
 // Reach is how much of a source a read looked at.

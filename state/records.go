@@ -22,6 +22,11 @@ type SourceState struct {
 	// was proven complete and applied.
 	LastRun    string    `json:"run,omitzero"`
 	LastProven time.Time `json:"proven,omitzero"`
+	// LastFull is the end of the last of these reads that compared everything.
+	LastFull time.Time `json:"full,omitzero"`
+	// Again lists entries that the next read has to bring also if they do not change:
+	// the last run left them as they were because of others.
+	Again []identity.Gone `json:"again,omitempty"`
 	// LastSlot is the scheduled instant that was last served.
 	LastSlot time.Time `json:"slot,omitzero"`
 	// Unchanged counts the runs since LastRun that changed nothing.

@@ -49,6 +49,8 @@ type Run struct {
 	Server  string            `json:"server,omitzero"`
 	Family  string            `json:"family,omitzero"`
 	Config  string            `json:"config,omitzero"` // hash of the source's configuration
+	Reach   identity.Reach    `json:"reach,omitzero"`  // what the read looked at
+	Missed  int               `json:"missed,omitzero"` // entries that a sweep found and reads of changes had missed
 	Proof   identity.Proof    `json:"proof,omitzero"`
 	Counts  plan.Counts       `json:"counts,omitzero"`
 	// Skipped and Conflicts hold the first hundred; the numbers count all.

@@ -19,6 +19,11 @@ type Config struct {
 	// Jitter puts the source off by up to a minute, always by the same, so that
 	// sources with one schedule do not all start at once. The default is true.
 	Jitter bool `yaml:"jitter"`
+	// Prove is when a run compares everything that the directory has with the roll, and
+	// not only what changed: a schedule like the one above, in the same time zone. The
+	// first run after each such instant does it. The default is "@daily"; "manual" means
+	// only when somebody asks, or when the directory's own account of its changes breaks.
+	Prove string `yaml:"prove"`
 	// FirstRun is "apply" (a source without users is filled without asking) or "ask".
 	// When set it stands above the one in limits.
 	FirstRun string `yaml:"first_run"`
@@ -31,7 +36,7 @@ const Manual = "manual"
 
 // DefaultConfig returns what holds where nothing is configured.
 func DefaultConfig() Config {
-	return Config{Enabled: true, Schedule: "0 * * * *", Jitter: true, Limits: plan.DefaultLimits()}
+	return Config{Enabled: true, Schedule: "0 * * * *", Prove: "@daily", Jitter: true, Limits: plan.DefaultLimits()}
 }
 
 // Validate reports everything that is wrong with the configuration.
@@ -39,6 +44,11 @@ func (c *Config) Validate(p *config.Problems) {
 	if c.Schedule != Manual {
 		if _, err := ParseSchedule(c.Schedule, ""); err != nil {
 			p.Add("schedule", "%v", err)
+		}
+	}
+	if c.Prove != Manual {
+		if _, err := ParseSchedule(c.Prove, ""); err != nil {
+			p.Add("prove", "%v", err)
 		}
 	}
 	if _, err := loadZone(c.Timezone); err != nil {
@@ -61,11 +71,17 @@ func (c *Config) Apply(spec *SourceSpec) error {
 	if c.FirstRun != "" {
 		spec.Limits.FirstRun = c.FirstRun
 	}
-	spec.Schedule = nil
-	if c.Schedule == Manual {
-		return nil
-	}
 	var err error
-	spec.Schedule, err = ParseSchedule(c.Schedule, c.Timezone)
+	if spec.Prove, err = c.schedule(c.Prove); err != nil {
+		return err
+	}
+	spec.Schedule, err = c.schedule(c.Schedule)
 	return err
+}
+
+func (c *Config) schedule(expr string) (*Schedule, error) {
+	if expr == Manual {
+		return nil, nil
+	}
+	return ParseSchedule(expr, c.Timezone)
 }

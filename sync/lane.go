@@ -31,6 +31,7 @@ type job struct {
 	run      state.Run
 	progress Progress
 	planOnly bool
+	prove    bool          // everything is to be compared
 	done     chan struct{} // closed when run does not change any more
 }
 

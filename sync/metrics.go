@@ -106,7 +106,9 @@ func (m *metrics) skip(id identity.SourceID, n int) {
 
 // planned notes what a read of a run or a plan left to a person.
 func (m *metrics) planned(id identity.SourceID, p *plan.Plan) {
-	m.entries.WithLabelValues(string(id)).Set(float64(len(p.Skipped)))
+	if p.Reach.Everything() {
+		m.entries.WithLabelValues(string(id)).Set(float64(len(p.Skipped)))
+	}
 	m.conflicts.WithLabelValues(string(id)).Set(float64(len(p.Conflicts)))
 }
 

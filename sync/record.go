@@ -106,9 +106,13 @@ func (x *execution) onlyCounted(run *state.Run) bool {
 	case state.RunHeld:
 		return run.Digest == last.Digest
 	case state.RunSucceeded:
+		skipped := last.SkippedAll
+		if run.Reach == identity.ReachChanges {
+			skipped = 0 // what is skipped and does not change is not read
+		}
 		return x.plan.IsEmpty() && run.Server == last.Server && run.Config == last.Config &&
 			run.Proof.Users == last.Proof.Users && run.Proof.Groups == last.Proof.Groups &&
-			run.SkippedAll == last.SkippedAll && run.ConflictsAll == last.ConflictsAll &&
+			run.SkippedAll == skipped && run.ConflictsAll == last.ConflictsAll && run.Missed == 0 &&
 			slices.Equal(run.Withheld, last.Withheld)
 	}
 	return false

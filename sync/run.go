@@ -1,6 +1,7 @@
 package sync
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -187,6 +188,7 @@ func (x *execution) look(ctx context.Context) (*state.Snapshot, error) {
 	}
 	x.note(func(run *state.Run, _ *Progress) {
 		run.Server, run.Family, run.Proof = x.seen.Server, x.seen.Family, x.seen.Proof
+		run.Reach, run.Missed = x.seen.Reach, x.seen.Missed
 	})
 	snap := x.r.db.View().Now()
 	if n := snap.Unread(); n > 0 {
@@ -232,8 +234,9 @@ func (x *execution) pull(ctx context.Context) (seen *identity.Observation, err e
 			*to = p
 		})
 	}}
-	if st.Config == x.spec.ConfigHash {
-		request.Since = st.Cursor
+	if st.Config == x.spec.ConfigHash && st.Marked.IsZero() {
+		request.Since, request.Again = st.Cursor, st.Again
+		request.Prove = x.job.prove || x.proofDue(&st)
 	}
 	seen, err = x.spec.Source.Pull(ctx, request)
 	switch {
@@ -245,6 +248,12 @@ func (x *execution) pull(ctx context.Context) (seen *identity.Observation, err e
 		return nil, fmt.Errorf("the source returned an observation of source %q", seen.Source)
 	}
 	return storable(seen), nil
+}
+
+// proofDue reports whether the time has come to compare everything.
+func (x *execution) proofDue(st *state.SourceState) bool {
+	s := x.spec.Prove
+	return s != nil && !st.LastFull.IsZero() && !x.r.now().Before(s.Next(st.LastFull))
 }
 
 // storable returns the observation without the entries that the store could not
@@ -354,6 +363,10 @@ func (x *execution) succeed(ctx context.Context) error {
 		if proven {
 			st.Cursor, st.Config = x.seen.Cursor, x.spec.ConfigHash
 			st.LastProven = x.r.now().UTC()
+			st.Again = x.again()
+			if x.seen.Reach.Everything() {
+				st.LastFull = st.LastProven
+			}
 			if st.Marked.Equal(x.marked) { // else it was set while the run went on
 				st.Marked = time.Time{}
 			}
@@ -370,6 +383,27 @@ func (x *execution) succeed(ctx context.Context) error {
 		x.removePlans(ctx, "")
 	}
 	return nil
+}
+
+// maxAgain bounds the entries that are read again: what is beyond it waits for the
+// next read of everything.
+const maxAgain = 1000
+
+// again lists what this run left as it was because of other entries, or could not read
+// whole: nothing of it need change in the directory for that to end.
+func (x *execution) again() []identity.Gone {
+	var all []identity.Gone
+	for _, c := range x.plan.Conflicts {
+		all = append(all, identity.Gone{Key: c.Key})
+	}
+	for i := range x.seen.Groups {
+		if g := &x.seen.Groups[i]; g.MembersUnknown != "" {
+			all = append(all, identity.Gone{Key: g.Key, Group: true})
+		}
+	}
+	all = all[:min(len(all), maxAgain)]
+	slices.SortFunc(all, func(a, b identity.Gone) int { return cmp.Compare(a.Key, b.Key) })
+	return slices.Compact(all)
 }
 
 // fail records why the run came to nothing, or to less than the plan. The cursor

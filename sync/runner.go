@@ -50,7 +50,11 @@ type SourceSpec struct {
 	Schedule *Schedule // nil: only when somebody asks
 	NoJitter bool
 	Disabled bool // not read at all; plans may still be asked for
-	Limits   plan.Limits
+	// Prove is when a read has to compare everything that the source has, and not only
+	// what changed; nil: only when the source finds that it must. The next run after
+	// such an instant does it.
+	Prove  *Schedule
+	Limits plan.Limits
 	// ConfigHash changes whenever reading the same directory may give another
 	// answer: the next read then is a full one, and approvals end.
 	ConfigHash string

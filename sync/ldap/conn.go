@@ -18,6 +18,9 @@ type handler struct {
 	// broken is told of an entry that is too large, or that is no entry when it is
 	// decoded. Its DN is nil when even that could not be read.
 	broken func(dn []byte, reason string) error
+	// interim, when set, takes the intermediate responses of the search (RFC 4511
+	// §4.13), each as its contents.
+	interim func(op []byte) error
 }
 
 // divert is the connection beneath go-ldap. It reads whole LDAPMessages. While a
@@ -170,6 +173,9 @@ func (d *divert) next() error {
 		return fmt.Errorf("the server sent a message that is not LDAP: %w", err)
 	}
 	if h := d.receiver(id, tag); h != nil {
+		if tag == tagInterim {
+			return h.interim(op)
+		}
 		return d.deliver(h, op, after)
 	}
 	return d.passOn(id, tag, op)
@@ -198,22 +204,23 @@ func (d *divert) header() (head, size int, err error) {
 
 // receiver returns the handler that a message belongs to, or nil when it passes.
 func (d *divert) receiver(id int64, tag byte) *handler {
-	if tag != tagEntry {
+	if tag != tagEntry && tag != tagInterim {
 		return nil
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.armed != nil && id == d.expected && id != 0 {
-		return d.armed
+	h := d.armed
+	if h == nil || id != d.expected || id == 0 || tag == tagInterim && h.interim == nil {
+		return nil
 	}
-	return nil
+	return h
 }
 
 func (d *divert) deliver(h *handler, op, after []byte) error {
 	defer d.shrink()
 	e, err := d.dec.decode(op)
 	if err == nil && len(after) > 0 {
-		_, after, err = want(tagControls, after)
+		e.controls, after, err = want(tagControls, after)
 		if err == nil && len(after) > 0 {
 			err = errTag
 		}
@@ -280,7 +287,7 @@ func (d *divert) oversized(head, size int) error {
 		return fmt.Errorf("the server sent a message of %d bytes that is not LDAP: %w", size, err)
 	}
 	h := d.receiver(id, tag)
-	if h == nil {
+	if h == nil || tag != tagEntry {
 		return fmt.Errorf("the server sent a message of %d bytes, which is over the limit of %d", size, d.limit)
 	}
 	owned := append([]byte(nil), dn...)

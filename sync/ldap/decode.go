@@ -12,6 +12,8 @@ type Entry struct {
 	Attributes []Attribute
 	// Size is how many bytes the server sent for it.
 	Size int
+	// controls are those that came with it, undecoded.
+	controls []byte
 }
 
 // Attribute is one attribute of an entry. Type is in the server's spelling, options
@@ -51,7 +53,7 @@ type decoder struct {
 // valid until the next call, and as long as op is.
 func (d *decoder) decode(op []byte) (*Entry, error) {
 	d.values, d.starts, d.entry.Attributes = d.values[:0], d.starts[:0], d.entry.Attributes[:0]
-	d.entry.Size = len(op)
+	d.entry.Size, d.entry.controls = len(op), nil
 	dn, op, err := want(tagOctets, op)
 	if err != nil {
 		return nil, fmt.Errorf("the DN: %w", err)
