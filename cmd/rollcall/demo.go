@@ -169,7 +169,7 @@ func (d *demonstration) config() (*app.Config, error) {
 		Bind: ldap.Bind{DN: company.BindDN, Password: config.SecretRef{File: password}},
 	}
 	s.LDAP.Users.Bases, s.LDAP.Users.Filter = []string{company.UserBase}, company.UserFilter
-	s.LDAP.Users.Attributes = map[string]string{"department": "departmentNumber", "site": "l", "staff_number": "employeeNumber"}
+	s.LDAP.Users.Attributes = map[string]ldap.Mapping{"department": {Attribute: "departmentNumber"}, "site": {Attribute: "l"}, "staff_number": {Attribute: "employeeNumber"}}
 	s.LDAP.Groups.Bases = []string{company.GroupBase}
 	pushed := app.Source{Name: demoPushed, Kind: pushedKind, SCIM: scim.DefaultConfig()}
 	pushed.SCIM.Preset = "okta"

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"maps"
 	"os"
 	"os/exec"
 	"slices"
@@ -48,8 +47,8 @@ func (d *directory) config() ldap.Config {
 	c.Bind = ldap.Bind{DN: d.DN, Password: config.SecretRef{File: d.PasswordFile}}
 	c.Users.Bases, c.Groups.Bases = []string{"ou=people," + d.Suffix}, []string{"ou=groups," + d.Suffix}
 	c.Users.Disabled, c.Users.Locked, c.Users.Expires = []ldap.Rule{}, []ldap.Rule{}, []ldap.Expiry{}
-	c.Users.Profile = map[string]string{"organization": "", "location": "", "description": ""}
-	c.Users.Attributes = map[string]string{"employee": "employeeNumber", "department": "departmentNumber", "changed": "modifyTimestamp"}
+	c.Users.Profile = map[string]ldap.Mapping{"organization": {}, "location": {}, "description": {}}
+	c.Users.Attributes = map[string]ldap.Mapping{"employee": {Attribute: "employeeNumber"}, "department": {Attribute: "departmentNumber"}, "changed": {Attribute: "modifyTimestamp"}}
 	return c
 }
 
@@ -66,9 +65,12 @@ func source(c ldap.Config) (*ldap.Source, error) {
 
 // attributes are what is asked for of an entry.
 func attributes(w *ldap.Where, more ...string) []string {
-	out := append([]string{w.Key, w.Name}, more...)
-	out = slices.AppendSeq(out, maps.Values(w.Profile))
-	out = slices.AppendSeq(out, maps.Values(w.Attributes))
+	out := append([]string{w.Key, w.Name.Attribute}, more...)
+	for _, of := range []map[string]ldap.Mapping{w.Profile, w.Attributes} {
+		for _, m := range of {
+			out = append(out, m.Attribute)
+		}
+	}
 	slices.Sort(out)
 	return slices.Compact(out)
 }

@@ -85,8 +85,8 @@ func plainConfig(s *dirtest.Slapd) ldap.Config {
 	c.URLs, c.AllowPlaintext, c.TLS.CA = []string{s.URL}, true, ""
 	// The eleven attributes of the measured bar.
 	c.Users.Disabled, c.Users.Locked, c.Users.Expires = []ldap.Rule{}, []ldap.Rule{}, []ldap.Expiry{}
-	c.Users.Profile = map[string]string{"organization": "", "location": "", "description": ""}
-	c.Users.Attributes = map[string]string{"employee": "employeeNumber", "department": "departmentNumber", "changed": "modifyTimestamp"}
+	c.Users.Profile = map[string]ldap.Mapping{"organization": {}, "location": {}, "description": {}}
+	c.Users.Attributes = map[string]ldap.Mapping{"employee": {Attribute: "employeeNumber"}, "department": {Attribute: "departmentNumber"}, "changed": {Attribute: "modifyTimestamp"}}
 	return c
 }
 

@@ -67,13 +67,13 @@ type Where struct {
 	// Key is the attribute that names an entry for good: objectGUID, entryUUID,
 	// nsUniqueId.
 	Key string `yaml:"key"`
-	// Name is the attribute with the login name or the name of the group.
-	Name string `yaml:"name"`
-	// Profile maps our profile fields to attributes of the directory. It is laid over
-	// the template's; an empty attribute leaves the field out.
-	Profile map[string]string `yaml:"profile"`
-	// Attributes maps our attribute keys to attributes of the directory.
-	Attributes map[string]string `yaml:"attributes"`
+	// Name says where the login name or the name of the group stands.
+	Name Mapping `yaml:"name"`
+	// Profile says where our profile fields come from. It is laid over the template's;
+	// an empty attribute leaves the field out.
+	Profile map[string]Mapping `yaml:"profile"`
+	// Attributes says where our attributes come from, by their keys.
+	Attributes map[string]Mapping `yaml:"attributes"`
 }
 
 // Users says who the people are, and how the directory says that one may not log in.

@@ -45,7 +45,7 @@ func TestTheSmallestConfiguration(t *testing.T) {
 		t.Fatalf("problems %v, want none", problems)
 	}
 	e := c.Expanded()
-	if e.Users.Key != "entryUUID" || e.Users.Profile[identity.Email] != "mail" || e.PageSize != 1000 || e.Users.Scope != "subtree" ||
+	if e.Users.Key != "entryUUID" || e.Users.Profile[identity.Email].Attribute != "mail" || e.PageSize != 1000 || e.Users.Scope != "subtree" ||
 		e.TLS.MinVersion != "1.2" || len(e.Groups.Members) != 3 || e.Referrals != "hold" || e.MaxMessageBytes != 64<<20 {
 		t.Errorf("Expanded = %+v", e)
 	}
@@ -73,13 +73,13 @@ groups:
 		t.Fatalf("problems %v, want none", problems)
 	}
 	e := c.Expanded()
-	if e.Users.Name != "userPrincipalName" || e.Users.Profile[identity.Phone] != "mobile" || e.Users.Profile[identity.Email] != "mail" {
+	if e.Users.Name.Attribute != "userPrincipalName" || e.Users.Profile[identity.Phone].Attribute != "mobile" || e.Users.Profile[identity.Email].Attribute != "mail" {
 		t.Errorf("users are %+v", e.Users)
 	}
 	if _, ok := e.Users.Profile[identity.Description]; ok || len(e.Users.Locked) != 0 || len(e.Users.Disabled) != 1 {
 		t.Errorf("what was taken out is still there: %+v", e.Users)
 	}
-	if e.Users.Attributes["department"] != "department" || !strings.HasPrefix(e.Groups.Filter, "(groupType") {
+	if e.Users.Attributes["department"].Attribute != "department" || !strings.HasPrefix(e.Groups.Filter, "(groupType") {
 		t.Errorf("%+v %+v", e.Users.Attributes, e.Groups)
 	}
 }

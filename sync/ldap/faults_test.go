@@ -369,7 +369,7 @@ func TestTest(t *testing.T) {
 		"nobody there":   {func(c *ldap.Config) { c.URLs = []string{"ldaps://127.0.0.1:" + unusedPort(t)} }, "resolve -connect", []string{"firewall"}},
 		"wrong base":     {func(c *ldap.Config) { c.Groups.Bases = []string{"ou=x," + s.Suffix} }, "resolve connect tls bind -base", []string{"the server holds " + s.Suffix}},
 		"wrong filter":   {func(c *ldap.Config) { c.Users.Filter = "(uid=nobody)" }, "resolve connect tls bind base -count", []string{"users.filter"}},
-		"wrong name":     {func(c *ldap.Config) { c.Users.Name = "roomNumber" }, "resolve connect tls bind base count -entry", []string{"has no name", "users.name"}},
+		"wrong name":     {func(c *ldap.Config) { c.Users.Name = ldap.Mapping{Attribute: "roomNumber"} }, "resolve connect tls bind base count -entry", []string{"has no name", "users.name"}},
 		"second server": {
 			func(c *ldap.Config) { c.URLs = []string{"ldaps://127.0.0.1:" + unusedPort(t), s.LDAPS} },
 			"resolve -connect resolve connect tls bind base count entry",

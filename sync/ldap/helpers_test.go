@@ -28,7 +28,7 @@ func slapdConfig(s *dirtest.Slapd) ldap.Config {
 	c.Bind = ldap.Bind{DN: s.Reader.DN, Password: config.SecretRef{File: s.Reader.PasswordFile}}
 	c.Users.Bases = []string{"ou=people," + s.Suffix}
 	c.Groups.Bases = []string{"ou=groups," + s.Suffix}
-	c.Users.Attributes = map[string]string{"department": "departmentNumber", "employee": "employeeNumber"}
+	c.Users.Attributes = map[string]ldap.Mapping{"department": {Attribute: "departmentNumber"}, "employee": {Attribute: "employeeNumber"}}
 	return c
 }
 

@@ -7,6 +7,21 @@ import (
 	"github.com/rollcall-id/rollcall/identity"
 )
 
+// Mapping says what a value of ours is made of. In the file it is the name of an
+// attribute of the directory.
+type Mapping struct {
+	Attribute string
+}
+
+// UnmarshalText implements [encoding.TextUnmarshaler].
+func (m *Mapping) UnmarshalText(text []byte) error {
+	*m = Mapping{Attribute: string(text)}
+	return nil
+}
+
+// MarshalText implements [encoding.TextMarshaler].
+func (m Mapping) MarshalText() ([]byte, error) { return []byte(m.Attribute), nil }
+
 // Mapped tells what is read for what: the attributes of the directory, with the test
 // where there is one, by the entry of the configuration. Keys of our attributes are
 // folded, as the roll has them.
@@ -29,17 +44,17 @@ func (c *Config) Mapped() map[string][]string {
 }
 
 func (w *Where) mapped(at string, all map[string][]string) {
-	if w.Name != "" {
-		all[at+"name"] = []string{w.Name}
+	if w.Name != (Mapping{}) {
+		all[at+"name"] = []string{w.Name.Attribute}
 	}
-	for field, a := range w.Profile {
-		if a != "" {
-			all[at+"profile."+field] = []string{a}
+	for field, m := range w.Profile {
+		if m != (Mapping{}) {
+			all[at+"profile."+field] = []string{m.Attribute}
 		}
 	}
 	for _, key := range sortedKeys(w.Attributes) {
 		entry := at + "attributes." + identity.FoldKey(key)
-		all[entry] = append(all[entry], w.Attributes[key])
+		all[entry] = append(all[entry], w.Attributes[key].Attribute)
 	}
 }
 

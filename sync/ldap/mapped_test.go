@@ -12,14 +12,14 @@ func TestMappedTellsWhatIsReadForWhat(t *testing.T) {
 	c := ldap.Config{
 		Users: ldap.Users{
 			Where: ldap.Where{
-				Name: "sAMAccountName", Profile: map[string]string{"email": "mail", "phone": ""},
-				Attributes: map[string]string{"Department": "departmentNumber"},
+				Name: ldap.Mapping{Attribute: "sAMAccountName"}, Profile: map[string]ldap.Mapping{"email": {Attribute: "mail"}, "phone": {}},
+				Attributes: map[string]ldap.Mapping{"Department": {Attribute: "departmentNumber"}},
 			},
 			Disabled: []ldap.Rule{{Attribute: "userAccountControl", Bits: 2}},
 			Locked:   []ldap.Rule{{Attribute: "lock", Is: []string{"TRUE"}}, {Attribute: "state", IsNot: []string{"ok", "new"}}},
 			Expires:  []ldap.Expiry{{Attribute: "accountExpires", Format: "filetime"}},
 		},
-		Groups: ldap.Groups{Where: ldap.Where{Name: "cn"}},
+		Groups: ldap.Groups{Where: ldap.Where{Name: ldap.Mapping{Attribute: "cn"}}},
 	}
 	want := map[string][]string{
 		"users.name": {"sAMAccountName"}, "users.profile.email": {"mail"}, "users.attributes.department": {"departmentNumber"},

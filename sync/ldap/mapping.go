@@ -73,14 +73,14 @@ func newLayout(w *Where) layout {
 	l := layout{slots: map[string]int{}, form: keyFormOf(w.Key), stamp: -1, primary: -1, sid: -1}
 	l.salt = xxhash.Sum64String(mappingVersion)
 	l.key = l.slot(w.Key)
-	l.name = l.used("name", w.Name, true)
+	l.name = l.used("name", w.Name.Attribute, true)
 	for _, field := range identity.ProfileFields() {
-		if a, ok := w.Profile[field]; ok {
-			l.profile = append(l.profile, target{field, l.used("profile."+field, a, true)})
+		if m, ok := w.Profile[field]; ok {
+			l.profile = append(l.profile, target{field, l.used("profile."+field, m.Attribute, true)})
 		}
 	}
 	for _, key := range sortedKeys(w.Attributes) {
-		l.attrs = append(l.attrs, target{key, l.used("attributes."+key, w.Attributes[key], false)})
+		l.attrs = append(l.attrs, target{key, l.used("attributes."+key, w.Attributes[key].Attribute, false)})
 	}
 	return l
 }

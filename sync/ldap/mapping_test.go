@@ -16,7 +16,7 @@ import (
 func testConfig() *Config {
 	c := &Config{Template: TemplateAD}
 	c.Users.Bases, c.Groups.Bases = []string{peopleBase}, []string{groupsBase}
-	c.Users.Attributes = map[string]string{"department": "department", "mail": "mail"}
+	c.Users.Attributes = map[string]Mapping{"department": {Attribute: "department"}, "mail": {Attribute: "mail"}}
 	return c.Expanded()
 }
 
@@ -77,7 +77,7 @@ func TestHashIgnoresOrderAndWhatIsNotMapped(t *testing.T) {
 		}
 	}
 	c := testConfig()
-	c.Users.Attributes["department"] = "division"
+	c.Users.Attributes["department"] = Mapping{Attribute: "division"}
 	l2 := userLayout(c)
 	if loaded(&l2, "cn=a", attr("sAMAccountName", "ann")).hash() == loaded(&l, "cn=a", attr("sAMAccountName", "ann")).hash() {
 		t.Error("another mapping does not change the hash")

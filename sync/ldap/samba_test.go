@@ -25,7 +25,7 @@ func sambaConfig(s *dirtest.Samba) ldap.Config {
 	c.TLS.CA = s.CA
 	c.Bind = ldap.Bind{DN: s.Reader.DN, Password: config.SecretRef{File: s.Reader.PasswordFile}}
 	c.Users.Bases, c.Groups.Bases = []string{s.Suffix}, []string{s.Suffix}
-	c.Users.Attributes = map[string]string{"Department": "department", "sid": "objectSid"}
+	c.Users.Attributes = map[string]ldap.Mapping{"Department": {Attribute: "department"}, "sid": {Attribute: "objectSid"}}
 	return c
 }
 

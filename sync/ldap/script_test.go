@@ -128,8 +128,8 @@ const (
 func scripted(t *testing.T, s script, change func(*Config)) *Source {
 	t.Helper()
 	c := Config{Template: TemplateCustom, URLs: []string{play(t, s)}, AllowPlaintext: true, PageSize: 2, Bind: Bind{Method: methodAnonymous}}
-	c.Users.Where = Where{Bases: []string{peopleBase}, Filter: "(objectClass=person)", Key: "entryUUID", Name: "uid"}
-	c.Groups.Where = Where{Bases: []string{groupsBase}, Filter: "(objectClass=group)", Key: "entryUUID", Name: "cn"}
+	c.Users.Where = Where{Bases: []string{peopleBase}, Filter: "(objectClass=person)", Key: "entryUUID", Name: Mapping{Attribute: "uid"}}
+	c.Groups.Where = Where{Bases: []string{groupsBase}, Filter: "(objectClass=group)", Key: "entryUUID", Name: Mapping{Attribute: "cn"}}
 	c.Groups.Members = []Members{{Attribute: "member", By: byDN}}
 	c.Groups.ChangeStamp = "uSNChanged"
 	c.Timeouts.Idle = 20 * time.Second
@@ -351,7 +351,7 @@ func TestFaultsOfOneEntry(t *testing.T) {
 			q.page(""),
 		}
 	}, func(c *Config) {
-		c.Users.Profile = map[string]string{identity.Email: "mail"}
+		c.Users.Profile = map[string]Mapping{identity.Email: {Attribute: "mail"}}
 		c.Users.Expires = []Expiry{{Attribute: "pwdEndTime", Format: formatGeneralized}}
 		c.Users.Disabled = []Rule{{Attribute: "flags", Bits: 2}}
 	})

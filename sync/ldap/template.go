@@ -48,16 +48,16 @@ func (w *Where) over(t *Where) Where {
 	}
 }
 
-// overlay lays b over a. An empty value takes a key out.
-func overlay(a, b map[string]string, key func(string) string) map[string]string {
-	out := make(map[string]string, len(a)+len(b))
+// overlay lays b over a. An empty mapping takes a key out.
+func overlay(a, b map[string]Mapping, key func(string) string) map[string]Mapping {
+	out := make(map[string]Mapping, len(a)+len(b))
 	for k, v := range a {
 		out[key(k)] = v
 	}
 	for k, v := range b {
 		out[key(k)] = v
 	}
-	maps.DeleteFunc(out, func(_, v string) bool { return v == "" })
+	maps.DeleteFunc(out, func(_ string, v Mapping) bool { return v == Mapping{} })
 	return out
 }
 
@@ -90,7 +90,7 @@ func openLDAP() Config {
 			Where: Where{
 				Filter:  "(|(objectClass=inetOrgPerson)(objectClass=posixAccount))",
 				Key:     "entryUUID",
-				Name:    "uid",
+				Name:    Mapping{Attribute: "uid"},
 				Profile: personProfile("cn", "o"),
 			},
 			// draft-behera-ldap-password-policy §5.3.3: this value means locked for good.
@@ -105,8 +105,8 @@ func openLDAP() Config {
 			Where: Where{
 				Filter:  "(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=posixGroup))",
 				Key:     "entryUUID",
-				Name:    "cn",
-				Profile: map[string]string{identity.Description: "description"},
+				Name:    Mapping{Attribute: "cn"},
+				Profile: map[string]Mapping{identity.Description: {Attribute: "description"}},
 			},
 			Members:     posixMembers(),
 			ChangeStamp: "entryCSN",
@@ -131,7 +131,7 @@ func activeDirectory() Config {
 			Where: Where{
 				Filter:  "(&(objectCategory=person)(objectClass=user))",
 				Key:     "objectGUID",
-				Name:    "sAMAccountName",
+				Name:    Mapping{Attribute: "sAMAccountName"},
 				Profile: personProfile("displayName", "company"),
 			},
 			Disabled: []Rule{{Attribute: "userAccountControl", Bits: 0x2}},
@@ -144,9 +144,10 @@ func activeDirectory() Config {
 			Where: Where{
 				Filter: "(objectClass=group)",
 				Key:    "objectGUID",
-				Name:   "sAMAccountName",
-				Profile: map[string]string{
-					identity.DisplayName: "displayName", identity.Description: "description", identity.Email: "mail",
+				Name:   Mapping{Attribute: "sAMAccountName"},
+				Profile: map[string]Mapping{
+					identity.DisplayName: {Attribute: "displayName"}, identity.Description: {Attribute: "description"},
+					identity.Email: {Attribute: "mail"},
 				},
 			},
 			Members:     []Members{{Attribute: "member", By: byDN}},
@@ -163,16 +164,16 @@ func posixMembers() []Members {
 	}
 }
 
-func personProfile(displayName, organization string) map[string]string {
-	return map[string]string{
-		identity.DisplayName:  displayName,
-		identity.GivenName:    "givenName",
-		identity.FamilyName:   "sn",
-		identity.Email:        "mail",
-		identity.Phone:        "telephoneNumber",
-		identity.Organization: organization,
-		identity.Position:     "title",
-		identity.Location:     "l",
-		identity.Description:  "description",
+func personProfile(displayName, organization string) map[string]Mapping {
+	return map[string]Mapping{
+		identity.DisplayName:  {Attribute: displayName},
+		identity.GivenName:    {Attribute: "givenName"},
+		identity.FamilyName:   {Attribute: "sn"},
+		identity.Email:        {Attribute: "mail"},
+		identity.Phone:        {Attribute: "telephoneNumber"},
+		identity.Organization: {Attribute: organization},
+		identity.Position:     {Attribute: "title"},
+		identity.Location:     {Attribute: "l"},
+		identity.Description:  {Attribute: "description"},
 	}
 }

@@ -198,19 +198,19 @@ func (w *Where) validate(p *config.Problems) {
 		p.Add("filter", "%q is no LDAP filter such as (objectClass=person)", w.Filter)
 	}
 	readable(p, "key", w.Key)
-	readable(p, "name", w.Name)
+	readable(p, "name", w.Name.Attribute)
 	for _, field := range sortedKeys(w.Profile) {
 		if !slices.Contains(identity.ProfileFields(), field) {
 			p.Add("profile."+field, "is no profile field: use one of %s, or attributes for anything else", strings.Join(identity.ProfileFields(), ", "))
 		}
-		readable(p, "profile."+field, w.Profile[field])
+		readable(p, "profile."+field, w.Profile[field].Attribute)
 	}
 	for _, key := range sortedKeys(w.Attributes) {
 		at := "attributes." + key
 		if key == "" || strings.ContainsFunc(key, unicode.IsControl) || len(key) > 128 {
 			p.Add(at, "name our attribute with 1 to 128 characters")
 		}
-		readable(p, at, w.Attributes[key])
+		readable(p, at, w.Attributes[key].Attribute)
 	}
 }
 
