@@ -20,7 +20,8 @@ var (
 // points to, which keeps its value where the document has none: so defaults are set
 // before. Keys that the struct does not have are reported, as is everything that
 // does not fit, all at once. A struct's keys are those of its yaml tags; an embedded
-// or ",inline" struct adds its own.
+// or ",inline" struct adds its own. One with keys that also reads itself from text
+// ([encoding.TextUnmarshaler]) may be written either way.
 func (d *Document) Decode(path string, into any, p *Problems) {
 	node := d.find(path)
 	if node == nil {
@@ -46,7 +47,7 @@ func (d decoder) decode(node *yaml.Node, v reflect.Value, path string) {
 		d.decodeRef(node, v, path)
 	case v.Type() == durationType:
 		d.decodeDuration(node, v, path)
-	case reflect.PointerTo(v.Type()).Implements(textType):
+	case reflect.PointerTo(v.Type()).Implements(textType) && (node.Kind != yaml.MappingNode || !hasKeys(v.Type())):
 		d.decodeText(node, v, path)
 	default:
 		d.decodeKind(node, v, path)
@@ -204,6 +205,15 @@ func shown(node *yaml.Node) string {
 		return "a list"
 	}
 	return fmt.Sprintf("%q", node.Value)
+}
+
+func hasKeys(t reflect.Type) bool {
+	if t.Kind() != reflect.Struct {
+		return false
+	}
+	fields := map[string]field{}
+	collectFields(t, nil, fields)
+	return len(fields) > 0
 }
 
 // field is a key that a struct has.
