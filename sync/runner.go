@@ -62,6 +62,9 @@ type SourceSpec struct {
 	Admit map[identity.Key]bool
 }
 
+// policy is what the administrator decided beforehand about the plans of the source.
+func (s *SourceSpec) policy() plan.Policy { return plan.Policy{Config: s.ConfigHash, Admit: s.Admit} }
+
 // Runner runs the sources on their schedules while this process leads, and takes
 // requests whether it does or not. Make it with [New].
 type Runner struct {
