@@ -1,16 +1,17 @@
 #!/bin/sh
-# Installs what the tests need besides Go: OpenLDAP's slapd, Samba as an Active
-# Directory, and a C compiler for the race detector. The tests start these servers
-# themselves, on 127.0.0.1 and in temporary directories; nothing here starts one.
+# Installs what the tests need besides Go: OpenLDAP's slapd, 389 Directory Server,
+# Samba as an Active Directory, and a C compiler for the race detector. The tests start
+# these servers themselves, on 127.0.0.1 and in temporary directories; nothing here
+# starts one.
 # Run by "make test"; safe to run again.
 set -eu
 
-packages="slapd ldap-utils samba samba-ad-dc samba-ad-provision samba-dsdb-modules winbind ldb-tools gcc libc6-dev"
+packages="slapd ldap-utils 389-ds-base samba samba-ad-dc samba-ad-provision samba-dsdb-modules winbind ldb-tools gcc libc6-dev"
 
 # missing prints what cannot be found. Servers live in sbin, which is not in every PATH.
 missing() {
 	PATH="$PATH:/usr/sbin:/sbin:/usr/local/sbin:/usr/local/libexec:/usr/libexec"
-	for program in slapd slapadd ldapsearch ldapmodify samba samba-tool ldbmodify cc; do
+	for program in slapd slapadd ldapsearch ldapmodify ns-slapd pk12util samba samba-tool ldbmodify cc; do
 		command -v "$program" >/dev/null 2>&1 || printf '%s ' "$program"
 	done
 	# What a new domain is made of is a package of its own on Debian.
@@ -26,10 +27,10 @@ wanted=$(missing)
 if ! command -v apt-get >/dev/null 2>&1; then
 	cat >&2 <<-EOT
 	The tests start real directory servers, and this is missing: $wanted
-	Install OpenLDAP's server and clients, Samba with its AD DC, ldb's tools and a C compiler:
-	  Fedora, RHEL   openldap-servers openldap-clients samba-dc ldb-tools gcc
-	  openSUSE       openldap2 openldap2-client samba-ad-dc ldb-tools gcc
-	  Arch           openldap samba gcc
+	Install OpenLDAP's server and clients, 389 Directory Server, Samba with its AD DC, ldb's tools and a C compiler:
+	  Fedora, RHEL   openldap-servers openldap-clients 389-ds-base samba-dc ldb-tools gcc
+	  openSUSE       openldap2 openldap2-client 389-ds samba-ad-dc ldb-tools gcc
+	  Arch           openldap samba gcc; 389-ds-base from the AUR
 	  macOS          run the tests in a Debian container; Samba's AD DC does not run there
 	Then run make test again.
 	EOT

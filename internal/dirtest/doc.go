@@ -1,5 +1,5 @@
-// Package dirtest starts real directory servers for tests: OpenLDAP's slapd and
-// Samba as an Active Directory domain controller.
+// Package dirtest starts real directory servers for tests: OpenLDAP's slapd,
+// 389 Directory Server, and Samba as an Active Directory domain controller.
 //
 // It owns their private configuration, certificates, accounts, data and processes,
 // a generator of organizations, and dumps made by the directory's own ldapsearch to
