@@ -104,18 +104,22 @@ type Members struct {
 	By string `yaml:"by"`
 }
 
-// Rule is a test of one attribute. Exactly one of Bits, Is and IsNot is set.
+// Rule is a test of one attribute, or an expression that is true or false. Exactly one
+// of Bits, Is, IsNot and CEL is set.
 type Rule struct {
-	Attribute string   `yaml:"attribute"`
+	Attribute string   `yaml:"attribute,omitempty"`
 	Bits      int64    `yaml:"bits,omitempty"`   // one of these bits is set
 	Is        []string `yaml:"is,omitempty"`     // a value is one of these, case ignored
 	IsNot     []string `yaml:"is_not,omitempty"` // a value is none of these, case ignored
+	CEL       string   `yaml:"cel,omitempty" json:",omitzero"`
 }
 
-// Expiry is an attribute with the instant after which a person may not log in.
+// Expiry is an attribute with the instant after which a person may not log in, or an
+// expression that gives it; never is the one of who may always.
 type Expiry struct {
-	Attribute string `yaml:"attribute"`
-	Format    string `yaml:"format"` // filetime, generalized_time, or days (since 1970)
+	Attribute string `yaml:"attribute,omitempty"`
+	Format    string `yaml:"format,omitempty"` // filetime, generalized_time, or days (since 1970)
+	CEL       string `yaml:"cel,omitempty" json:",omitzero"`
 }
 
 // Timeouts bound waiting.

@@ -22,7 +22,7 @@ type layout struct {
 	use     []slotUse
 	form    keyForm
 	key     int
-	name    int
+	name    target
 	profile []target
 	attrs   []target
 
@@ -34,6 +34,8 @@ type layout struct {
 	primary int // -1: none
 	sid     int // -1: none
 
+	sees bool   // there are expressions
+	read []int  // slots that they read
 	salt uint64 // stands for how entries are mapped
 }
 
@@ -45,19 +47,25 @@ type slotUse struct {
 	seed   uint64
 }
 
-type target struct {
-	to   string
+// from is where a value comes from: one attribute, or an expression.
+type from struct {
 	slot int
+	expr *expression // nil: the attribute
+}
+
+type target struct {
+	to string
+	from
 }
 
 type test struct {
 	Rule
-	slot int
+	from
 }
 
 type expiryAt struct {
 	format string
-	slot   int
+	from
 }
 
 type memberSlot struct {
@@ -69,32 +77,32 @@ type memberSlot struct {
 // earlier version of this package: then every entry is mapped again.
 const mappingVersion = "1"
 
-func newLayout(w *Where) layout {
+func newLayout(w *Where, compiled expressions) layout {
 	l := layout{slots: map[string]int{}, form: keyFormOf(w.Key), stamp: -1, primary: -1, sid: -1}
 	l.salt = xxhash.Sum64String(mappingVersion)
 	l.key = l.slot(w.Key)
-	l.name = l.used("name", w.Name.Attribute, true)
+	l.name = target{"name", l.from("name", w.Name, true, compiled)}
 	for _, field := range identity.ProfileFields() {
 		if m, ok := w.Profile[field]; ok {
-			l.profile = append(l.profile, target{field, l.used("profile."+field, m.Attribute, true)})
+			l.profile = append(l.profile, target{field, l.from("profile."+field, m, true, compiled)})
 		}
 	}
 	for _, key := range sortedKeys(w.Attributes) {
-		l.attrs = append(l.attrs, target{key, l.used("attributes."+key, w.Attributes[key].Attribute, false)})
+		l.attrs = append(l.attrs, target{key, l.from("attributes."+key, w.Attributes[key], false, compiled)})
 	}
 	return l
 }
 
-func userLayout(c *Config) layout {
-	l := newLayout(&c.Users.Where)
-	for _, r := range c.Users.Disabled {
-		l.disabled = append(l.disabled, test{r, l.used(fmt.Sprint("disabled", r), r.Attribute, false)})
+func userLayout(c *Config, compiled expressions) layout {
+	l := newLayout(&c.Users.Where, compiled)
+	for i, r := range c.Users.Disabled {
+		l.disabled = append(l.disabled, test{r, l.rule("disabled", i, r, compiled)})
 	}
-	for _, r := range c.Users.Locked {
-		l.locked = append(l.locked, test{r, l.used(fmt.Sprint("locked", r), r.Attribute, false)})
+	for i, r := range c.Users.Locked {
+		l.locked = append(l.locked, test{r, l.rule("locked", i, r, compiled)})
 	}
-	for _, x := range c.Users.Expires {
-		l.expires = append(l.expires, expiryAt{x.Format, l.used("expires."+x.Format, x.Attribute, true)})
+	for i, x := range c.Users.Expires {
+		l.expires = append(l.expires, expiryAt{x.Format, l.expiry(i, x, compiled)})
 	}
 	if c.Users.PrimaryGroup != "" && len(c.Groups.Bases) > 0 {
 		l.primary, l.sid = l.slot(c.Users.PrimaryGroup), l.slot("objectSid")
@@ -102,8 +110,8 @@ func userLayout(c *Config) layout {
 	return l
 }
 
-func groupLayout(c *Config) layout {
-	l := newLayout(&c.Groups.Where)
+func groupLayout(c *Config, compiled expressions) layout {
+	l := newLayout(&c.Groups.Where, compiled)
 	l.group = true
 	for _, m := range c.Groups.Members {
 		l.members = append(l.members, memberSlot{l.slot(m.Attribute), m.By})
@@ -130,6 +138,36 @@ func (l *layout) slot(attribute string) int {
 	return i
 }
 
+// from says where a mapping takes its value from.
+func (l *layout) from(as string, m Mapping, first bool, compiled expressions) from {
+	if m.CEL == "" {
+		return from{slot: l.used(as, m.Attribute, first)}
+	}
+	e := compiled[as]
+	for _, a := range e.reads {
+		if i := l.used(as, a, true); !slices.Contains(l.read, i) {
+			l.read = append(l.read, i)
+		}
+	}
+	l.sees = true
+	l.salt = mix(l.salt ^ xxhash.Sum64String(as+"=cel:"+m.CEL))
+	return from{expr: e}
+}
+
+func (l *layout) rule(list string, i int, r Rule, compiled expressions) from {
+	if r.CEL != "" {
+		return l.from(fmt.Sprintf("%s[%d]", list, i), Mapping{CEL: r.CEL}, false, compiled)
+	}
+	return from{slot: l.used(fmt.Sprintf("%s{%s %d %v %v}", list, r.Attribute, r.Bits, r.Is, r.IsNot), r.Attribute, false)}
+}
+
+func (l *layout) expiry(i int, x Expiry, compiled expressions) from {
+	if x.CEL != "" {
+		return l.from(fmt.Sprintf("expires[%d]", i), Mapping{CEL: x.CEL}, false, compiled)
+	}
+	return from{slot: l.used("expires."+x.Format, x.Attribute, true)}
+}
+
 // used returns the slot of an attribute that goes into the record.
 func (l *layout) used(as, attribute string, first bool) int {
 	i := l.slot(attribute)
@@ -152,6 +190,7 @@ type mapper struct {
 	dn     []byte
 	values [][][]byte // by slot, of the entry that was loaded
 	ranged []span
+	seen   *visible // nil: there are no expressions
 }
 
 // span is an attribute of which the entry holds only some values.
@@ -161,13 +200,20 @@ type span struct {
 }
 
 func (l *layout) mapper() *mapper {
-	return &mapper{layout: l, values: make([][][]byte, len(l.request))}
+	m := &mapper{layout: l, values: make([][][]byte, len(l.request))}
+	if l.sees {
+		m.seen = newVisible(m)
+	}
+	return m
 }
 
 // load takes an entry in, as long as it is valid.
 func (m *mapper) load(e *Entry) {
 	m.dn, m.ranged = e.DN, m.ranged[:0]
 	clear(m.values)
+	if m.seen != nil {
+		m.seen.forget()
+	}
 	for i := range e.Attributes {
 		a := &e.Attributes[i]
 		base, options := baseType(a.Type)
@@ -252,20 +298,24 @@ const largest = 200 << 10
 
 // record maps the loaded entry.
 func (m *mapper) record(source identity.SourceID, key identity.Key, hash uint64) (*identity.Record, error) {
-	name, err := loginName(m.values[m.name])
+	named, err := m.names()
+	if err != nil {
+		return nil, err
+	}
+	name, err := loginName(named)
 	if err != nil {
 		return nil, err
 	}
 	r := &identity.Record{Source: source, Key: key, Name: name, DN: strings.ToValidUTF8(string(m.dn), "\ufffd"), Hash: hash}
 	size := len(m.dn)
-	for _, t := range m.profile {
-		v := m.values[t.slot]
-		if len(v) == 0 || len(v[0]) == 0 {
-			continue
-		}
-		s, err := m.text(t.slot, v[0], &size)
+	for i := range m.profile {
+		t := &m.profile[i]
+		s, err := m.field(t, &size)
 		if err != nil {
 			return nil, err
+		}
+		if s == "" {
+			continue
 		}
 		if r.Profile == nil {
 			r.Profile = make(map[string]string, len(m.profile))
@@ -285,23 +335,38 @@ func (m *mapper) record(source identity.SourceID, key identity.Key, hash uint64)
 	return r, err
 }
 
+// names are the values that the name is taken from: the first of them.
+func (m *mapper) names() ([][]byte, error) {
+	if m.name.expr == nil {
+		return m.values[m.name.slot], nil
+	}
+	s, err := m.seen.one(m.name.expr)
+	return [][]byte{[]byte(s)}, err
+}
+
+// field returns the one value of a profile field, or "".
+func (m *mapper) field(t *target, size *int) (string, error) {
+	if t.expr != nil {
+		s, err := m.seen.one(t.expr)
+		if err != nil {
+			return "", err
+		}
+		return s, measure(s, t.expr.as, size)
+	}
+	v := m.values[t.slot]
+	if len(v) == 0 || len(v[0]) == 0 {
+		return "", nil
+	}
+	return m.text(t.slot, v[0], size)
+}
+
 func (m *mapper) attributes(size *int) (identity.Attributes, error) {
 	var out identity.Attributes
-	for _, t := range m.attrs {
-		raw := m.values[t.slot]
-		if len(raw) == 0 {
-			continue
-		}
-		list := make([]string, 0, len(raw))
-		for _, v := range raw {
-			if len(v) == 0 {
-				continue
-			}
-			s, err := m.text(t.slot, v, size)
-			if err != nil {
-				return nil, err
-			}
-			list = append(list, s)
+	for i := range m.attrs {
+		t := &m.attrs[i]
+		list, err := m.list(t, size)
+		if err != nil {
+			return nil, err
 		}
 		slices.Sort(list)
 		if list = slices.Compact(list); len(list) == 0 {
@@ -315,18 +380,57 @@ func (m *mapper) attributes(size *int) (identity.Attributes, error) {
 	return out, nil
 }
 
+// list returns the values of an attribute in any order.
+func (m *mapper) list(t *target, size *int) ([]string, error) {
+	if t.expr != nil {
+		list, err := m.seen.all(nil, t.expr)
+		if err != nil {
+			return nil, err
+		}
+		list = slices.DeleteFunc(list, func(s string) bool { return s == "" })
+		for _, s := range list {
+			if err := measure(s, t.expr.as, size); err != nil {
+				return nil, err
+			}
+		}
+		return list, nil
+	}
+	raw := m.values[t.slot]
+	if len(raw) == 0 {
+		return nil, nil
+	}
+	list := make([]string, 0, len(raw))
+	for _, v := range raw {
+		if len(v) == 0 {
+			continue
+		}
+		s, err := m.text(t.slot, v, size)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
 // text writes a value and adds its length to size, as JSON would have it.
 func (m *mapper) text(slot int, v []byte, size *int) (string, error) {
-	*size += len(v) + 8
-	if *size > largest {
+	if *size+len(v) > largest {
+		*size += len(v) + 8
 		return "", nil // said once, by record
 	}
 	s, err := m.use[slot].form.text(v)
 	if err != nil {
 		return "", fmt.Errorf("has a value of %s that %w", m.request[slot], err)
 	}
+	return s, measure(s, m.request[slot], size)
+}
+
+// measure adds the length of a value to size, as JSON would have it.
+func measure(s, of string, size *int) error {
+	*size += len(s) + 8
 	if strings.IndexByte(s, 0) >= 0 {
-		return "", fmt.Errorf("has a NUL character in a value of %s", m.request[slot])
+		return fmt.Errorf("has a NUL character in a value of %s", of)
 	}
 	for i := range len(s) {
 		switch {
@@ -336,5 +440,5 @@ func (m *mapper) text(slot int, v []byte, size *int) (string, error) {
 			*size++
 		}
 	}
-	return s, nil
+	return nil
 }

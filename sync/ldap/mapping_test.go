@@ -37,7 +37,7 @@ func attr(name string, values ...string) Attribute {
 // TestEqualHashesGiveEqualRecords draws entries that differ in little, in the order
 // of their attributes and values or not, and compares hash and record.
 func TestEqualHashesGiveEqualRecords(t *testing.T) {
-	l := userLayout(testConfig())
+	l := userLayout(testConfig(), nil)
 	names := []string{"sAMAccountName", "mail", "department", "displayName", "userAccountControl", "accountExpires", "unmapped"}
 	rapid.Check(t, func(t *rapid.T) {
 		draw := func(label string) *mapper {
@@ -59,7 +59,7 @@ func TestEqualHashesGiveEqualRecords(t *testing.T) {
 }
 
 func TestHashIgnoresOrderAndWhatIsNotMapped(t *testing.T) {
-	l := userLayout(testConfig())
+	l := userLayout(testConfig(), nil)
 	a := loaded(&l, "cn=a", attr("department", "x", "y"), attr("sAMAccountName", "ann"), attr("lastLogon", "1")).hash()
 	b := loaded(&l, "cn=a", attr("SAMACCOUNTNAME", "ann"), attr("department", "y", "x"), attr("lastLogon", "2")).hash()
 	if a != b {
@@ -78,7 +78,7 @@ func TestHashIgnoresOrderAndWhatIsNotMapped(t *testing.T) {
 	}
 	c := testConfig()
 	c.Users.Attributes["department"] = Mapping{Attribute: "division"}
-	l2 := userLayout(c)
+	l2 := userLayout(c, nil)
 	if loaded(&l2, "cn=a", attr("sAMAccountName", "ann")).hash() == loaded(&l, "cn=a", attr("sAMAccountName", "ann")).hash() {
 		t.Error("another mapping does not change the hash")
 	}
@@ -183,7 +183,7 @@ func TestRangeOptions(t *testing.T) {
 }
 
 func TestOptionsOfAttributes(t *testing.T) {
-	l := userLayout(testConfig())
+	l := userLayout(testConfig(), nil)
 	m := loaded(&l, "cn=a", attr("displayName;lang-de", "Anna"), attr("displayName", "Ann"), attr("sAMAccountName", "ann"), attr("mail;binary", "x"))
 	r, err := m.record("corp", "k", 0)
 	if err != nil || r.Profile[identity.DisplayName] != "Ann" || r.Profile[identity.Email] != "x" {
@@ -193,7 +193,7 @@ func TestOptionsOfAttributes(t *testing.T) {
 
 func TestPrimaryGroup(t *testing.T) {
 	sid := []byte{1, 5, 0, 0, 0, 0, 0, 5, 21, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0, 0x50, 4, 0, 0}
-	l := userLayout(testConfig())
+	l := userLayout(testConfig(), nil)
 	m := l.mapper()
 	m.load(&Entry{Attributes: []Attribute{{[]byte("objectSid"), [][]byte{sid}}, attr("primaryGroupID", "513")}})
 	got, err := m.primaryGroupSID()

@@ -164,7 +164,7 @@ func TestFamilies(t *testing.T) {
 
 func TestDisabledIn389(t *testing.T) {
 	c := &Config{Template: Template389}
-	l := userLayout(c.Expanded())
+	l := userLayout(c.Expanded(), nil)
 	for value, want := range map[string]identity.Reason{"true": identity.ReasonDisabled, "TRUE": identity.ReasonDisabled, "false": identity.Active} {
 		m := loaded(&l, "uid=a", attr("uid", "a"), attr("nsaccountlock", value))
 		if r, err := m.record("corp", "k", 0); err != nil || r.Disabled != want {

@@ -272,7 +272,7 @@ func (r *reading) user(e *Entry) error {
 	if !first {
 		return nil
 	}
-	r.indexNames(h.m.values[h.m.name], ref(i))
+	r.indexNames(h.m, ref(i))
 	if h.m.primary >= 0 {
 		if sid, err := h.m.primaryGroupSID(); err == nil {
 			r.primary[sid] = append(r.primary[sid], ref(i))
@@ -290,11 +290,17 @@ func (r *reading) user(e *Entry) error {
 	return nil
 }
 
-func (r *reading) indexNames(names [][]byte, i ref) {
+// indexNames remembers a person by what record takes the name from; without a name
+// there is no record.
+func (r *reading) indexNames(m *mapper, i ref) {
 	if r.names == nil {
 		return
 	}
-	for _, n := range names {
+	list, err := m.names()
+	if err != nil {
+		return
+	}
+	for _, n := range list {
 		k := r.hasher.name(string(n))
 		if old, taken := r.names[k]; taken && old != i {
 			i = ambiguous

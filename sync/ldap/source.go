@@ -58,7 +58,11 @@ func New(o Options) (*Source, error) {
 	if s.dial == nil {
 		s.dial = (&net.Dialer{}).DialContext
 	}
-	s.people, s.clans = userLayout(s.cfg), groupLayout(s.cfg)
+	people, clans := s.cfg.compile(&p)
+	if err := p.Err(); err != nil {
+		return nil, fmt.Errorf("source %s: %w", o.Source, err)
+	}
+	s.people, s.clans = userLayout(s.cfg, people), groupLayout(s.cfg, clans)
 	return s, nil
 }
 

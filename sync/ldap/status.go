@@ -13,17 +13,24 @@ import (
 
 // reason says why the directory does not let the person in.
 func (m *mapper) reason() (identity.Reason, error) {
-	for _, t := range m.disabled {
-		if hit, err := t.holds(m.values[t.slot]); err != nil || hit {
+	for i := range m.disabled {
+		if hit, err := m.hit(&m.disabled[i]); err != nil || hit {
 			return identity.ReasonDisabled, err
 		}
 	}
-	for _, t := range m.locked {
-		if hit, err := t.holds(m.values[t.slot]); err != nil || hit {
+	for i := range m.locked {
+		if hit, err := m.hit(&m.locked[i]); err != nil || hit {
 			return identity.ReasonLocked, err
 		}
 	}
 	return identity.Active, nil
+}
+
+func (m *mapper) hit(t *test) (bool, error) {
+	if t.expr != nil {
+		return m.seen.holds(t.expr)
+	}
+	return t.holds(m.values[t.slot])
 }
 
 // holds reports whether the attribute is as the rule says. A value that cannot be
@@ -52,15 +59,26 @@ func (t *test) holds(values [][]byte) (bool, error) {
 // expiry returns the earliest end that the entry states.
 func (m *mapper) expiry() (time.Time, error) {
 	var first time.Time
+	sooner := func(t time.Time) {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
 	for _, x := range m.expires {
+		if x.expr != nil {
+			t, err := m.seen.when(x.expr)
+			if err != nil {
+				return t, err
+			}
+			sooner(t)
+			continue
+		}
 		for _, v := range m.values[x.slot] {
 			t, err := instant(x.format, v)
 			if err != nil {
 				return t, fmt.Errorf("has a value of %s that is no %s", m.request[x.slot], strings.ReplaceAll(x.format, "_", " "))
 			}
-			if !t.IsZero() && (first.IsZero() || t.Before(first)) {
-				first = t
-			}
+			sooner(t)
 		}
 	}
 	return first, nil

@@ -36,6 +36,7 @@ func (c *Config) Validate(p *config.Problems) {
 	oneOf(p, "referrals", e.Referrals, referralsHold, referralsIgnore)
 	e.validateUsers(p.In("users"))
 	e.validateGroups(p.In("groups"))
+	e.compile(p)
 	if e.Timeouts.Connect < 0 {
 		p.Add("timeouts.connect", "must be positive, such as 10s")
 	}
@@ -163,6 +164,10 @@ func (c *Config) validateUsers(p *config.Problems) {
 	rules(p, "locked", c.Users.Locked)
 	for i, x := range c.Users.Expires {
 		at := fmt.Sprintf("expires[%d]", i)
+		if x.CEL != "" {
+			alone(p, at, x.Attribute+x.Format)
+			continue
+		}
 		readable(p, at+".attribute", x.Attribute)
 		oneOf(p, at+".format", x.Format, formatFiletime, formatGeneralized, formatDays)
 	}
@@ -198,35 +203,53 @@ func (w *Where) validate(p *config.Problems) {
 		p.Add("filter", "%q is no LDAP filter such as (objectClass=person)", w.Filter)
 	}
 	readable(p, "key", w.Key)
-	readable(p, "name", w.Name.Attribute)
+	w.Name.validate(p, "name")
 	for _, field := range sortedKeys(w.Profile) {
 		if !slices.Contains(identity.ProfileFields(), field) {
 			p.Add("profile."+field, "is no profile field: use one of %s, or attributes for anything else", strings.Join(identity.ProfileFields(), ", "))
 		}
-		readable(p, "profile."+field, w.Profile[field].Attribute)
+		w.Profile[field].validate(p, "profile."+field)
 	}
 	for _, key := range sortedKeys(w.Attributes) {
 		at := "attributes." + key
 		if key == "" || strings.ContainsFunc(key, unicode.IsControl) || len(key) > 128 {
 			p.Add(at, "name our attribute with 1 to 128 characters")
 		}
-		readable(p, at, w.Attributes[key].Attribute)
+		w.Attributes[key].validate(p, at)
 	}
 }
 
 func rules(p *config.Problems, list string, rs []Rule) {
 	for i, r := range rs {
 		at := fmt.Sprintf("%s[%d]", list, i)
-		readable(p, at+".attribute", r.Attribute)
+		if r.CEL != "" {
+			alone(p, at, r.Attribute)
+		} else {
+			readable(p, at+".attribute", r.Attribute)
+		}
 		tests := 0
-		for _, set := range []bool{r.Bits != 0, len(r.Is) > 0, len(r.IsNot) > 0} {
+		for _, set := range []bool{r.Bits != 0, len(r.Is) > 0, len(r.IsNot) > 0, r.CEL != ""} {
 			if set {
 				tests++
 			}
 		}
 		if tests != 1 {
-			p.Add(at, "give exactly one of bits, is and is_not")
+			p.Add(at, "give exactly one of bits, is, is_not and cel")
 		}
+	}
+}
+
+// alone reports what is said beside an expression.
+func alone(p *config.Problems, at, beside string) {
+	if beside != "" {
+		p.Add(at, "an expression says itself what it reads: give cel alone")
+	}
+}
+
+// validate looks at an attribute; expressions are compiled later.
+func (m Mapping) validate(p *config.Problems, at string) {
+	if m.CEL == "" {
+		readable(p, at, m.Attribute)
 	}
 }
 
@@ -234,14 +257,22 @@ var attributeName = regexp.MustCompile(`^([A-Za-z][A-Za-z0-9-]*|[0-9]+(\.[0-9]+)
 
 // readable reports an attribute that is no attribute, or that must not be read.
 func readable(p *config.Problems, at, name string) {
+	if wrong := unreadable(name); wrong != "" {
+		p.Add(at, "%s", wrong)
+	}
+}
+
+// unreadable says why a name is not that of an attribute to read; "" if it is.
+func unreadable(name string) string {
 	switch {
 	case name == "":
-		p.Add(at, "name an attribute of the directory")
+		return "name an attribute of the directory"
 	case !attributeName.MatchString(name):
-		p.Add(at, "%q is no attribute name", name)
+		return fmt.Sprintf("%q is no attribute name", name)
 	case secretAttribute(name):
-		p.Add(at, "%s holds passwords or keys, which are never read: map another attribute", name)
+		return name + " holds passwords or keys, which are never read: map another attribute"
 	}
+	return ""
 }
 
 // secretAttribute reports whether an attribute holds what opens accounts: hashes,
