@@ -18,9 +18,9 @@ type Observation struct {
 	Gone   []Gone
 	Proof  Proof
 	Cursor Cursor
-	// Missed counts the entries that a sweep found changed, new or gone and that the
-	// reads of changes before it should have brought.
-	Missed int
+	// Found names the entries that a sweep had to bring because the reads of changes had
+	// not. Those that turn out to differ from the roll were missed.
+	Found  []Gone
 	Server string // which server answered, as an administrator would name it
 	Family string // which kind of directory it is, and how that was found out
 }

@@ -214,7 +214,7 @@ const (
 
 // describe writes what a plan says into the run's record.
 func describe(run *state.Run, p *plan.Plan) {
-	run.Proof, run.Counts, run.Marked = p.Proof, p.Counts, p.Marked
+	run.Proof, run.Counts, run.Marked, run.Missed = p.Proof, p.Counts, p.Marked, p.Missed
 	run.Consequences = p.Consequences[:min(len(p.Consequences), keptSamples)]
 	run.SkippedAll, run.ConflictsAll = len(p.Skipped), len(p.Conflicts)
 	run.Skipped, run.Conflicts, run.Withheld = nil, nil, nil

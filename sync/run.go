@@ -188,7 +188,7 @@ func (x *execution) look(ctx context.Context) (*state.Snapshot, error) {
 	}
 	x.note(func(run *state.Run, _ *Progress) {
 		run.Server, run.Family, run.Proof = x.seen.Server, x.seen.Family, x.seen.Proof
-		run.Reach, run.Missed = x.seen.Reach, x.seen.Missed
+		run.Reach = x.seen.Reach
 	})
 	snap := x.r.db.View().Now()
 	if n := snap.Unread(); n > 0 {

@@ -104,6 +104,9 @@ func userLayout(c *Config, compiled expressions) layout {
 	for i, x := range c.Users.Expires {
 		l.expires = append(l.expires, expiryAt{x.Format, l.expiry(i, x, compiled)})
 	}
+	if c.Groups.ChangeStamp != "" {
+		l.stamp = l.slot(c.Groups.ChangeStamp)
+	}
 	if c.Users.PrimaryGroup != "" && len(c.Groups.Bases) > 0 {
 		l.primary, l.sid = l.slot(c.Users.PrimaryGroup), l.slot("objectSid")
 	}

@@ -68,7 +68,7 @@ func (r *reading) clan(e *Entry) error {
 		return nil
 	}
 	if len(h.m.ranged) > 0 && h.m.ranged[0].next > 0 {
-		g.ranged, g.dn, g.stamp = h.m.ranged[0], string(e.DN), r.stamp(h.m)
+		g.ranged, g.dn, g.stamp = h.m.ranged[0], string(e.DN), string(h.m.stampValue())
 	}
 	if h.m.sid >= 0 && len(h.m.values[h.m.sid]) == 1 {
 		g.found = append(g.found, r.primary[string(h.m.values[h.m.sid][0])]...)
@@ -95,12 +95,12 @@ func (m *mapper) memberSlot(slot int) memberSlot {
 	return memberSlot{slot: slot, by: byDN}
 }
 
-// stamp returns what changes when the entry does.
-func (r *reading) stamp(m *mapper) string {
+// stampValue returns what changes when the loaded entry does, or nil.
+func (m *mapper) stampValue() []byte {
 	if m.stamp < 0 || len(m.values[m.stamp]) == 0 {
-		return ""
+		return nil
 	}
-	return string(m.values[m.stamp][0])
+	return m.values[m.stamp][0]
 }
 
 // enroll adds the values of one member attribute.
@@ -110,11 +110,11 @@ func (r *reading) enroll(o *roll, ms memberSlot, values [][]byte) {
 			continue // some servers let a group without members have an empty one
 		}
 		if ms.by == byName {
-			switch i, ok := r.names[r.hasher.name(string(v))]; {
+			switch i, ok := r.named(r.hasher.name(string(v))); {
 			case !ok:
 				o.lost = append(o.lost, string(v))
 			case i == ambiguous:
-				o.lost = append(o.lost, string(v)+" (more than one person has this name)")
+				o.lost = append(o.lost, string(v)+twice)
 			default:
 				o.found = append(o.found, i)
 			}
@@ -202,7 +202,7 @@ func (r *reading) pieces(ctx context.Context, g *clan) (same bool, err error) {
 		_, err := r.c.search(ctx, where.request(), &handler{
 			entry: func(e *Entry) error {
 				h.m.load(e)
-				got, stamp = true, r.stamp(h.m)
+				got, stamp = true, string(h.m.stampValue())
 				for _, s := range h.m.ranged {
 					if s.slot == ms.slot {
 						next = s.next
@@ -259,7 +259,7 @@ func (r *reading) join() {
 func (r *reading) joined(g *clan) identity.Seen {
 	h := &r.groups
 	for _, l := range g.later {
-		if i, ok := r.dns[l.key]; ok {
+		if i, ok := r.anyone(l.key); ok {
 			g.found = append(g.found, i)
 		} else {
 			g.lost = append(g.lost, l.text)
@@ -302,7 +302,7 @@ func (r *reading) place(seen *identity.Seen, g *clan, i ref) {
 	key := h.keys[n]
 	if h.left[key] {
 		if _, known := r.stored(h, key); !known {
-			g.lost = append(g.lost, string(key)+" (an entry that is skipped)")
+			g.lost = append(g.lost, string(key)+skippedEntry)
 			return
 		}
 	}
@@ -311,6 +311,21 @@ func (r *reading) place(seen *identity.Seen, g *clan, i ref) {
 	} else {
 		seen.Users = append(seen.Users, key)
 	}
+}
+
+// What is added to the texts of unresolved members.
+const (
+	twice        = " (more than one person has this name)"
+	skippedEntry = " (an entry that is skipped)"
+	andMore      = "and %d more"
+	longestText  = 1024
+)
+
+// cutShort reports whether a text of an unresolved member does not say all.
+func cutShort(text string) bool {
+	var n int
+	_, err := fmt.Sscanf(text, andMore, &n)
+	return err == nil || len(text) >= longestText
 }
 
 // keptUnresolved bounds the text that is kept of unresolved members: a group that
@@ -325,9 +340,9 @@ func unresolved(lost []string) []string {
 	}
 	out, size := make([]string, 0, len(lost)), 0
 	for i, s := range lost {
-		s = clip(s, 1024)
+		s = clip(s, longestText)
 		if size += len(s); size > keptUnresolved {
-			return append(out, fmt.Sprintf("and %d more", len(lost)-i))
+			return append(out, fmt.Sprintf(andMore, len(lost)-i))
 		}
 		out = append(out, s)
 	}

@@ -12,43 +12,25 @@ import (
 	"github.com/rollcall-id/rollcall/sync"
 )
 
-// Pull implements [sync.Source]: it reads the directory once, from one server.
-func (s *Source) Pull(ctx context.Context, p sync.PullRequest) (*identity.Observation, error) {
-	r := newReading(s, p)
-	r.tell("connect")
-	c, err := s.connect(ctx)
-	if err != nil {
-		return nil, err
-	}
-	defer c.close()
-	r.c, r.out.Server, r.out.Family = c, c.name(), c.familyWords(s.cfg.Template)
-	for _, step := range []func(context.Context) error{
-		func(ctx context.Context) error { return r.kind(ctx, &r.users) },
-		func(ctx context.Context) error { return r.kind(ctx, &r.groups) },
-		r.ranges,
-		r.strays,
-	} {
-		if err := step(ctx); err != nil {
-			return nil, fmt.Errorf("read from %s: %w", c.url, err)
-		}
-	}
-	r.join()
-	r.conclude()
-	return r.out, nil
-}
-
 // reading is one Pull.
 type reading struct {
 	s     *Source
 	c     *session
 	known sync.Known // may be nil
-	tellf func(sync.Progress)
-	stage string
-	pages int
-	out   *identity.Observation
+	again []identity.Gone
+	// because says why everything is read although changes could have been.
+	because string
+	waySaid string   // how changes will be read, or why not
+	notes   []string // what an administrator should know of a read of changes
+	tellf   func(sync.Progress)
+	stage   string
+	pages   int
+	out     *identity.Observation
 
 	users, groups half
-	dns           map[dnKey]ref // of people and groups
+	dns           map[dnKey]ref   // of people and groups
+	parents       map[dnKey]dnKey // of each DN
+	base          *mirror         // of a read of changes: who was where before; else nil
 	hasher        *dnHasher
 	names         map[dnKey]ref // of people, when members are listed by name
 	primary       map[string][]ref
@@ -63,11 +45,16 @@ type half struct {
 	stage    string
 	keys     []identity.Key
 	byKey    map[identity.Key]int32
-	sweepOf  []int32 // the sweep in which each key was met last
+	sweepOf  []int32 // the sweep in which each key was met last; 0: it was not
 	sweep    int32
+	met      int      // how many were
+	placed   []bool   // whether the DN is known of this read
+	stamps   []uint64 // where change stamps are read
 	t        tally
 	broken   []brokenEntry
 	left     map[identity.Key]bool // skipped, but known by key
+	gone     map[identity.Key]bool // named as gone
+	wants    map[identity.Key]bool // to be read whole
 	why      []string              // why the read is not complete
 	keyless  int                   // entries without a readable key
 	verified int
@@ -88,13 +75,14 @@ func groupRef(i int32) ref { return ref(-1 - i) }
 
 func newReading(s *Source, p sync.PullRequest) *reading {
 	r := &reading{
-		s: s, known: p.Known, tellf: p.Progress,
+		s: s, known: p.Known, again: p.Again, tellf: p.Progress,
 		out:     &identity.Observation{Source: s.id},
 		dns:     map[dnKey]ref{},
+		parents: map[dnKey]dnKey{},
 		hasher:  newDNHasher(),
 		primary: map[string][]ref{},
-		users:   half{where: &s.cfg.Users.Where, m: s.people.mapper(), stage: "users", byKey: map[identity.Key]int32{}, left: map[identity.Key]bool{}},
-		groups:  half{group: true, where: &s.cfg.Groups.Where, m: s.clans.mapper(), stage: "groups", byKey: map[identity.Key]int32{}, left: map[identity.Key]bool{}},
+		users:   half{where: &s.cfg.Users.Where, m: s.people.mapper(), stage: "users", byKey: map[identity.Key]int32{}, left: map[identity.Key]bool{}, gone: map[identity.Key]bool{}},
+		groups:  half{group: true, where: &s.cfg.Groups.Where, m: s.clans.mapper(), stage: "groups", byKey: map[identity.Key]int32{}, left: map[identity.Key]bool{}, gone: map[identity.Key]bool{}},
 	}
 	r.users.entry, r.groups.entry = r.user, r.clan
 	for _, m := range s.cfg.Groups.Members {
@@ -109,7 +97,7 @@ func (r *reading) tell(stage string) {
 	r.stage = stage
 	if r.tellf != nil {
 		r.tellf(sync.Progress{
-			Stage: stage, Server: r.out.Server, Users: len(r.users.keys), Groups: len(r.groups.keys), Pages: r.pages,
+			Stage: stage, Server: r.out.Server, Users: r.users.met, Groups: r.groups.met, Pages: r.pages,
 		})
 	}
 }
@@ -173,7 +161,8 @@ func (r *reading) identify(ctx context.Context, h *half) error {
 		r.skip(h, key, b.dn, b.reason)
 		if key != "" {
 			if i, first := h.meet(key); first {
-				r.index(h, i, b.dn)
+				r.dns[r.hasher.key(b.dn)] = h.ref(i)
+				h.placed[i] = true
 			}
 		}
 	}
@@ -225,18 +214,33 @@ func (r *reading) skip(h *half, key identity.Key, dn []byte, reason string) {
 
 // meet returns the number of a key, and whether it is met for the first time.
 func (h *half) meet(key identity.Key) (i int32, first bool) {
-	i, old := h.byKey[key]
-	if !old {
-		i = int32(len(h.keys))
-		h.byKey[key] = i
-		h.keys = append(h.keys, key)
-		h.sweepOf = append(h.sweepOf, 0)
+	i = h.know(key)
+	if first = h.sweepOf[i] == 0; first {
+		h.met++
 	}
 	if h.sweepOf[i] != h.sweep {
 		h.sweepOf[i] = h.sweep
 		h.t.fresh++
 	}
-	return i, !old
+	return i, first
+}
+
+// know returns the number of a key that need not be met.
+func (h *half) know(key identity.Key) int32 {
+	i, old := h.byKey[key]
+	if !old {
+		i = int32(len(h.keys))
+		h.byKey[key] = i
+		h.keys = append(h.keys, key)
+		h.sweepOf, h.placed, h.stamps = append(h.sweepOf, 0), append(h.placed, false), append(h.stamps, 0)
+	}
+	return i
+}
+
+// has reports whether a key was met.
+func (h *half) has(key identity.Key) bool {
+	i, ok := h.byKey[key]
+	return ok && h.sweepOf[i] != 0
 }
 
 func (h *half) ref(i int32) ref {
@@ -246,7 +250,14 @@ func (h *half) ref(i int32) ref {
 	return ref(i)
 }
 
-func (r *reading) index(h *half, i int32, dn []byte) { r.dns[r.hasher.key(dn)] = h.ref(i) }
+func (r *reading) index(h *half, i int32, dn []byte) {
+	k := r.hasher.key(dn)
+	r.dns[k], r.parents[k] = h.ref(i), r.hasher.lastParent()
+	h.placed[i] = true
+	if v := h.m.stampValue(); v != nil {
+		h.stamps[i] = stampOf(r.hasher.seeds[0], v)
+	}
+}
 
 // stored returns the hash that the roll has for a key.
 func (r *reading) stored(h *half, key identity.Key) (uint64, bool) {

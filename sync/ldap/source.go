@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	gosync "sync"
 	"time"
 
 	"github.com/rollcall-id/rollcall/config"
@@ -33,6 +34,9 @@ type Source struct {
 	now           func() time.Time
 	dial          func(ctx context.Context, network, address string) (net.Conn, error)
 	people, clans layout
+
+	mu     gosync.Mutex // guards mirror
+	mirror *mirror      // nil while a read has it
 }
 
 var (

@@ -66,7 +66,7 @@ func within(dn []byte, bases [][]byte) bool {
 func (r *reading) lost(g *clan) []laterMember {
 	var out []laterMember
 	for _, l := range g.later {
-		if _, ok := r.dns[l.key]; !ok {
+		if _, ok := r.anyone(l.key); !ok {
 			out = append(out, l)
 		}
 	}
@@ -116,5 +116,5 @@ func (r *reading) stray(ctx context.Context, l laterMember) error {
 // number returns the ref of a key that was met.
 func (h *half) number(key identity.Key, err error) (ref, bool) {
 	i, ok := h.byKey[key]
-	return h.ref(i), ok && err == nil
+	return h.ref(i), ok && err == nil && h.sweepOf[i] != 0
 }

@@ -33,7 +33,7 @@ func (r *reading) verify(ctx context.Context, h *half) error {
 			return nil
 		}
 	}
-	before := len(h.keys)
+	before := h.met
 	for keys := range slices.Chunk(missing, batch) {
 		if err := r.ask(ctx, h, keys); err != nil {
 			return err
@@ -42,7 +42,7 @@ func (r *reading) verify(ctx context.Context, h *half) error {
 	if err := r.identify(ctx, h); err != nil {
 		return err
 	}
-	if n := len(h.keys) - before; n > 0 {
+	if n := h.met - before; n > 0 {
 		r.answered(h, n)
 	}
 	return nil
@@ -61,7 +61,7 @@ func (r *reading) missing(h *half) []identity.Key {
 	}
 	var out []identity.Key
 	for key := range r.known.Present(h.group) {
-		if _, ok := h.byKey[key]; !ok {
+		if !h.has(key) && !h.gone[key] {
 			out = append(out, key)
 		}
 	}
@@ -139,15 +139,22 @@ func (r *reading) conclude() {
 	if n := r.users.keyless + r.groups.keyless; n > 1 {
 		why = append(why, fmt.Sprintf("%d entries in all could not be told apart: may the account read their %s?", n, r.users.where.Key))
 	}
-	if len(why) == 0 {
+	whole := len(why) == 0
+	if whole {
 		why = []string{fmt.Sprintf("the server said of every search that it is whole: %d users, %d groups in %d pages",
-			len(r.users.keys), len(r.groups.keys), r.pages)}
+			r.users.met, r.groups.met, r.pages)}
 		if p.Verified > 0 {
 			why = append(why, fmt.Sprintf("%d that are gone were asked for once more", p.Verified))
 		}
-		if len(r.users.keys) == 0 {
+		if r.users.met == 0 {
 			why = append(why, "it shows no users at all, as a server does when the account may see none: check its rights")
 		}
+	}
+	if r.because != "" {
+		why = append(why, "everything was read, since "+r.because)
+	}
+	if whole && r.waySaid != "" {
+		why = append(why, r.waySaid)
 	}
 	const shown = 5
 	if len(why) > shown {

@@ -156,6 +156,9 @@ type Plan struct {
 	Conflicts []Conflict         `json:"conflicts,omitempty"` // what a person has to settle
 	Withheld  []string           `json:"withheld,omitempty"`  // why removals were left out: one line for each reason
 	Proof     identity.Proof     `json:"proof"`
+	// Missed counts the entries with a step that reads of changes should have brought
+	// before, and that only a sweep found.
+	Missed int `json:"missed,omitzero"`
 	// Consequences say what the plan changes of what people may do, by permission. They
 	// are what package state finds, and not a part of what is applied.
 	Consequences []Consequence `json:"consequences,omitempty"`

@@ -67,16 +67,7 @@ func (p *planner) index(kind Kind, entries []identity.Seen) (*side, error) {
 		}
 	}
 	s.fates = make([]fate, len(s.at))
-	for _, x := range p.seen.Skipped {
-		if x.Key != "" && x.Group == (kind == Group) {
-			s.skipped.add(x.Key)
-		}
-	}
-	for _, x := range p.seen.Gone {
-		if x.Group == (kind == Group) && s.keys.find(x.Key) < 0 && s.skipped.find(x.Key) < 0 {
-			s.gone.add(x.Key)
-		}
-	}
+	s.name(p.seen)
 	for at := range s.at {
 		switch e := s.entry(at); {
 		case twice[at]:
@@ -89,6 +80,20 @@ func (p *planner) index(kind Kind, entries []identity.Seen) (*side, error) {
 	}
 	p.count(s)
 	return s, nil
+}
+
+// name takes in what the observation names without reading it.
+func (s *side) name(seen *identity.Observation) {
+	for _, x := range seen.Skipped {
+		if x.Key != "" && x.Group == (s.kind == Group) {
+			s.skipped.add(x.Key)
+		}
+	}
+	for _, x := range seen.Gone {
+		if x.Group == (s.kind == Group) && s.keys.find(x.Key) < 0 && s.skipped.find(x.Key) < 0 {
+			s.gone.add(x.Key)
+		}
+	}
 }
 
 func (s *side) entry(at int) *identity.Seen { return &s.entries[s.at[at]] }

@@ -1,0 +1,425 @@
+package ldap
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/cespare/xxhash/v2"
+	"github.com/go-json-experiment/json"
+
+	"github.com/rollcall-id/rollcall/fault"
+	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/sync"
+)
+
+// follower reads what changed in one family of directories.
+type follower interface {
+	// name is how the family's way is called in configuration and cursors.
+	name() string
+	// begin returns where changes begin that are made from now on. An error says why
+	// this server does not tell them to this account; it is no failure of the read.
+	begin(ctx context.Context, r *reading) (position, error)
+	// changes gives r what changed since the position: entries to the handlers of its
+	// halves, who is gone to lose, and keys that have to be read whole to want. It
+	// returns where the next read begins. A *wholeRead says that it cannot be done.
+	changes(ctx context.Context, r *reading, since position) (position, error)
+}
+
+// position is where a family's account of its changes was read up to. What its parts
+// mean is the family's business.
+type position []string
+
+// cursor is what [identity.Cursor] holds for this package.
+type cursor struct {
+	V      int      `json:"v"`
+	Way    string   `json:"way"`
+	Server string   `json:"server"` // which one it was read from, as in urls
+	Scope  string   `json:"scope"`  // hash of bases, filters and what is read
+	N      int      `json:"n"`      // counts reads, so that no two cursors are equal
+	At     position `json:"at"`
+}
+
+func (c *cursor) encode() identity.Cursor {
+	b, _ := json.Marshal(c) // cannot fail: text and numbers
+	return identity.Cursor(b)
+}
+
+// scope is a hash of which entries are read and how they are mapped.
+func (s *Source) scope() string {
+	h := xxhash.New()
+	for _, w := range []*Where{&s.cfg.Users.Where, &s.cfg.Groups.Where} {
+		fmt.Fprintf(h, "%q %q %q %q\n", w.Bases, w.Scope, w.Filter, w.Key)
+	}
+	return fmt.Sprintf("%x", h.Sum64()^s.people.salt^mix(s.clans.salt))
+}
+
+// follower returns the way in which changes are read from a server, or why there is
+// none.
+func (r *reading) follower() (follower, error) {
+	family, _ := r.c.root.family()
+	var way follower
+	switch family {
+	case TemplateOpenLDAP:
+		way = syncrepl{}
+	default:
+		return nil, errors.New("there is no way to read changes from this kind of directory")
+	}
+	return way, nil
+}
+
+// begin returns the cursor of a full read that is about to begin, or nil where none of
+// its server's ways works.
+func (r *reading) begin(ctx context.Context) *cursor {
+	way, err := r.follower()
+	if err == nil {
+		var at position
+		if at, err = way.begin(ctx, r); err == nil {
+			r.waySaid = "changes are read by " + way.name()
+			return &cursor{V: 1, Way: way.name(), Server: r.c.url, Scope: r.s.scope(), At: at}
+		}
+	}
+	r.waySaid = "every read is of everything: " + clip(err.Error(), 300)
+	return nil
+}
+
+// since reads what changed, or returns a *wholeRead.
+func (r *reading) since(ctx context.Context, p sync.PullRequest) error {
+	if p.Since == "" || r.known == nil {
+		return &wholeRead{}
+	}
+	var from cursor
+	if err := json.Unmarshal([]byte(p.Since), &from); err != nil || from.V != 1 {
+		return readAll("the cursor was written by another version")
+	}
+	way, err := r.follower()
+	switch {
+	case err != nil:
+		return readAll("%v", err)
+	case way.name() != from.Way:
+		return readAll("changes are read by %s now, and were by %s", way.name(), from.Way)
+	case from.Scope != r.s.scope():
+		return readAll("what is read of the directory was changed")
+	}
+	r.base = r.s.recall(p.Since, r)
+	prove := p.Prove
+	if from.Server != r.c.url {
+		prove = true
+		r.note("another server answers than the one that was read before (%s)", from.Server)
+	}
+	if prove && !r.base.stamped {
+		return readAll("everything is to be compared, and the change stamps of the last read are not known any more")
+	}
+	if err := r.follow(ctx, way, from, prove); err != nil {
+		return err
+	}
+	from.N++
+	from.Server = r.c.url
+	r.out.Cursor = from.encode()
+	r.base.next, r.base.nextCursor = r.news(), r.out.Cursor
+	r.s.remember(r.base)
+	return nil
+}
+
+// follow reads what changed since a cursor, which it moves, and all that has to be
+// read because of it.
+func (r *reading) follow(ctx context.Context, way follower, from cursor, prove bool) error {
+	r.hasher, r.out.Reach = r.base.hasher, identity.ReachChanges
+	var swept *sweep
+	if prove {
+		r.out.Reach = identity.ReachSweep
+		var err error
+		if swept, err = r.sweepAll(ctx); err != nil {
+			return err
+		}
+	}
+	r.tell("changes")
+	at, err := way.changes(ctx, r, from.At)
+	if err != nil {
+		return err
+	}
+	copy(from.At, at)
+	if err := r.wanted(ctx); err != nil {
+		return err
+	}
+	if swept != nil {
+		if err := r.missed(ctx, swept); err != nil {
+			return err
+		}
+	}
+	for _, step := range []func(context.Context) error{r.carry, r.ranges, r.strays} {
+		if err := step(ctx); err != nil {
+			return err
+		}
+	}
+	if why := slices.Concat(r.users.why, r.groups.why); len(why) > 0 {
+		return readAll("the answer was not whole: %s", why[0])
+	}
+	r.join()
+	r.told()
+	r.concludeChanges(swept)
+	return nil
+}
+
+// want asks for an entry to be read whole.
+func (h *half) want(key identity.Key) {
+	if h.wants == nil {
+		h.wants = map[identity.Key]bool{}
+	}
+	h.wants[key] = true
+}
+
+// wanted reads whole what was asked for, people first. What does not answer is not
+// among what the source has.
+func (r *reading) wanted(ctx context.Context) error {
+	for _, a := range r.again {
+		if h := r.side(a.Group); !h.has(a.Key) {
+			h.want(a.Key)
+		}
+	}
+	for _, h := range []*half{&r.users, &r.groups} {
+		if err := r.askFor(ctx, h, h.wants); err != nil {
+			return err
+		}
+		h.wants = nil
+	}
+	return r.inDispute()
+}
+
+// inDispute reports as a *wholeRead that one whom the roll does not have, because he
+// claims another's name, is not where he was any more: the groups that listed him
+// there are known to nobody.
+func (r *reading) inDispute() error {
+	for _, a := range r.again {
+		if r.known.Stored(a.Group, a.Key) != nil {
+			continue
+		}
+		h := r.side(a.Group)
+		i, ok := h.byKey[a.Key]
+		if !ok || !h.placed[i] {
+			return readAll("somebody is gone whom the roll did not take because of his name")
+		}
+		for dn, at := range r.dns {
+			if at != h.ref(i) {
+				continue
+			}
+			if p, ok := r.base.at(dn); !ok || p.key != a.Key {
+				return readAll("somebody whom the roll did not take because of his name has moved, or it is not known where he was")
+			}
+		}
+	}
+	return nil
+}
+
+func (r *reading) side(group bool) *half {
+	if group {
+		return &r.groups
+	}
+	return &r.users
+}
+
+func (r *reading) askFor(ctx context.Context, h *half, wants map[identity.Key]bool) error {
+	keys := slices.Sorted(maps.Keys(wants))
+	for some := range slices.Chunk(keys, batch) {
+		if err := r.ask(ctx, h, some); err != nil {
+			return err
+		}
+	}
+	if err := r.identify(ctx, h); err != nil {
+		return err
+	}
+	for _, k := range keys {
+		h.lose(k)
+	}
+	return nil
+}
+
+// carry reads the groups that are no longer what the roll has of them although they
+// themselves did not change: those of people and groups that are new, gone, or at
+// another DN.
+func (r *reading) carry(ctx context.Context) error {
+	if len(r.groups.where.Bases) == 0 {
+		return nil
+	}
+	want := map[identity.Key]bool{}
+	for _, h := range []*half{&r.users, &r.groups} {
+		for key := range h.gone {
+			r.groupsWith(want, h.group, key)
+		}
+	}
+	for i := range r.out.Users {
+		if e := &r.out.Users[i]; e.Record != nil {
+			r.carryOne(want, false, e.Record)
+		}
+	}
+	for i := range r.clans {
+		r.carryOne(want, true, r.clans[i].record)
+	}
+	for key := range want {
+		if r.groups.has(key) || r.groups.gone[key] {
+			delete(want, key)
+		}
+	}
+	if err := r.askFor(ctx, &r.groups, want); err != nil {
+		return err
+	}
+	return r.disputed(ctx)
+}
+
+func (r *reading) groupsWith(want map[identity.Key]bool, group bool, key identity.Key) {
+	for g := range r.known.GroupsWith(group, key) {
+		want[g] = true
+	}
+}
+
+// carryOne finds the groups that list an entry which was read, if it is not where the
+// roll has it.
+func (r *reading) carryOne(want map[identity.Key]bool, group bool, e *identity.Record) {
+	at := r.hasher.key([]byte(e.DN))
+	old := r.known.Stored(group, e.Key)
+	moved := old == nil || r.hasher.key([]byte(old.DN)) != at
+	if moved || r.base.fromRoll {
+		r.groupsWith(want, group, e.Key)
+	}
+	if old != nil && !moved && old.Name == e.Name {
+		return
+	}
+	for _, k := range []dnKey{at, r.hasher.name(e.Name), r.hasher.name(string(e.Key)), {}} {
+		for _, g := range r.base.lost[k] {
+			want[g] = true
+		}
+	}
+}
+
+// disputed reads the groups of those who were read again because the last run did not
+// take them: no group shows in the roll that it lists them.
+func (r *reading) disputed(ctx context.Context) error {
+	asked := map[identity.Key]bool{}
+	for _, a := range r.again {
+		if !a.Group {
+			asked[a.Key] = true
+		}
+	}
+	var any []string
+	for i := range r.out.Users {
+		e := r.out.Users[i].Record
+		if e == nil || !asked[e.Key] {
+			continue
+		}
+		for _, m := range r.s.cfg.Groups.Members {
+			value := e.DN
+			if m.By == byName {
+				value = e.Name
+			}
+			any = append(any, fmt.Sprintf("(%s=%s)", m.Attribute, escapeFilter(value)))
+		}
+	}
+	h := &r.groups
+	for some := range slices.Chunk(any, batch) {
+		h.sweep++
+		for _, g := range h.where.regions(h.m.request) {
+			g.filter = fmt.Sprintf("(&%s(|%s))", h.where.Filter, strings.Join(some, ""))
+			if _, err := r.c.search(ctx, g.request(), h.handler()); err != nil {
+				end, err := r.s.brokenOff(g, ending{}, err)
+				if err != nil {
+					return fmt.Errorf("ask for the groups of who was left out: %w", err)
+				}
+				h.why = append(h.why, end.partial)
+			}
+		}
+	}
+	return r.identify(ctx, h)
+}
+
+// news is what the mirror learns of this read.
+func (r *reading) news() *news {
+	n := &news{lost: map[identity.Key][]dnKey{}}
+	for _, h := range []*half{&r.users, &r.groups} {
+		for key := range h.gone {
+			if old := r.known.Stored(h.group, key); old != nil {
+				n.moved = append(n.moved, move{dn: r.hasher.key([]byte(old.DN)), parent: r.hasher.parent([]byte(old.DN))})
+				n.unnamed = append(n.unnamed, r.hasher.name(old.Name))
+			}
+		}
+	}
+	names := map[ref][]dnKey{}
+	for name, i := range r.names {
+		if i != ambiguous {
+			names[i] = append(names[i], name)
+		}
+	}
+	for dn, i := range r.dns {
+		p := r.placeOf(i)
+		if old := r.known.Stored(p.group, p.key); old != nil {
+			if was := r.hasher.key([]byte(old.DN)); was != dn {
+				n.moved = append(n.moved, move{dn: was, parent: r.hasher.parent([]byte(old.DN))})
+			}
+			n.unnamed = append(n.unnamed, r.hasher.name(old.Name))
+		}
+		n.moved = append(n.moved, move{dn: dn, parent: r.parents[dn], names: names[i], place: p})
+	}
+	for i := range r.out.Groups {
+		r.noteLost(func(g identity.Key, keys []dnKey) { n.lost[g] = keys }, &r.out.Groups[i])
+	}
+	return n
+}
+
+// recall returns the mirror as of a cursor, and takes it: no other read has it
+// meanwhile.
+func (s *Source) recall(at identity.Cursor, r *reading) *mirror {
+	s.mu.Lock()
+	m := s.mirror
+	s.mirror = nil
+	s.mu.Unlock()
+	switch {
+	case m != nil && m.next != nil && m.nextCursor == at:
+		m.learn(m.next, at)
+		m.next, m.fromRoll = nil, false
+		return m
+	case m != nil && m.cursor == at && m.next.isEmpty():
+		m.next = nil
+		return m
+	}
+	return mirrorOf(r.known, at, r.names != nil)
+}
+
+// remember keeps a mirror for the next read.
+func (s *Source) remember(m *mirror) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.mirror = m
+}
+
+func (r *reading) note(format string, args ...any) {
+	r.notes = append(r.notes, fmt.Sprintf(format, args...))
+}
+
+// concludeChanges writes the proof of a read of changes.
+func (r *reading) concludeChanges(swept *sweep) {
+	p := &r.out.Proof
+	p.Users, p.Groups = r.users.keyless == 0, r.users.keyless+r.groups.keyless == 0
+	p.Pages, p.Entries, p.At = r.pages, r.users.t.received+r.groups.t.received, r.s.now()
+	p.Verified = r.users.verified + r.groups.verified
+	why := slices.Clone(r.notes)
+	if n := r.users.keyless + r.groups.keyless; n > 0 {
+		why = append(why, fmt.Sprintf("%d entries could not be told apart: may the account read their %s?", n, r.users.where.Key))
+	}
+	if swept != nil {
+		why = append(why, fmt.Sprintf("the key and the change stamp of all %d users and %d groups were compared", swept.users.seen, swept.groups.seen))
+	} else {
+		why = append(why, "the server accounted for all changes since the last read")
+	}
+	p.Why = strings.Join(why, "; ")
+}
+
+// errNoWay says that a server does not tell its changes.
+func errNoWay(format string, args ...any) error {
+	return fault.New(fault.Unavailable, "no_changes", format, args...)
+}
+
+// orServer is a server's words for an error, shortened.
+func orServer(err error) string { return clip(cmp.Or(err.Error(), "no reason given"), 200) }
