@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -23,6 +24,12 @@ type SlapdOptions struct {
 	LDIF func(io.Writer) error
 	// MemberOf, RefInt and PPolicy load these overlays.
 	MemberOf, RefInt, PPolicy bool
+	// Provider loads overlay syncprov, so that the server tells what changed (RFC 4533).
+	Provider bool
+	// SessionLog is how many operations a provider remembers, in memory; 0: none.
+	SessionLog int
+	// ServerID is in the stamps of all changes; see [Slapd.SetServerID].
+	ServerID int
 	// CertificateUntil is when the server's certificate expires; zero: in a year.
 	CertificateUntil time.Time
 	// Global and Database are further lines for slapd.conf.
@@ -47,6 +54,8 @@ type Slapd struct {
 	Blind             Account // sees the suffix, ou=people and ou=groups, and nothing below
 
 	tb      testing.TB
+	options SlapdOptions
+	limited map[string]string // how many entries who gets
 	dir     string
 	socket  string
 	ports   []int
@@ -58,7 +67,7 @@ type Slapd struct {
 // StartSlapd starts a server that ends with the test.
 func StartSlapd(tb testing.TB, o SlapdOptions) *Slapd {
 	tb.Helper()
-	s := &Slapd{Suffix: "dc=example,dc=org", tb: tb, dir: tb.TempDir()}
+	s := &Slapd{Suffix: "dc=example,dc=org", tb: tb, options: o, dir: tb.TempDir()}
 	for _, p := range []struct {
 		path *string
 		name string
@@ -90,7 +99,8 @@ func StartSlapd(tb testing.TB, o SlapdOptions) *Slapd {
 	s.Reader = s.account("cn=reader,ou=service,"+s.Suffix, "reader-secret")
 	s.Limited = s.account("cn=limited,ou=service,"+s.Suffix, "limited-secret")
 	s.Blind = s.account("cn=blind,ou=service,"+s.Suffix, "blind-secret")
-	s.configure(o)
+	s.limited = map[string]string{s.Reader.DN: "unlimited", s.Blind.DN: "unlimited", s.Limited.DN: "500"}
+	s.configure()
 	s.load(s.base())
 	if o.LDIF != nil {
 		s.load(o.LDIF)
@@ -108,8 +118,9 @@ func (s *Slapd) account(dn, password string) Account {
 	return Account{DN: dn, Password: password, PasswordFile: file}
 }
 
-func (s *Slapd) configure(o SlapdOptions) {
+func (s *Slapd) configure() {
 	s.tb.Helper()
+	o := s.options
 	modules, err := filepath.Glob("/usr/lib*/*ldap/back_mdb.so*")
 	if more, globErr := filepath.Glob("/usr/lib/*/*ldap/back_mdb.so*"); globErr == nil {
 		modules = append(modules, more...)
@@ -123,19 +134,22 @@ func (s *Slapd) configure(o SlapdOptions) {
 		line("include /etc/ldap/schema/%s.schema", schema)
 	}
 	line("pidfile %s/slapd.pid\nmodulepath %s", s.dir, filepath.Dir(modules[0]))
-	for _, m := range []string{"back_mdb", "memberof", "refint", "ppolicy"} {
+	for _, m := range []string{"back_mdb", "memberof", "refint", "ppolicy", "syncprov"} {
 		line("moduleload %s", m)
 	}
 	line("TLSCACertificateFile %s\nTLSCertificateFile %s\nTLSCertificateKeyFile %s\nTLSVerifyClient try", s.CA, s.Cert, s.Key)
 	line("authz-regexp \"cn=sync,o=rollcall test\" \"%s\"", s.Reader.DN)
 	line("loglevel none\nsizelimit 500\nthreads 4\nsockbuf_max_incoming 67108864\nsockbuf_max_incoming_auth 67108864")
+	line("serverID %d", o.ServerID)
 	line("%s", o.Global)
+	// A server that has no directory of configuration still takes changes of it, until
+	// it stops.
+	line("database config\nrootdn cn=config\nrootpw %s", s.Root.Password)
 	line("database mdb\nsuffix %q\nrootdn %q\nrootpw %s\ndirectory %s\nmaxsize 8589934592\ndbnosync", s.Suffix, s.Root.DN, s.Root.Password, s.dir)
-	line("index objectClass,uid,cn,member,entryUUID eq")
-	for _, a := range []Account{s.Reader, s.Blind} {
-		line("limits dn.exact=%q size.soft=unlimited size.hard=unlimited time.soft=unlimited time.hard=unlimited", a.DN)
+	line("index objectClass,uid,cn,member,entryUUID,entryCSN eq")
+	for _, limit := range s.limits() {
+		line("limits %s", limit)
 	}
-	line("limits dn.exact=%q size.soft=500 size.hard=500", s.Limited.DN)
 	line("access to attrs=userPassword by anonymous auth by * none")
 	for _, ou := range []string{"people", "groups"} {
 		line("access to dn.children=\"ou=%s,%s\" by dn.exact=%q none by dn.children=\"ou=service,%s\" read by * none", ou, s.Suffix, s.Blind.DN, s.Suffix)
@@ -150,6 +164,12 @@ func (s *Slapd) configure(o SlapdOptions) {
 	}
 	if o.PPolicy {
 		line("overlay ppolicy")
+	}
+	if o.Provider {
+		line("overlay syncprov")
+		if o.SessionLog > 0 {
+			line("syncprov-sessionlog %d", o.SessionLog)
+		}
 	}
 	if err := os.WriteFile(s.conf(), []byte(b.String()), 0o600); err != nil {
 		s.tb.Fatal(err)
@@ -184,7 +204,7 @@ func (s *Slapd) load(ldif func(io.Writer) error) {
 		s.tb.Fatal(err)
 	}
 	defer func() { _ = os.Remove(file.Name()) }()
-	if _, err := run(context.Background(), nil, s.slapadd, "-q", "-f", s.conf(), "-b", s.Suffix, "-l", file.Name()); err != nil {
+	if _, err := run(context.Background(), nil, s.slapadd, "-q", "-w", "-S", strconv.Itoa(s.options.ServerID), "-f", s.conf(), "-b", s.Suffix, "-l", file.Name()); err != nil {
 		s.tb.Fatal(err)
 	}
 }
@@ -243,9 +263,14 @@ func (s *Slapd) end(sig syscall.Signal) {
 // a changetype are added.
 func (s *Slapd) Apply(ldif string) {
 	s.tb.Helper()
+	s.modify(ldif, s.Root.DN)
+}
+
+func (s *Slapd) modify(ldif, as string) {
+	s.tb.Helper()
 	tool, err := find("ldapmodify", installSlapd)
 	if err == nil {
-		_, err = run(s.tb.Context(), strings.NewReader(ldif), tool, "-a", "-x", "-H", s.LDAPI, "-D", s.Root.DN, "-w", s.Root.Password)
+		_, err = run(s.tb.Context(), strings.NewReader(ldif), tool, "-a", "-x", "-H", s.LDAPI, "-D", as, "-w", s.Root.Password)
 	}
 	if err != nil {
 		s.tb.Fatal(err)
