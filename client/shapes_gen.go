@@ -1291,6 +1291,10 @@ type PlanCounts struct {
 	Renamed int `json:"renamed"`
 	// entries seen and left as they are
 	Unchanged int `json:"unchanged"`
+	// entries that join a user of another source
+	Linked int `json:"linked,omitzero"`
+	// entries of an attribute-only source that join nobody
+	Unlinked int `json:"unlinked,omitzero"`
 	// member keys that no entry answers to; see also Record.Unresolved
 	Unresolved int `json:"unresolved"`
 }
@@ -1375,6 +1379,7 @@ type PlanStep struct {
 	Add []PlanMemberKey `json:"add,omitempty"`
 	// Members to take out
 	Remove []PlanMemberKey `json:"remove,omitempty"`
+	Rule   string          `json:"rule,omitzero"`
 	// MembersKnown is how many members the source had in the group before; zero for a group
 	// that was missing, whose members had nothing from it.
 	MembersKnown int `json:"membersKnown,omitzero"`

@@ -44,6 +44,7 @@ func (c IfRev) build(t *txn) error {
 	t.base(objectKey(c.Member), rev)
 	_, lrev := t.snap.Local(c.Member)
 	t.base(localKey(c.Member), lrev)
+	t.baseLinked(c.Member)
 	return nil
 }
 
@@ -110,9 +111,14 @@ type Update struct {
 	Member  identity.Member
 	Record  *identity.Record
 	Changes []audit.Change // for the audit entry
+	// Bars, of a linked record, says that whom the source keeps out is inactive.
+	Bars bool
 }
 
 func (c Update) build(t *txn) error {
+	if t.isLinked(c.Member, c.Record.Source) {
+		return c.buildLinked(t)
+	}
 	key := objectKey(c.Member)
 	o, err := t.object(key, c.Member)
 	if err != nil {
@@ -148,6 +154,9 @@ type Deactivate struct {
 }
 
 func (c Deactivate) build(t *txn) error {
+	if t.isLinked(c.Member, c.Source) {
+		return c.buildLinked(t)
+	}
 	key := objectKey(c.Member)
 	o, err := t.object(key, c.Member)
 	if err != nil {

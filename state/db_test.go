@@ -17,6 +17,7 @@ import (
 	"github.com/rollcall-id/rollcall/permissions"
 	"github.com/rollcall-id/rollcall/store"
 	"github.com/rollcall-id/rollcall/store/mem"
+	"github.com/rollcall-id/rollcall/sync/plan"
 )
 
 var (
@@ -278,6 +279,9 @@ func checkHistory(rt *rapid.T, s store.Store, l store.Leader, fallBehind func())
 		"layer":         h.layer,
 		"grant":         h.grant,
 		"bar":           h.bar,
+		"link":          h.link,
+		"order":         h.order,
+		"settle":        h.settle,
 		"fall behind":   func(*rapid.T) { fallBehind() },
 		"open midway":   h.check,
 	})
@@ -417,6 +421,44 @@ func (h *history) grant(t *rapid.T) {
 
 func (h *history) bar(t *rapid.T) {
 	c := PutBar{Source: "corp", Bar: Bar{rapid.Bool().Draw(t, "attributes"), rapid.Bool().Draw(t, "memberships")}}
+	h.decide(t, c)
+}
+
+// link makes hr have a record of somebody, change what it has of him, or lose it; or it
+// is gone for good.
+func (h *history) link(t *rapid.T) {
+	u := rapid.SampledFrom(h.users).Draw(t, "user")
+	r := record(h.key(), rapid.SampledFrom([]string{"ann", "hr-ann"}).Draw(t, "name"))
+	r.Source = "hr"
+	r.Disabled = rapid.SampledFrom([]identity.Reason{identity.Active, identity.ReasonLocked}).Draw(t, "off")
+	r.Expires = time.Unix(int64(rapid.IntRange(0, 2).Draw(t, "expires")), 0).UTC()
+	bars := rapid.Bool().Draw(t, "bars")
+	have, linked := h.d.View().Now().Linked(u, "hr")
+	if !linked {
+		h.d.commit(t, run, LinkRecord{User: u, Record: r, Bars: bars, Rule: "the test"})
+		return
+	}
+	switch r.Key = have.Record.Key; rapid.IntRange(0, 2).Draw(t, "do") {
+	case 0:
+		h.d.commit(t, run, Update{Member: identity.UserMember(u), Record: r, Bars: bars})
+	case 1:
+		h.d.commit(t, run, Deactivate{identity.UserMember(u), "hr"})
+	case 2:
+		h.d.commit(t, run, removeLinked{u, "hr"})
+	}
+}
+
+func (h *history) order(t *rapid.T) {
+	_, rev := h.d.View().Now().Precedence()
+	order := rapid.Permutation([]identity.SourceID{"corp", "hr", identity.Local}).Draw(t, "order")
+	h.decide(t, PutPrecedence{Order: identity.Precedence{"floor": order[:2]}, Rev: rev})
+}
+
+func (h *history) settle(t *rapid.T) {
+	c := Settle{Source: "corp", Key: identity.Key(rapid.SampledFrom([]string{"a/b", "ü %2F"}).Draw(t, "entry"))}
+	if _, ok := h.d.View().Now().Settled("corp", c.Key); !ok {
+		c.Do = plan.Ignore
+	}
 	h.decide(t, c)
 }
 

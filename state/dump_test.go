@@ -19,6 +19,11 @@ func dump(s *Snapshot) string {
 		u, rev, _ := s.User(id)
 		fmt.Fprintf(&b, "user %s %q %s/%s rev=%d status=%q record=%+v missing=%v local=%v barred=%v %s\n",
 			id, row.Name, row.Source, row.Key, rev, row.Status, u.Record, u.Missing, u.Local.Attributes, u.Local.Barred, disabled(u.Local))
+		for _, l := range u.Linked {
+			byKey, _ := s.UserOf(l.Record.Source, l.Record.Key)
+			fmt.Fprintf(&b, "  linked %+v by key %s by name %v\n", l, byKey, sorted(s.FindUsers(string(l.Record.Source)+"/"+l.Record.Name), identity.UserID.Compare))
+		}
+		fmt.Fprintf(&b, "  first %v\n", u.First)
 		dumpGroupsOf(&b, s, row.Member)
 		byKey, _ := s.Of(row.Source).Ref(plan.MemberKey{Key: row.Key})
 		fmt.Fprintf(&b, "  by key %v\n", byKey)
@@ -59,6 +64,9 @@ func dump(s *Snapshot) string {
 	}
 	for _, id := range s.SourceIDs() {
 		fmt.Fprintf(&b, "\nsource %s %+v", id, s.Source(id))
+	}
+	for _, id := range s.SourceIDs() {
+		fmt.Fprintf(&b, "\nsettled %s %+v", id, s.Settlements(id))
 	}
 	fmt.Fprintf(&b, "\nepoch %d\n", s.epoch)
 	return b.String()

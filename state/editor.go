@@ -38,6 +38,8 @@ type editor struct {
 	copied    bool // sources is not shared with a snapshot
 	epoch     store.Revision
 	config    rawSettings
+	first     precedence
+	settles   settlements
 	nesting   *nesting
 	renest    bool
 	aside     bool // makes a snapshot that is not of the store
@@ -86,6 +88,7 @@ func (e *editor) begin(s *Snapshot) {
 	e.book = s.book.Edit()
 	e.sources, e.copied = s.sources, false
 	e.epoch, e.config, e.nesting, e.renest = s.epoch, s.config, s.nesting, false
+	e.first, e.settles = s.first, s.settles
 	e.userOrder, e.grpOrder, e.owners = s.userOrder, s.grpOrder, s.owners
 }
 
@@ -101,7 +104,7 @@ func (e *editor) publish(rev store.Revision) *Snapshot {
 		userNames: e.userNames.index(), grpNames: e.grpNames.index(),
 		userTerms: e.userTerms.index(), grpTerms: e.grpTerms.index(), others: e.others.others(), configs: e.configs, bars: e.bars,
 		locals: e.locals.Map(), tokens: e.tokens.Map(), book: e.book.Book(),
-		sources: e.sources, epoch: e.epoch, config: e.config, nesting: e.nesting,
+		sources: e.sources, epoch: e.epoch, config: e.config, first: e.first, settles: e.settles, nesting: e.nesting,
 		userOrder: e.userOrder, grpOrder: e.grpOrder, owners: e.owners,
 	}
 	e.begin(s)
@@ -124,30 +127,44 @@ func (e *editor) take(ev store.Event) error {
 	switch {
 	case strings.HasPrefix(key, keyUser):
 		return e.user(key, v)
+	case strings.HasPrefix(key, keyLinked):
+		return e.linked(key, v)
 	case strings.HasPrefix(key, keyMembers):
 		return e.members(key, v)
 	case strings.HasPrefix(key, keyGroup):
 		return e.group(key, v)
-	case strings.HasPrefix(key, keyConfig):
-		return e.sourceConfig(key, v)
-	case strings.HasPrefix(key, keyBar):
-		return e.bar(key, v)
 	case strings.HasPrefix(key, keyOther):
 		return e.other(key, v)
 	case strings.HasPrefix(key, keyLocal):
 		return e.local(key, v)
 	case strings.HasPrefix(key, keyGrant):
 		return e.grant(key, v)
+	case strings.HasPrefix(key, keyToken):
+		return e.token(key, v)
+	case key == keyEpoch:
+		e.epoch = v.rev
+		return nil
+	}
+	return e.takeSetup(key, v)
+}
+
+// takeSetup takes in what is neither a user nor a group, nor hangs on one.
+func (e *editor) takeSetup(key string, v rawValue) error {
+	switch {
+	case strings.HasPrefix(key, keyConfig):
+		return e.sourceConfig(key, v)
+	case strings.HasPrefix(key, keyBar):
+		return e.bar(key, v)
 	case strings.HasPrefix(key, keyCustom):
 		return e.custom(key, v)
 	case strings.HasPrefix(key, keySource):
 		return e.source(key, v)
-	case strings.HasPrefix(key, keyToken):
-		return e.token(key, v)
 	case key == keySettings:
 		return e.settings(key, v)
-	case key == keyEpoch:
-		e.epoch = v.rev
+	case strings.HasPrefix(key, keySettled):
+		return e.settled(key, v)
+	case key == keyFirst:
+		return e.precedence(key, v)
 	}
 	return nil // claims are for the writers, and newer keys for newer versions
 }
@@ -194,7 +211,7 @@ func (e *editor) user(key string, v rawValue) error {
 			e.userTerms.remove(textHash(string(u.source), term), h)
 		}
 	}
-	n := userSlot{id: id, disabled: u.disabled, rev: v.rev}
+	n := userSlot{id: id, disabled: u.disabled, rev: v.rev, links: u.links}
 	if v.raw != "" {
 		n.raw, n.source, n.off = v.raw, head.Source, head.Disabled
 		n.key, n.name, n.hash = head.Key, head.Name, uint64(head.Hash)

@@ -108,6 +108,9 @@ func changed(key string) (c Changed, ok bool) {
 	case strings.HasPrefix(key, keyUser):
 		id, err := identity.ParseUserID(key[len(keyUser):])
 		return Changed{Kind: UserChange, Member: identity.UserMember(id)}, err == nil
+	case strings.HasPrefix(key, keyLinked):
+		id, _, err := parseLinkedKey(key)
+		return Changed{Kind: UserChange, Member: identity.UserMember(id)}, err == nil
 	case strings.HasPrefix(key, keyGroup):
 		id, err := identity.ParseGroupID(key[len(keyGroup):])
 		return Changed{Kind: GroupChange, Member: identity.GroupMember(id)}, err == nil
@@ -131,7 +134,7 @@ func changed(key string) (c Changed, ok bool) {
 		return Changed{Kind: SourceChange, Name: key[len(keySource):]}, true
 	case strings.HasPrefix(key, keyBar):
 		return Changed{Kind: SettingsChange, Name: key[len(keyBar):]}, true
-	case key == keySettings:
+	case key == keySettings, key == keyFirst:
 		return Changed{Kind: SettingsChange}, true
 	}
 	return c, false

@@ -96,6 +96,8 @@ func TestNobodyWhoseStandingChangedIsLeftOut(t *testing.T) {
 			"fall behind": func(*rapid.T) { s.Compact(s.Revision()) },
 			"settings":    h.switches,
 			"bar":         h.bar,
+			"link":        h.link,
+			"order":       h.order,
 			"for a while": func(rt *rapid.T) { h.lend(rt, now) },
 			"time passes": func(*rapid.T) { now = now.Add(time.Hour) },
 			"":            func(rt *rapid.T) { before = append(before, h.look(rt, now)) },
@@ -161,5 +163,5 @@ func standing(s *Snapshot, id identity.UserID, now time.Time) string {
 		}
 	}
 	slices.Sort(groups)
-	return fmt.Sprint(u.Record, u.Local.Counting(), u.Status(now), e.Permissions(), e.MaySubscribe, slices.Compact(groups))
+	return fmt.Sprint(u.Record, u.Attributes(), u.Profile(), u.Status(now), e.Permissions(), e.MaySubscribe, slices.Compact(groups))
 }

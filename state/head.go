@@ -44,7 +44,7 @@ func (e *editor) head(key, raw string) (objectHead, error) {
 		head.Name = alias(raw, head.Name)
 	}
 	if head.V > format {
-		return head, fmt.Errorf("stored value of %s has format %d, this version knows up to %d", key, head.V, format)
+		return head, newerValue(key, head.V)
 	}
 	head.Source = intern(e.names, head.Source)
 	if !slices.Contains(e.owners, head.Source) {
@@ -52,6 +52,10 @@ func (e *editor) head(key, raw string) (objectHead, error) {
 	}
 	head.Disabled = intern(e.reasons, head.Disabled)
 	return head, nil
+}
+
+func newerValue(key string, v int) error {
+	return fmt.Errorf("stored value of %s has format %d, this version knows up to %d", key, v, format)
 }
 
 // scanHead reads the head of an object in the form in which this version writes it,

@@ -15,6 +15,7 @@ import (
 // Under v/, what the view holds and follows:
 //
 //	v/u/<user>                       the record that owns the user
+//	v/r/<user>/<source>              the record that another source has of the user
 //	v/g/<group>                      the record that owns the group, and the
 //	                                 generation of the members its source gave it
 //	v/l/<member>                     the local layer of a user or a group, and the
@@ -31,6 +32,8 @@ import (
 //	                                 writers could race: local users, pushed ones
 //	v/x/<source>/<kind>/<id>         the claim of what was pushed on the id that its
 //	                                 provider has for it
+//	v/first                          whose attributes hold where several sources have some
+//	v/k/<source>/<key>               what a person settled about an entry of a source
 //	v/p/epoch                        rewritten by every local write that can change
 //	                                 what anyone may do
 //	v/p/settings                     the settings that bear on permissions
@@ -52,17 +55,22 @@ import (
 //	w/c/<permission>                 that grants of a removed permission are left
 //	w/i/<hash>                       a request that may come twice, and its answer, by
 //	                                 who asked and the key that he chose for it
+//	w/m/<user>/<source>              what a user who was merged into another had, until
+//	                                 that is taken back
 //	w/r/<source>/<run>               a run's record
 //	w/q/<source>/<digest>/<part>     a held plan, in parts
 //	w/u/<date>                       how often what was done on a day, see usage.go
 //
 // Beside them leader/..., written by the election, and meta/format.
 //
-// A key has one kind of writer: a source's run writes u, g and m of its own origin
-// and s; administrators write l, m of origin "local", b, p and t.
+// A key has one kind of writer: a source's run writes u, r, g and m of its own origin
+// and s; administrators write l, m of origin "local", b, first, k,
+// p and t. Who links, unlinks or migrates a user by hand writes u, r and m as the run of
+// the source would.
 const (
 	viewPrefix   = "v/"
 	keyUser      = "v/u/"
+	keyLinked    = "v/r/"
 	keyGroup     = "v/g/"
 	keyLocal     = "v/l/"
 	keyMembers   = "v/m/"
@@ -71,6 +79,8 @@ const (
 	keyOther     = "v/o/"
 	keyConfig    = "v/c/"
 	keyBar       = "v/b/"
+	keyFirst     = "v/first"
+	keySettled   = "v/k/"
 	keyEpoch     = "v/p/epoch"
 	keySettings  = "v/p/settings"
 	keyGrant     = "v/p/g/"
@@ -85,6 +95,7 @@ const (
 	keySink      = "w/k/"
 	keyLeft      = "w/c/"
 	keyRepeat    = "w/i/"
+	keyMerged    = "w/m/"
 	keyRun       = "w/r/"
 	keyPlan      = "w/q/"
 	keyFormat    = "meta/format"

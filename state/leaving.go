@@ -22,6 +22,7 @@ func (e *editor) leaves(source identity.SourceID) {
 			e.users.Set(h, u)
 		}
 	}
+	e.leavesLinked(source)
 	for h := range e.groups.Len() {
 		old := e.groups.At(h)
 		if n := old; n.source == source && n.exists() {
@@ -96,6 +97,9 @@ func (d *DB) removeLeaving(ctx context.Context, term store.Cond, source identity
 	for _, m := range snap.OwnedBy(source) {
 		changes = append(changes, Delete{Member: m, Source: source})
 	}
+	for u := range snap.LinkedBy(source) {
+		changes = append(changes, removeLinked{u, source})
+	}
 	changes = append(changes, snap.othersOf(source)...)
 	for len(changes) > 0 {
 		n := min(leavingAtOnce, len(changes))
@@ -123,7 +127,7 @@ func (d *DB) removeLeaving(ctx context.Context, term store.Cond, source identity
 	if st.Leaving.IsZero() {
 		return nil
 	}
-	for _, prefix := range []string{keyRun + string(source) + "/", keyPlan + string(source) + "/"} {
+	for _, prefix := range []string{keyRun + string(source) + "/", keyPlan + string(source) + "/", keySettled + string(source) + "/"} {
 		if _, err := d.store.Apply(ctx, store.Txn{If: []store.Cond{term}, Then: []store.Op{store.DeletePrefix(prefix)}}); err != nil {
 			return err
 		}
@@ -156,6 +160,9 @@ func (s *Snapshot) has(c Change) bool {
 	case Delete:
 		raw, _ := s.raw(c.Member)
 		return raw != ""
+	case removeLinked:
+		_, ok := s.Linked(c.user, c.source)
+		return ok
 	case RemoveOther:
 		_, ok := s.Other(c.Kind, c.ID)
 		return ok

@@ -104,6 +104,7 @@ func (t *txn) deleteRest(m identity.Member) {
 		return
 	}
 	u, _ := m.User()
+	t.deleteLinked(u)
 	for id, tok := range t.snap.tokens.All() {
 		if tok.User == u {
 			t.write(store.Delete(keyToken + id))

@@ -25,8 +25,8 @@ func (s *Snapshot) Subject(id identity.UserID) (permissions.Subject, bool) {
 
 func subject(h uint32, u *userSlot) permissions.Subject {
 	sub := permissions.Subject{Handle: h, Status: u.status(), Local: u.source == identity.Local}
-	if u.expires != 0 {
-		sub.Expires = time.Unix(u.expires, 0)
+	if end := u.ends(); end != 0 {
+		sub.Expires = time.Unix(end, 0)
 	}
 	return sub
 }

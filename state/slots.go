@@ -26,7 +26,8 @@ type userSlot struct {
 	expires  int64  // Unix seconds; 0: never
 	body     uint32 // size of the body of a push, at the end of raw; 0: none, or elsewhere
 	missing  bool
-	disabled bool // locally
+	disabled bool          // locally
+	links    *[]linkedSlot // what other sources have of him; nil: nothing
 }
 
 func (u *userSlot) exists() bool { return u.raw != "" }
@@ -38,8 +39,24 @@ func (u *userSlot) status() identity.Reason {
 		return identity.ReasonLocal
 	case u.missing:
 		return identity.ReasonMissing
+	case u.off != identity.Active || u.links == nil:
+		return u.off
 	}
-	return u.off
+	why, _ := u.kept()
+	return why
+}
+
+// ends is the instant after which the user is not let in any more, in Unix seconds; 0:
+// never.
+func (u *userSlot) ends() int64 {
+	if u.links == nil {
+		return u.expires
+	}
+	_, until := u.kept()
+	if u.expires == 0 || until != 0 && until < u.expires {
+		return until
+	}
+	return u.expires
 }
 
 // groupSlot is a group, with its members by who put them there.

@@ -38,6 +38,8 @@ type Snapshot struct {
 	sources   map[identity.SourceID]SourceState // copied when it changes
 	epoch     store.Revision                    // of v/p/epoch
 	config    rawSettings
+	first     precedence
+	settles   settlements
 	unread    int
 	nesting   *nesting
 	userOrder *ordering
@@ -115,7 +117,8 @@ func (s *Snapshot) User(id identity.UserID) (*identity.User, store.Revision, boo
 	layer, rev := s.Local(identity.UserMember(id))
 	u.Local = layer
 	u.Local.Barred = s.bars[o.Source].Attributes
-	return u, max(rev, slot.rev), true
+	u.Linked, u.First = s.linkedOf(&slot), s.first.of
+	return u, max(rev, slot.rev, slot.linkedRev()), true
 }
 
 // Group returns a group and its revision, as User does. The revision covers the
@@ -236,7 +239,11 @@ func (s *Snapshot) FindUsers(text string) []identity.UserID {
 	var found []identity.UserID
 	s.byName(text, func(source identity.SourceID, folded string) {
 		s.userNames.find(nameHash(source, folded), func(h uint32) bool {
-			if u := s.users.At(int(h)); u.exists() && u.source == source && identity.FoldName(u.name) == folded {
+			u := s.users.Ref(int(h))
+			f, ok := u.facet(source)
+			// A bare name is that of the record that owns; the name of a linked one goes
+			// with its source.
+			if ok && identity.FoldName(f.name) == folded && (u.source == source || folded != identity.FoldName(text)) {
 				found = append(found, u.id)
 			}
 			return true

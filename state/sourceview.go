@@ -26,7 +26,7 @@ func (v SourceView) User(key identity.Key) (plan.Known, bool) {
 	if !ok {
 		return plan.Known{}, false
 	}
-	return knownUser(v.snap.users.Ref(int(h))), true
+	return v.known(v.snap.users.Ref(int(h))), true
 }
 
 // Group implements plan.Directory.
@@ -42,7 +42,8 @@ func (v SourceView) Group(key identity.Key) (plan.Known, bool) {
 func (s *Snapshot) userOf(source identity.SourceID, key identity.Key) (handle uint32, found bool) {
 	s.userKeys.find(keyHash(source, key), func(h uint32) bool {
 		u := s.users.Ref(int(h))
-		handle, found = h, u.exists() && u.key == key && u.source == source
+		f, ok := u.facet(source)
+		handle, found = h, ok && f.key == key
 		return !found
 	})
 	return handle, found
@@ -57,9 +58,11 @@ func (s *Snapshot) groupOf(source identity.SourceID, key identity.Key) (handle u
 	return handle, found
 }
 
-func knownUser(u *userSlot) plan.Known {
+// known is the short form of a user of whom the source has a record, linked or not.
+func (v SourceView) known(u *userSlot) plan.Known {
+	f, _ := u.facet(v.source)
 	return plan.Known{
-		Kind: plan.User, Ref: identity.UserMember(u.id).Bytes(), Key: u.key, Name: u.name, Hash: u.hash, Missing: u.missing,
+		Kind: plan.User, Ref: identity.UserMember(u.id).Bytes(), Key: f.key, Name: f.name, Hash: f.hash, Missing: f.missing,
 	}
 }
 
@@ -74,7 +77,7 @@ func (v SourceView) Users() iter.Seq[plan.Known] {
 	return func(yield func(plan.Known) bool) {
 		for h := range v.snap.users.Len() {
 			u := v.snap.users.Ref(h)
-			if u.exists() && u.source == v.source && !yield(knownUser(u)) {
+			if _, ok := u.facet(v.source); ok && !yield(v.known(u)) {
 				return
 			}
 		}
@@ -98,7 +101,8 @@ func (v SourceView) Named(folded string) iter.Seq[plan.Known] {
 	return func(yield func(plan.Known) bool) {
 		v.snap.userNames.find(nameHash(v.source, folded), func(h uint32) bool {
 			u := v.snap.users.Ref(int(h))
-			return !u.exists() || u.source != v.source || identity.FoldName(u.name) != folded || yield(knownUser(u))
+			f, ok := u.facet(v.source)
+			return !ok || identity.FoldName(f.name) != folded || yield(v.known(u))
 		})
 	}
 }
@@ -130,7 +134,8 @@ func (v SourceView) Record(k plan.Known) *identity.Record {
 			raw = v.snap.groups.Ref(int(h)).raw
 		}
 	} else if h, ok := v.snap.userOf(v.source, k.Key); ok {
-		raw = v.snap.users.Ref(int(h)).raw
+		f, _ := v.snap.users.Ref(int(h)).facet(v.source)
+		raw = f.raw
 	}
 	var o storedObject
 	if raw == "" || decode(string(k.Key), []byte(raw), &o) != nil {
@@ -167,7 +172,7 @@ func (v SourceView) yieldChunk(c chunk, groups bool, yield func(plan.MemberKey) 
 		if groups {
 			m.Key = v.snap.groups.Ref(int(r.handle())).key
 		} else {
-			m.Key = v.snap.users.Ref(int(r.handle())).key
+			m.Key = v.snap.users.Ref(int(r.handle())).keyFor(v.source)
 		}
 		if m.Key != "" && !yield(m) {
 			return false

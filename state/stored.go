@@ -49,6 +49,7 @@ type storedObject struct {
 	Profile  map[string]string   `json:"prof,omitempty"`
 	Attrs    identity.Attributes `json:"attr,omitempty"`
 	Loose    []string            `json:"loose,omitempty"` // members that nobody answers to
+	Link     *storedLink         `json:"link,omitzero"`   // of a linked record
 	Body     jsontext.Value      `json:"raw,omitzero"`    // of a push
 	Unknown  jsontext.Value      `json:",embed"`
 }
@@ -124,7 +125,7 @@ func encode(v any) ([]byte, error) {
 }
 
 func marshal(v any) ([]byte, error) {
-	if o, ok := v.(*storedObject); ok && len(o.Unknown) == 0 {
+	if o, ok := v.(*storedObject); ok && len(o.Unknown) == 0 && o.Link == nil {
 		return o.append(make([]byte, 0, 512))
 	}
 	return json.Marshal(v, json.Deterministic(true))

@@ -95,7 +95,7 @@ func (v *View) load(ctx context.Context) (*editor, *Snapshot, error) {
 			return nil, nil, fmt.Errorf("read the roll: %w", err)
 		}
 		ev := store.Event{Record: r}
-		if strings.HasPrefix(r.Key, keyMembers) || strings.HasPrefix(r.Key, keyLocal) {
+		if strings.HasPrefix(r.Key, keyMembers) || strings.HasPrefix(r.Key, keyLocal) || strings.HasPrefix(r.Key, keyLinked) {
 			chunks = append(chunks, ev)
 			continue
 		}
@@ -113,7 +113,7 @@ func (v *View) load(ctx context.Context) (*editor, *Snapshot, error) {
 func (v *View) take(e *editor, ev store.Event) {
 	if err := e.apply(ev); err != nil {
 		v.log.Error("stored value left out", "key", ev.Record.Key, "rev", ev.Record.Rev, "err", err)
-		if key := ev.Record.Key; strings.HasPrefix(key, keyUser) || strings.HasPrefix(key, keyGroup) || strings.HasPrefix(key, keyMembers) {
+		if key := ev.Record.Key; strings.HasPrefix(key, keyUser) || strings.HasPrefix(key, keyLinked) || strings.HasPrefix(key, keyGroup) || strings.HasPrefix(key, keyMembers) {
 			e.left[key] = struct{}{}
 		}
 		return

@@ -51,6 +51,10 @@ func (t *touched) key(key string) {
 		if id, err := identity.ParseUserID(key[len(keyUser):]); err == nil {
 			t.users[id] = struct{}{}
 		}
+	case strings.HasPrefix(key, keyLinked):
+		if id, _, err := parseLinkedKey(key); err == nil {
+			t.users[id] = struct{}{}
+		}
 	case strings.HasPrefix(key, keyGroup):
 		if id, err := identity.ParseGroupID(key[len(keyGroup):]); err == nil {
 			t.group(id)
@@ -87,6 +91,9 @@ func (t *touched) source(id identity.SourceID) {
 	}
 	for _, m := range t.before.OwnedBy(id) {
 		t.holder(m)
+	}
+	for u := range t.before.LinkedBy(id) {
+		t.users[u] = struct{}{}
 	}
 }
 

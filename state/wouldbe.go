@@ -25,20 +25,14 @@ type wouldBe struct {
 	users, groups uint32       // how many handles the snapshot has
 	newUsers      []*plan.Step // by handle, beginning with users; sorted by key
 	newGroups     []*plan.Step
-	standing      map[uint32]stance // of users where it differs
-	turned        map[uint32]bool   // groups that come or go: whether they are present after
-	come, left    []edge            // sorted; of users only where the group gives them something
-	closure       *identity.Closure // nil: nesting is as it was
-	everybody     uint32            // the group that stands for the default permissions
+	standing      map[uint32]*userSlot    // of users where it differs, as they will be
+	joined        map[identity.Key]uint32 // users whom new entries join
+	turned        map[uint32]bool         // groups that come or go: whether they are present after
+	come, left    []edge                  // sorted; of users only where the group gives them something
+	closure       *identity.Closure       // nil: nesting is as it was
+	everybody     uint32                  // the group that stands for the default permissions
 	defaults      []permissions.Permission
 	directlyIn    []uint32 // scratch
-}
-
-// stance is what decides whether a user is active.
-type stance struct {
-	off     identity.Reason
-	expires time.Time
-	missing bool
 }
 
 // edge is a membership.
@@ -55,7 +49,7 @@ func compareEdges(a, b edge) int {
 func (s *Snapshot) would(p *plan.Plan) *wouldBe {
 	w := &wouldBe{
 		Snapshot: s, plan: p, users: uint32(s.users.Len()), groups: uint32(s.groups.Len()),
-		standing: map[uint32]stance{}, turned: map[uint32]bool{},
+		standing: map[uint32]*userSlot{}, joined: map[identity.Key]uint32{}, turned: map[uint32]bool{},
 	}
 	for i := range p.Steps {
 		w.object(&p.Steps[i])
@@ -76,21 +70,14 @@ func (w *wouldBe) object(step *plan.Step) {
 	case plan.CreateGroup:
 		w.newGroups = append(w.newGroups, step)
 	case plan.UpdateUser, plan.ReturnUser, plan.DeactivateUser:
-		h, ok := w.userOf(w.plan.Source, step.Key)
-		if !ok {
-			return
+		if h, ok := w.userOf(w.plan.Source, step.Key); ok {
+			w.stand(h, step)
 		}
-		u := w.Snapshot.users.Ref(int(h))
-		was := stance{u.off, expiry(u), u.missing}
-		is := stance{was.off, was.expires, step.Op == plan.DeactivateUser}
-		if r := step.After; r != nil {
-			is.off, is.expires = r.Disabled, time.Time{}
-			if !r.Expires.IsZero() {
-				is.expires = time.Unix(r.Expires.Unix(), 0)
-			}
-		}
-		if is != was {
-			w.standing[h] = is
+	case plan.LinkUser:
+		id, _ := identity.MemberOf(false, step.Ref).User()
+		if h, ok := w.userByID.Get(id); ok {
+			w.joined[step.Key] = h
+			w.stand(h, step)
 		}
 	case plan.ReturnGroup, plan.DeactivateGroup:
 		if h, ok := w.groupOf(w.plan.Source, step.Key); ok {
@@ -99,11 +86,40 @@ func (w *wouldBe) object(step *plan.Step) {
 	}
 }
 
-func expiry(u *userSlot) time.Time {
-	if u.expires == 0 {
-		return time.Time{}
+// stand notes what a step makes of whether a user is active, by his owning record or by
+// the linked one that the source has or gets.
+func (w *wouldBe) stand(h uint32, step *plan.Step) {
+	was := w.Snapshot.users.Ref(int(h))
+	if before := w.standing[h]; before != nil {
+		was = before
 	}
-	return time.Unix(u.expires, 0)
+	is := *was
+	if was.source == w.plan.Source {
+		is.missing = step.Op == plan.DeactivateUser
+		if r := step.After; r != nil {
+			is.off, is.expires = r.Disabled, seconds(r.Expires)
+		}
+	} else {
+		l := linkedSlot{source: w.plan.Source, facet: facet{raw: " "}}
+		if have := was.linked(w.plan.Source); have != nil {
+			l = *have
+		}
+		l.missing = step.Op == plan.DeactivateUser
+		if r := step.After; r != nil {
+			l.off, l.expires, l.bars = r.Disabled, seconds(r.Expires), step.Bars
+		}
+		is = was.withLinked(l)
+	}
+	if is.status() != was.status() || is.ends() != was.ends() {
+		w.standing[h] = &is
+	}
+}
+
+func seconds(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.Unix()
 }
 
 // find returns the handle of one whom the source has or the plan creates.
@@ -116,6 +132,9 @@ func (w *wouldBe) find(m plan.MemberKey) (ref, bool) {
 		return groupRef(h), ok
 	}
 	h, ok := w.userOf(w.plan.Source, m.Key)
+	if !ok {
+		h, ok = w.joined[m.Key]
+	}
 	if !ok {
 		h, ok = fresh(w.newUsers, w.users, m.Key)
 	}
@@ -237,9 +256,7 @@ func (w *wouldBe) Subject(id identity.UserID) (permissions.Subject, bool) {
 	}
 	sub, ok := w.Snapshot.Subject(id)
 	if is, differs := w.standing[sub.Handle]; ok && differs {
-		u := *w.Snapshot.users.Ref(int(sub.Handle))
-		u.off, u.missing = is.off, is.missing
-		sub.Status, sub.Expires = u.status(), is.expires
+		sub = subject(sub.Handle, is)
 	}
 	return sub, ok
 }

@@ -23,7 +23,7 @@ type phase struct {
 
 func phases() []phase {
 	return []phase{
-		{"apply_users", []plan.Op{plan.CreateUser, plan.UpdateUser}},
+		{"apply_users", []plan.Op{plan.CreateUser, plan.LinkUser, plan.UpdateUser}},
 		{"apply_groups", []plan.Op{plan.CreateGroup, plan.UpdateGroup}},
 		{"apply_members", []plan.Op{plan.ChangeMembers}},
 		{"apply_returns", []plan.Op{plan.ReturnUser, plan.ReturnGroup}},
@@ -129,6 +129,9 @@ func (r roll) change(s *plan.Step, rooms map[identity.Key]int) (state.Change, er
 		return state.Create{Member: identity.UserMember(identity.NewUserID()), Record: s.After}, nil
 	case plan.CreateGroup:
 		return state.Create{Member: identity.GroupMember(identity.NewGroupID()), Record: s.After, Members: rooms[s.Key]}, nil
+	case plan.LinkUser:
+		user, _ := identity.MemberOf(false, s.Ref).User()
+		return state.LinkRecord{User: user, Record: s.After, Bars: s.Bars, Rule: s.Rule}, nil
 	}
 	ofUser := s.Op == plan.UpdateUser || s.Op == plan.ReturnUser || s.Op == plan.DeactivateUser
 	self, err := r.member(plan.MemberKey{Group: !ofUser, Key: s.Key})
@@ -137,7 +140,7 @@ func (r roll) change(s *plan.Step, rooms map[identity.Key]int) (state.Change, er
 	}
 	switch s.Op {
 	case plan.UpdateUser, plan.ReturnUser, plan.UpdateGroup, plan.ReturnGroup:
-		return state.Update{Member: self, Record: s.After, Changes: audited(s.Changes)}, nil
+		return state.Update{Member: self, Record: s.After, Changes: audited(s.Changes), Bars: s.Bars}, nil
 	case plan.DeactivateUser, plan.DeactivateGroup:
 		return state.Deactivate{Member: self, Source: r.source}, nil
 	}

@@ -27,6 +27,11 @@ type Config struct {
 	// FirstRun is "apply" (a source without users is filled without asking) or "ask".
 	// When set it stands above the one in limits.
 	FirstRun string `yaml:"first_run"`
+	// Use is "users", the default, or "attributes": the records never make a user, they
+	// only add to those that they join.
+	Use string `yaml:"use"`
+	// Link says which users of another source the records join.
+	Link plan.Rule `yaml:"link"`
 	// Limits say how much a run may change before a person has to look.
 	Limits plan.Limits `yaml:"limits"`
 }
@@ -63,11 +68,13 @@ func (c *Config) Validate(p *config.Problems) {
 		p.Add("first_run", "it says %q and limits.first_run says %q; leave one of them out", c.FirstRun, c.Limits.FirstRun)
 	}
 	c.Limits.Validate(p.In("limits").Add)
+	plan.ValidateRule(c.Link, c.Use, p.Add)
 }
 
 // Apply puts a valid configuration into the description of a source.
 func (c *Config) Apply(spec *SourceSpec) error {
 	spec.Disabled, spec.NoJitter, spec.Limits = !c.Enabled, !c.Jitter, c.Limits
+	spec.Link, spec.Use = c.Link, c.Use
 	if c.FirstRun != "" {
 		spec.Limits.FirstRun = c.FirstRun
 	}

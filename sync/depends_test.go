@@ -19,7 +19,7 @@ const module = "github.com/rollcall-id/rollcall/"
 // and the source's own state: see keys.go there.
 func TestNoPathToAGrant(t *testing.T) {
 	writes := []string{
-		"Create", "Update", "Deactivate", "ChangeMembers", "Fenced", "PutSource", "PutRun", "RemoveRuns", "Weighed",
+		"Create", "Update", "Deactivate", "ChangeMembers", "LinkRecord", "Fenced", "PutSource", "PutRun", "RemoveRuns", "Weighed",
 	}
 	reads := []string{
 		"Approval", "Change", "DB", "HeldPlan", "KeptRuns", "Run", "RunRequest", "RunState", "Snapshot", "SourceState",

@@ -197,7 +197,7 @@ func (x *execution) look(ctx context.Context) (*state.Snapshot, error) {
 	}
 	err = x.stage("plan", state.RunPlanning, func() (err error) {
 		defer x.rescue(ctx, &err)
-		if x.plan, err = plan.Compute(snap.Of(x.spec.ID), x.seen, x.spec.policy()); err == nil {
+		if x.plan, err = x.compute(snap); err == nil {
 			x.weigh(snap)
 		}
 		return err

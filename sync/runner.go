@@ -60,6 +60,10 @@ type SourceSpec struct {
 	ConfigHash string
 	// Admit is [plan.Policy]'s.
 	Admit map[identity.Key]bool
+	// Link says which users of another source the records join, and Use whether those
+	// that join none make users ([plan.UseUsers], the default) or not.
+	Link plan.Rule
+	Use  string
 }
 
 // policy is what the administrator decided beforehand about the plans of the source.

@@ -12,6 +12,7 @@ import (
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/sync"
 	"github.com/rollcall-id/rollcall/sync/ldap"
+	"github.com/rollcall-id/rollcall/sync/plan"
 )
 
 // pulled is a source that is read on a schedule, made ready.
@@ -30,7 +31,7 @@ func makeSource(s *Source, log *slog.Logger, now func() time.Time) (pulled, erro
 	if err != nil {
 		return pulled{}, fmt.Errorf("source %s: %w", s.Name, err)
 	}
-	spec := sync.SourceSpec{ID: s.ID(), Source: src, ConfigHash: configHash(src.Config())}
+	spec := sync.SourceSpec{ID: s.ID(), Source: src, ConfigHash: configHash(src.Config(), &s.Sync)}
 	if err := s.Sync.Apply(&spec); err != nil {
 		return pulled{}, fmt.Errorf("source %s: %w", s.Name, err)
 	}
@@ -39,18 +40,29 @@ func makeSource(s *Source, log *slog.Logger, now func() time.Time) (pulled, erro
 
 // configHash changes whenever reading the same directory may give another answer:
 // with bases, filters, mappings and templates, and not with addresses, credentials
-// or page sizes.
-func configHash(c *ldap.Config) string {
+// or page sizes. It changes, too, with whom the records join.
+func configHash(c *ldap.Config, s *sync.Config) string {
+	var link *linking
+	if !s.Link.IsZero() || s.Use == plan.UseAttributes {
+		link = &linking{s.Link, s.Use}
+	}
 	b, err := json.Marshal(struct {
 		Template string
 		Users    ldap.Users
 		Groups   ldap.Groups
-	}{c.Template, c.Users, c.Groups}, json.Deterministic(true))
+		Link     *linking `json:",omitzero"`
+	}{c.Template, c.Users, c.Groups, link}, json.Deterministic(true))
 	if err != nil {
 		return "" // plain values cannot fail; an empty hash only costs a full read
 	}
 	sum := sha256.Sum256(b)
 	return hex.EncodeToString(sum[:8])
+}
+
+// linking is what of a configuration says whom records join.
+type linking struct {
+	Link plan.Rule
+	Use  string
 }
 
 func specs(made map[identity.SourceID]pulled) []sync.SourceSpec {

@@ -9,7 +9,7 @@ import (
 
 // opNames is in the order of the operations.
 var opNames = []string{
-	"create_user", "update_user", "return_user", "create_group", "update_group", "return_group",
+	"create_user", "update_user", "return_user", "link_user", "create_group", "update_group", "return_group",
 	"change_members", "deactivate_user", "deactivate_group",
 }
 

@@ -96,6 +96,7 @@ const (
 	CreateUser Op = iota
 	UpdateUser
 	ReturnUser // a missing one is back under the same key
+	LinkUser   // a new entry joins a user of another source
 	CreateGroup
 	UpdateGroup
 	ReturnGroup
@@ -123,6 +124,10 @@ type Step struct {
 	// Add and Remove are the members to put into and take out of a group, sorted.
 	Add    []MemberKey `json:"add,omitempty"`
 	Remove []MemberKey `json:"remove,omitempty"`
+	// Bars and Rule are of a link: whether the record may keep its user out, and by which
+	// rule it joined him.
+	Bars bool   `json:"-"`
+	Rule string `json:"rule,omitempty"`
 	// MembersKnown is how many members the source had in the group before; zero for
 	// a group that was missing, whose members had nothing from it.
 	MembersKnown int `json:"membersKnown,omitzero"`
@@ -180,10 +185,12 @@ type Counts struct {
 	UsersMissing int   `json:"usersMissing"` // missing before the run
 	UsersSeen    int   `json:"usersSeen"`    // entries of the observation, skipped ones included
 	GroupsSeen   int   `json:"groupsSeen"`
-	Disabled     int   `json:"disabled"`   // active users whom the source no longer lets in
-	Renamed      int   `json:"renamed"`    // login names that change
-	Unchanged    int   `json:"unchanged"`  // entries seen and left as they are
-	Unresolved   int   `json:"unresolved"` // member keys that no entry answers to; see also Record.Unresolved
+	Disabled     int   `json:"disabled"`          // active users whom the source no longer lets in
+	Renamed      int   `json:"renamed"`           // login names that change
+	Unchanged    int   `json:"unchanged"`         // entries seen and left as they are
+	Linked       int   `json:"linked,omitzero"`   // entries that join a user of another source
+	Unlinked     int   `json:"unlinked,omitzero"` // entries of an attribute-only source that join nobody
+	Unresolved   int   `json:"unresolved"`        // member keys that no entry answers to; see also Record.Unresolved
 }
 
 // Tally counts changes of one kind of thing.

@@ -94,6 +94,8 @@ func (p *Plan) writeCounts(b *bufio.Writer) {
 		n    int
 		what string
 	}{
+		{p.Counts.Linked, "linked to users of another source"},
+		{p.Counts.Unlinked, "linked to nobody"},
 		{p.Counts.Disabled, "disabled in the source"},
 		{p.Counts.Renamed, "renamed"},
 		{p.Counts.Unresolved, "named as member without being an entry"},
@@ -154,7 +156,7 @@ func (p *Plan) skippedLines() []string {
 
 // opWords is in the order of the operations.
 var opWords = []string{
-	"create user", "update user", "return user", "create group", "update group", "return group",
+	"create user", "update user", "return user", "link user", "create group", "update group", "return group",
 	"members of", "deactivate user", "deactivate group",
 }
 

@@ -1,0 +1,256 @@
+package state
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/store"
+)
+
+// storedLink is what a linked record has beside the record: who joined it to its user,
+// and by which rule.
+type storedLink struct {
+	By   string    `json:"by"`
+	Rule string    `json:"rule,omitzero"`
+	At   time.Time `json:"at"`
+	// Bars says that whom the source keeps out, or has lost, is inactive.
+	Bars bool `json:"bars,omitzero"`
+}
+
+// linkedSlot is what the view keeps of a linked record. A user's are a list that is
+// replaced and never changed.
+type linkedSlot struct {
+	facet
+
+	source  identity.SourceID
+	off     identity.Reason
+	expires int64
+	bars    bool
+	left    bool // the source is being deleted: it counts for nothing
+}
+
+// facet is what the view keeps of the record that one source has of a user.
+type facet struct {
+	raw     string
+	key     identity.Key
+	name    string
+	hash    uint64
+	rev     store.Revision
+	missing bool
+}
+
+// facet returns the record that a source has of a user, the owning or a linked one.
+func (u *userSlot) facet(source identity.SourceID) (facet, bool) {
+	if u.source == source {
+		return facet{u.raw, u.key, u.name, u.hash, u.rev, u.missing}, u.exists()
+	}
+	if l := u.linked(source); l != nil && u.exists() {
+		return l.facet, true
+	}
+	return facet{}, false
+}
+
+// keyFor returns the key that a source knows the user by, or "".
+func (u *userSlot) keyFor(source identity.SourceID) identity.Key {
+	if u.source == source {
+		return u.key
+	}
+	if l := u.linked(source); l != nil && u.exists() {
+		return l.key
+	}
+	return ""
+}
+
+// linked returns the linked record of a source, or nil.
+func (u *userSlot) linked(source identity.SourceID) *linkedSlot {
+	if u.links == nil {
+		return nil
+	}
+	for i := range *u.links {
+		if l := &(*u.links)[i]; l.source == source {
+			return l
+		}
+	}
+	return nil
+}
+
+// further yields the linked records that count.
+func (u *userSlot) further(yield func(*linkedSlot) bool) {
+	if u.links == nil {
+		return
+	}
+	for i := range *u.links {
+		if l := &(*u.links)[i]; !l.left && !yield(l) {
+			return
+		}
+	}
+}
+
+// kept returns why a linked record keeps the user out, the clock left out, and until
+// when all that may do so let him in; 0: for ever.
+func (u *userSlot) kept() (why identity.Reason, until int64) {
+	for l := range u.further {
+		if !l.bars {
+			continue
+		}
+		if l.expires != 0 && (until == 0 || l.expires < until) {
+			until = l.expires
+		}
+		if why == identity.Active {
+			if why = l.off; l.missing {
+				why = identity.ReasonMissing
+			}
+		}
+	}
+	return why, until
+}
+
+// withLinked returns a user with the linked record of a source put in, replaced, or,
+// when it has no value, taken out. The list of u stays as it is.
+func (u userSlot) withLinked(l linkedSlot) userSlot {
+	var all []linkedSlot
+	if u.links != nil {
+		all = slices.DeleteFunc(slices.Clone(*u.links), func(o linkedSlot) bool { return o.source == l.source })
+	}
+	if l.raw != "" {
+		all = append(all, l)
+		slices.SortFunc(all, func(a, b linkedSlot) int { return cmp.Compare(a.source, b.source) })
+	}
+	u.links = nil
+	if len(all) > 0 {
+		u.links = &all
+	}
+	return u
+}
+
+func linkedKey(u identity.UserID, source identity.SourceID) string {
+	return keyLinked + u.String() + "/" + string(source)
+}
+
+func parseLinkedKey(key string) (identity.UserID, identity.SourceID, error) {
+	user, source, ok := strings.Cut(strings.TrimPrefix(key, keyLinked), "/")
+	id, err := identity.ParseUserID(user)
+	if !ok || err != nil || source == "" {
+		return id, "", badKey(key)
+	}
+	return id, identity.SourceID(source), nil
+}
+
+// linked takes a linked record in.
+func (e *editor) linked(key string, v rawValue) error {
+	id, source, err := parseLinkedKey(key)
+	if err != nil {
+		return err
+	}
+	var o storedObject
+	if v.raw != "" {
+		if err := decode(key, []byte(v.raw), &o); err != nil {
+			return err
+		}
+		if o.V > format {
+			return newerValue(key, o.V)
+		}
+	}
+	source = intern(e.names, source)
+	h := e.userHandle(id)
+	u := e.users.At(int(h))
+	if old := u.linked(source); old != nil {
+		e.userKeys.remove(keyHash(source, old.key), h)
+		e.userNames.remove(nameHash(source, identity.FoldName(old.name)), h)
+	}
+	l := linkedSlot{source: source}
+	if v.raw != "" {
+		key, name := identity.Key(alias(v.raw, string(o.Key))), alias(v.raw, o.Name)
+		l.facet = facet{v.raw, key, name, uint64(o.Hash), v.rev, !o.Missing.IsZero()}
+		l.off, l.expires = intern(e.reasons, o.Disabled), seconds(o.Expires)
+		l.bars, l.left = o.Link != nil && o.Link.Bars, e.leaving(source)
+		e.userKeys.add(keyHash(source, l.key), h)
+		e.userNames.add(nameHash(source, identity.FoldName(l.name)), h)
+	}
+	e.users.Set(int(h), u.withLinked(l))
+	return nil
+}
+
+// leavesLinked makes the linked records of a source count for nothing.
+func (e *editor) leavesLinked(source identity.SourceID) {
+	for h := range e.users.Len() {
+		u := e.users.At(h)
+		if l := u.linked(source); l != nil {
+			gone := *l
+			gone.left = true
+			e.users.Set(h, u.withLinked(gone))
+		}
+	}
+}
+
+// linkedOf returns the linked records of a user that count.
+func (s *Snapshot) linkedOf(u *userSlot) []identity.Linked {
+	var all []identity.Linked
+	for l := range u.further {
+		var o storedObject
+		if decode(linkedKey(u.id, l.source), []byte(l.raw), &o) != nil {
+			continue // the follower has refused to take it in, so this cannot be
+		}
+		all = append(all, o.linked())
+	}
+	return all
+}
+
+func (o *storedObject) linked() identity.Linked {
+	l := identity.Linked{Record: o.record(), Missing: o.Missing}
+	if o.Link != nil {
+		l.Bars, l.By, l.Rule, l.Since = o.Link.Bars, o.Link.By, o.Link.Rule, o.Link.At
+	}
+	return l
+}
+
+// linkedRev returns the revision at which a linked record of a user was last written.
+func (u *userSlot) linkedRev() (rev store.Revision) {
+	if u.links == nil {
+		return 0
+	}
+	for i := range *u.links {
+		rev = max(rev, (*u.links)[i].rev)
+	}
+	return rev
+}
+
+// Linked returns the linked record that a source has of a user, whether or not the
+// source has lost it.
+func (s *Snapshot) Linked(id identity.UserID, source identity.SourceID) (identity.Linked, bool) {
+	h, ok := s.userByID.Get(id)
+	if !ok {
+		return identity.Linked{}, false
+	}
+	u := s.users.Ref(int(h))
+	l := u.linked(source)
+	var o storedObject
+	if l == nil || !u.exists() || decode(linkedKey(id, source), []byte(l.raw), &o) != nil {
+		return identity.Linked{}, false
+	}
+	return o.linked(), true
+}
+
+// LinkedBy yields the users of whom a source has a linked record, in no order.
+func (s *Snapshot) LinkedBy(source identity.SourceID) iter.Seq[identity.UserID] {
+	return func(yield func(identity.UserID) bool) {
+		for h := range s.users.Len() {
+			if u := s.users.Ref(h); u.linked(source) != nil && !yield(u.id) {
+				return
+			}
+		}
+	}
+}
+
+// UserOf returns the user of whom a source has the record with a key, as owner or linked.
+func (s *Snapshot) UserOf(source identity.SourceID, key identity.Key) (identity.UserID, bool) {
+	h, ok := s.userOf(source, key)
+	if !ok {
+		return identity.UserID{}, false
+	}
+	return s.users.Ref(int(h)).id, true
+}
