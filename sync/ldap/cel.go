@@ -122,32 +122,41 @@ var (
 
 // compile checks and plans an expression whose result has one of the wanted types.
 func (c *compiler) compile(as, text string, want []*cel.Type) (*expression, error) {
-	if len(text) > maxExpression {
-		return nil, fmt.Errorf("the expression has %d bytes, more than the %d that are allowed", len(text), maxExpression)
-	}
-	parsed, issues := c.env.Parse(text)
-	if issues.Err() != nil {
-		return nil, asText(issues)
-	}
 	e := &expression{as: as, text: text}
-	own, err := c.env.Extend(e.variables(parsed)...)
+	own, checked, err := e.check(c.env)
 	if err != nil {
-		return nil, fmt.Errorf("prepare the expression: %w", err)
-	}
-	checked, issues := own.Check(parsed)
-	if issues.Err() != nil {
-		return nil, asText(issues)
-	}
-	if err := checkPatterns(checked); err != nil {
 		return nil, err
 	}
 	if got := checked.OutputType(); !slices.ContainsFunc(want, got.IsExactType) {
 		return nil, fmt.Errorf("the expression gives %s, and %s is needed here", typeWords(got), typeWords(want...))
 	}
-	if err := affordable(own, checked); err != nil {
+	most, err := highestCost(own, checked)
+	if err != nil {
 		return nil, err
 	}
+	if most > costLimit {
+		return nil, fmt.Errorf("the expression could cost %s for an entry whose attributes have %d values, more than the limit of %d: loop over fewer attributes at a time",
+			costWords(most), usualValues, costLimit)
+	}
 	return e, e.plan(own, checked)
+}
+
+// check parses the expression, declares what it reads, and checks it.
+func (e *expression) check(base *cel.Env) (own *cel.Env, checked *cel.Ast, err error) {
+	if len(e.text) > maxExpression {
+		return nil, nil, fmt.Errorf("the expression has %d bytes, more than the %d that are allowed", len(e.text), maxExpression)
+	}
+	parsed, issues := base.Parse(e.text)
+	if issues.Err() != nil {
+		return nil, nil, asText(issues)
+	}
+	if own, err = base.Extend(e.variables(parsed)...); err != nil {
+		return nil, nil, fmt.Errorf("prepare the expression: %w", err)
+	}
+	if checked, issues = own.Check(parsed); issues.Err() != nil {
+		return nil, nil, asText(issues)
+	}
+	return own, checked, checkPatterns(checked)
 }
 
 // variables declares what the expression reads, and remembers it.

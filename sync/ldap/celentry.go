@@ -14,6 +14,8 @@ import (
 	"cel.dev/cel-go/interpreter"
 )
 
+var _ cel.Activation = (*visible)(nil)
+
 // visible is the loaded entry of a mapper as expressions see it. It implements
 // [cel.Activation].
 type visible struct {
