@@ -39,6 +39,7 @@ type kind struct {
 	group bool               // members are told apart from the rest
 	own   bool               // neither users nor groups: kept beside the roll
 	plain *schema.Projection // when nothing is asked for
+	lets  *verdicts
 }
 
 func newEndpoint(s *Server, src Source) (*endpoint, error) {
@@ -59,10 +60,10 @@ func newEndpoint(s *Server, src Source) (*endpoint, error) {
 		if err != nil {
 			return nil, fmt.Errorf("source %s: %w", src.ID, err)
 		}
-		e.kinds = append(e.kinds, &kind{typ: t, group: i == 1, own: i > 1, plain: plain})
+		e.kinds = append(e.kinds, &kind{typ: t, group: i == 1, own: i > 1, plain: plain, lets: newVerdicts(t)})
 	}
 	e.users, e.groups = e.kinds[0], e.kinds[1]
-	if e.lib, err = newLibrary(e); err != nil {
+	if e.lib, err = newLibrary(e.kinds, handler{}); err != nil {
 		return nil, fmt.Errorf("source %s: %w", src.ID, err)
 	}
 	e.rails, e.lists = newRails(s, e), newLists(s, e)

@@ -22,15 +22,15 @@ import (
 // all limits, and what it answers is only told when it refuses.
 type library struct{ server lib.Server }
 
-func newLibrary(e *endpoint) (*library, error) {
+func newLibrary(kinds []*kind, h lib.ResourceHandler) (*library, error) {
 	var types []lib.ResourceType
-	for _, k := range e.kinds {
+	for _, k := range kinds {
 		core, err := libSchema(k.typ.Core)
 		if err != nil {
 			return nil, err
 		}
 		t := lib.ResourceType{
-			Name: k.typ.Name, Endpoint: k.typ.Endpoint, Schema: core, Handler: handler{},
+			Name: k.typ.Name, Endpoint: k.typ.Endpoint, Schema: core, Handler: h,
 		}
 		for _, x := range k.typ.Extensions {
 			s, err := libSchema(x.Schema)
@@ -73,8 +73,12 @@ func (c *call) write() (*reply, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.passes(body) {
-		return c.patch()
+	if len(body) == 0 && c.method == http.MethodPatch { // there is nothing to look at
+		return c.passed()
+	}
+	shape := c.kind.lets.shape(c.method, body)
+	if c.kind.lets.hasPassed(shape) {
+		return c.passed()
 	}
 	path := c.kind.typ.Endpoint
 	if c.id != "" {
@@ -87,10 +91,11 @@ func (c *call) write() (*reply, error) {
 	c.reply, c.err = nil, nil
 	rec := &recorder{header: http.Header{}, status: http.StatusOK}
 	c.endpoint.lib.server.ServeHTTP(rec, r)
-	if c.err != nil || c.reply != nil {
-		return c.reply, c.err
+	if c.err == nil && c.reply == nil {
+		return nil, rec.problem()
 	}
-	return nil, rec.problem()
+	c.kind.lets.pass(shape)
+	return c.reply, c.err
 }
 
 // read makes canonical what a write sends, and returns it in the form that the library
@@ -118,8 +123,18 @@ func (c *call) read() ([]byte, error) {
 	return nil, nil
 }
 
-// passes carries out a PATCH that holds nothing which the library could look at.
-func (c *call) passes(body []byte) bool { return c.method == http.MethodPatch && body == nil }
+// passed carries out a write that the library lets pass.
+func (c *call) passed() (*reply, error) {
+	switch c.method {
+	case http.MethodPost:
+		return c.create()
+	case http.MethodPut:
+		return c.replace()
+	case http.MethodPatch:
+		return c.patch()
+	}
+	return c.remove()
+}
 
 // recorder takes the answer of the library.
 type recorder struct {
@@ -157,12 +172,12 @@ func (r *recorder) problem() error {
 // know that it ended.
 type handler struct{}
 
-func (handler) do(r *http.Request, do func(*call) (*reply, error)) error {
+func (handler) do(r *http.Request) error {
 	c, ok := r.Context().Value(callKey{}).(*call)
 	if !ok {
 		return errors.New("not a call")
 	}
-	if c.reply, c.err = do(c); c.err != nil {
+	if c.reply, c.err = c.passed(); c.err != nil {
 		return liberrors.ScimError{Status: http.StatusBadRequest}
 	}
 	return nil
@@ -170,21 +185,21 @@ func (handler) do(r *http.Request, do func(*call) (*reply, error)) error {
 
 // Create implements lib.ResourceHandler.
 func (h handler) Create(r *http.Request, _ lib.ResourceAttributes) (lib.Resource, error) {
-	return lib.Resource{ID: "0"}, h.do(r, (*call).create)
+	return lib.Resource{ID: "0"}, h.do(r)
 }
 
 // Replace implements lib.ResourceHandler.
 func (h handler) Replace(r *http.Request, id string, _ lib.ResourceAttributes) (lib.Resource, error) {
-	return lib.Resource{ID: id}, h.do(r, (*call).replace)
+	return lib.Resource{ID: id}, h.do(r)
 }
 
 // Patch implements lib.ResourceHandler.
 func (h handler) Patch(r *http.Request, id string, _ []lib.PatchOperation) (lib.Resource, error) {
-	return lib.Resource{ID: id}, h.do(r, (*call).patch)
+	return lib.Resource{ID: id}, h.do(r)
 }
 
 // Delete implements lib.ResourceHandler.
-func (h handler) Delete(r *http.Request, _ string) error { return h.do(r, (*call).remove) }
+func (h handler) Delete(r *http.Request, _ string) error { return h.do(r) }
 
 // Get implements lib.ResourceHandler. Reads do not come this way.
 func (handler) Get(*http.Request, string) (lib.Resource, error) {

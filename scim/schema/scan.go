@@ -51,13 +51,13 @@ func skip(raw []byte) int {
 	}
 	switch raw[0] {
 	case '"':
-		return skipString(raw)
+		return TextLen(raw)
 	case '{', '[':
 		depth := 0
 		for i := 0; i < len(raw); i++ {
 			switch raw[i] {
 			case '"':
-				i += skipString(raw[i:]) - 1
+				i += TextLen(raw[i:]) - 1
 			case '{', '[':
 				depth++
 			case '}', ']':
@@ -74,7 +74,9 @@ func skip(raw []byte) int {
 	return len(raw)
 }
 
-func skipString(raw []byte) int {
+// TextLen returns the length of the JSON string that raw begins with, quotes included; of
+// one without an end, that of raw.
+func TextLen(raw []byte) int {
 	for i := 1; i < len(raw); i++ {
 		n := bytes.IndexByte(raw[i:], '"')
 		if n < 0 {
