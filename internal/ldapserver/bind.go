@@ -29,6 +29,9 @@ func (c *conn) bind(body []byte) error {
 		// RFC 4513 §5.1.2: a name without a password proves nothing.
 		return failf(UnwillingToPerform, "unauthenticated bind (DN with no password) disallowed")
 	}
+	if c.server.o.AD != nil {
+		return c.bindDomain(r)
+	}
 	name, err := parseDN(r.name)
 	if err != nil {
 		return failf(InvalidDNSyntax, "invalid DN")
@@ -37,6 +40,28 @@ func (c *conn) bind(body []byte) error {
 		return failf(InvalidCredentials, "")
 	}
 	c.bound = r.name
+	return nil
+}
+
+// bindDomain binds by any name that Active Directory takes (MS-ADTS §5.1.1.1.1):
+// a distinguished name, a userPrincipalName, DOMAIN\name. Why it fails stands in
+// the text only.
+func (c *conn) bindDomain(r bindRequest) error {
+	refused := func(data string) error {
+		return failf(InvalidCredentials, "80090308: LdapErr: DSID-0C090439, comment: AcceptSecurityContext error, data %s, v4563", data)
+	}
+	name, err := parseDN(r.name)
+	e, known := c.server.o.AD.principal(r.name)
+	if known {
+		name, err = e.name, nil
+	}
+	switch {
+	case err != nil || !c.server.knows(name, r.password):
+		return refused("52e")
+	case known && e.disabled():
+		return refused("533")
+	}
+	c.bound = name.text
 	return nil
 }
 

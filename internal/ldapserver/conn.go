@@ -35,6 +35,7 @@ type conn struct {
 	mu       sync.Mutex // guards the rest
 	raw      net.Conn   // the socket, or the TLS layer on it
 	running  map[int32]context.CancelFunc
+	endless  map[int32]bool // of those, the ones that only their abandoning ends
 	pages    map[string]*pagedSearch
 	pageNext uint64
 }
@@ -43,7 +44,7 @@ func newConn(s *Server, raw net.Conn, number int) *conn {
 	ctx, cancel := context.WithCancel(context.Background())
 	return &conn{
 		server: s, number: number, ctx: ctx, cancel: cancel, raw: raw, in: bufio.NewReader(raw),
-		slots: make(chan struct{}, maxInFlight), running: map[int32]context.CancelFunc{}, pages: map[string]*pagedSearch{},
+		slots: make(chan struct{}, maxInFlight), running: map[int32]context.CancelFunc{}, endless: map[int32]bool{}, pages: map[string]*pagedSearch{},
 	}
 }
 
@@ -120,7 +121,7 @@ func asResult(err error) *Error {
 func (c *conn) handle(m message) bool {
 	switch m.op {
 	case opBindRequest:
-		c.inFlight.Wait() // RFC 4511 §4.2.1: nothing else is outstanding
+		c.settle()
 		return c.reply(m.id, opBindResponse, c.bind(m.body))
 	case opSearchRequest:
 		return c.startSearch(m)
@@ -157,6 +158,17 @@ func (c *conn) abandon(body []byte) {
 	if stop, ok := c.running[int32(id)]; ok { // a number out of range names no search
 		stop()
 	}
+}
+
+// settle waits until nothing is outstanding, as RFC 4511 §4.2.1 and §4.14.1 ask
+// before a bind and before TLS. What would never end is abandoned.
+func (c *conn) settle() {
+	c.mu.Lock()
+	for id := range c.endless {
+		c.running[id]()
+	}
+	c.mu.Unlock()
+	c.inFlight.Wait()
 }
 
 // modify carries out a write, if writing is allowed.
@@ -197,6 +209,9 @@ func (c *conn) mayUse() error {
 		return failf(ConfidentialityNeeded, "TLS confidentiality required")
 	}
 	if c.bound == "" && !c.server.o.Anonymous {
+		if c.server.o.AD != nil {
+			return failf(OperationsError, "000004DC: LdapErr: DSID-0C090A5C, comment: In order to perform this operation a successful bind must be completed on the connection., data 0, v4563")
+		}
 		return failf(StrongerAuthRequired, "authentication required")
 	}
 	return nil

@@ -19,6 +19,11 @@ type DirectoryOptions struct {
 	Seed uint64
 	// Now is asked at every write. The zero value is time.Now.
 	Now func() time.Time
+	// References says what becomes of the values that name an entry when that entry
+	// is renamed or deleted. The zero value leaves them as they are.
+	References References
+	// NSUniqueID gives every entry an nsUniqueId besides, as 389-ds does.
+	NSUniqueID bool
 }
 
 // Directory is a tree of entries in memory. Writers exclude each other; a search
@@ -40,6 +45,12 @@ type Directory struct {
 	rand     *rand.Rand
 	lastCSN  time.Time
 	csnCount int
+	serverID int // in the CSNs of writes
+
+	references References
+	nsUniqueID bool
+	named      map[string]map[reference]struct{} // by folded name: who names it
+	followers  []follower
 }
 
 // slot is an entry's place in the order. Its content is nil once it is deleted.
@@ -51,7 +62,8 @@ type slot struct {
 // NewDirectory returns an empty directory.
 func NewDirectory(o DirectoryOptions) (*Directory, error) {
 	d := &Directory{
-		now: o.Now, byName: map[string]*slot{}, children: map[string]int{}, nextID: 1,
+		now: o.Now, byName: map[string]*slot{}, children: map[string]int{}, nextID: 1, serverID: 1,
+		references: o.References, nsUniqueID: o.NSUniqueID, named: map[string]map[reference]struct{}{},
 		rand: rand.New(rand.NewPCG(o.Seed, 0x1da9)), //nolint:gosec // G404: entryUUIDs are to be reproducible, not secret
 	}
 	if d.now == nil {
@@ -86,6 +98,7 @@ func (d *Directory) Put(e Entry) error {
 		next := &stored{name: name, parent: old.parent, attrs: keepOperational(attrs, old.attrs)}
 		d.stamp(next)
 		s.entry.Store(next)
+		d.wrote(change{slot: s, before: old, after: next})
 		return nil
 	}
 	return d.insert(name, attrs)
@@ -129,6 +142,7 @@ func (d *Directory) insert(name dn, attrs []storedAttr) error {
 	// A reader holds the slice it loaded, whose length does not grow.
 	order := append(*d.order.Load(), s)
 	d.order.Store(&order)
+	d.wrote(change{slot: s, after: e})
 	return nil
 }
 
@@ -149,6 +163,7 @@ func (d *Directory) Delete(name string) error {
 	s.entry.Store(nil)
 	d.dead++
 	d.compact()
+	d.wrote(change{slot: s, before: e})
 	return nil
 }
 
@@ -176,8 +191,8 @@ func (d *Directory) dropChild(parent string) {
 
 // Rename gives an entry another relative name, and another parent unless
 // superior is empty. The old naming values are dropped unless the entry's other
-// name needs them; entries below move along. Members that name the entry are left
-// as they are: without an overlay OpenLDAP does not mend them either.
+// name needs them; entries below move along. What becomes of values elsewhere that
+// name the entry is for [DirectoryOptions.References] to say.
 func (d *Directory) Rename(name, newRDN, superior string) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -200,6 +215,7 @@ func (d *Directory) Rename(name, newRDN, superior string) error {
 	next.parent, _ = target.parent()
 	d.stamp(next)
 	d.rehang(s, old, next)
+	d.wrote(change{slot: s, before: old, after: next})
 	return nil
 }
 
@@ -240,6 +256,7 @@ func (d *Directory) moveBelow(from, to dn) {
 		next := &stored{attrs: e.attrs, name: rebase(e.name, from, to)}
 		next.parent, _ = next.name.parent()
 		d.rehang(s, e, next)
+		d.wrote(change{slot: s, before: e, after: next, silent: true})
 	}
 }
 

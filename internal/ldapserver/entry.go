@@ -47,6 +47,9 @@ type stored struct {
 	name   dn
 	attrs  []storedAttr
 	parent string
+	// deleted marks what an Active Directory keeps of deleted entries. Searches pass
+	// it over unless they ask for such.
+	deleted bool
 }
 
 // storedAttr carries the folded name beside the written one.
@@ -103,10 +106,11 @@ const (
 // compared as text without regard to case. There is no schema beyond this.
 func syntaxOf(key string) syntax {
 	switch key {
-	case "member", "uniquemember", "memberof", "owner", "manager", "seealso", "secretary",
-		"roleoccupant", "entrydn", "creatorsname", "modifiersname", "subschemasubentry":
+	case "member", "uniquemember", "memberof", "owner", "manager", "managedby", "seealso", "secretary",
+		"roleoccupant", "entrydn", "creatorsname", "modifiersname", "subschemasubentry",
+		"distinguishedname", "lastknownparent", "objectcategory":
 		return syntaxName
-	case "userpassword", "jpegphoto", "objectguid", "objectsid", "usercertificate", "photo", "audio":
+	case "userpassword", "jpegphoto", "objectguid", "objectsid", "parentguid", "invocationid", "usercertificate", "photo", "audio":
 		return syntaxOctets
 	}
 	return syntaxText

@@ -50,7 +50,7 @@ func (c *conn) replyExtended(id int32, result *Error, tag byte, part string) boo
 // startTLS is RFC 4511 §4.14. Octets that the client sent behind the request in
 // clear must not be read as if they had come encrypted, so they end it.
 func (c *conn) startTLS(id int32) bool {
-	c.inFlight.Wait()
+	c.settle()
 	switch {
 	case c.server.o.TLS == nil:
 		return c.reply(id, opExtendedReply, failf(Unavailable, "no certificate is configured"))

@@ -73,7 +73,7 @@ func TestTheInterceptorIsToldTheSearch(t *testing.T) {
 	}
 	want := Search{
 		Conn: 1, Number: 1, Total: 1, Page: 1, PageSize: 6, Bound: readerDN, Base: suffix, Scope: ScopeSub,
-		Filter: `(&(uid=u*5)(!(cn~=\2a))(sn:dn:2.4.6:=a))`, Attributes: []string{"cn", "+"}, SizeLimit: 50,
+		Filter: `(&(uid=u*5)(!(cn~=\2a))(sn:dn:2.4.6:=a))`, Attributes: []string{"cn", "+"}, SizeLimit: 50, Controls: []string{oidPaging},
 	}
 	if diff := cmp.Diff(want, <-seen); diff != "" {
 		t.Errorf("the search (-want +got):\n%s", diff)

@@ -163,6 +163,9 @@ func (f *compareFilter) eval(e *stored) verdict {
 	if f.key == "entrydn" && e.name.folded == f.folded {
 		return yes
 	}
+	if f.key == "objectcategory" && isCategory(e.first(f.key), f.folded) {
+		return yes
+	}
 	for a := range e.all(f.key) {
 		if slices.ContainsFunc(a.values, f.holds) {
 			return yes
@@ -182,6 +185,13 @@ func (f *compareFilter) holds(v string) bool {
 	// Most comparisons end here: objectClass and names, written alike or not.
 	return v == f.value || (len(v) == len(f.folded) || !isASCII(v) || syntaxOf(f.key) == syntaxName || hasSpace(v)) &&
 		foldValue(f.key, v) == f.folded
+}
+
+// isCategory says whether an objectCategory is the one that Active Directory lets
+// be written as the short name of a class (MS-ADTS §3.1.1.3.1.3.5).
+func isCategory(category, short string) bool {
+	name, above, _ := strings.Cut(strings.ToLower(category), ",")
+	return name == "cn="+short && strings.HasPrefix(above, "cn=schema,cn=configuration,")
 }
 
 func isASCII(s string) bool {

@@ -17,6 +17,7 @@ type Search struct {
 	Filter     string // RFC 4515
 	Attributes []string
 	SizeLimit  int
+	Controls   []string // their numbers, in the order given
 }
 
 // Ending is how an answer ends.
@@ -37,7 +38,7 @@ type PagingFault int
 // The paging faults.
 const (
 	PagingAsUsual PagingFault = iota
-	PagingDropped             // the answer carries no paging control
+	PagingDropped             // the answer's end carries no control, whichever it is
 	PagingRepeats             // the cookie leads to the same page for ever
 )
 

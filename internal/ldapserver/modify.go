@@ -45,6 +45,7 @@ func (d *Directory) Modify(name string, changes ...Change) error {
 	}
 	d.stamp(next)
 	s.entry.Store(next)
+	d.wrote(change{slot: s, before: old, after: next})
 	return nil
 }
 
@@ -223,6 +224,9 @@ func (d *Directory) create(e *stored) {
 		e.setDefault("structuralObjectClass", structuralClass(e))
 	}
 	e.setDefault("entryUUID", d.uuid())
+	if d.nsUniqueID {
+		e.setDefault("nsUniqueId", nsUniqueID(d.uuid()))
+	}
 	now := d.now().UTC()
 	e.setDefault("createTimestamp", now.Format(generalizedTime))
 	e.setDefault("entryCSN", d.csn(now))
@@ -245,7 +249,7 @@ func (d *Directory) csn(now time.Time) string {
 	} else {
 		d.csnCount++
 	}
-	return fmt.Sprintf("%s#%06x#001#000000", d.lastCSN.Format("20060102150405.000000Z"), d.csnCount)
+	return fmt.Sprintf("%s#%06x#%03x#000000", d.lastCSN.Format("20060102150405.000000Z"), d.csnCount, d.serverID)
 }
 
 // uuid returns the next identifier of the directory's sequence, in the form of a
@@ -255,6 +259,12 @@ func (d *Directory) uuid() string {
 	hi = hi&^0xf000 | 0x4000
 	lo = lo&^(3<<62) | 2<<62
 	return fmt.Sprintf("%08x-%04x-%04x-%04x-%012x", hi>>32, hi>>16&0xffff, hi&0xffff, lo>>48, lo&0xffffffffffff)
+}
+
+// nsUniqueID writes a UUID as 389-ds writes its own: with the dashes elsewhere.
+func nsUniqueID(uuid string) string {
+	hex := strings.ReplaceAll(uuid, "-", "")
+	return hex[:8] + "-" + hex[8:16] + "-" + hex[16:24] + "-" + hex[24:]
 }
 
 // structuralClass names the most derived class that we know, else the last one.

@@ -5,15 +5,16 @@ import "strings"
 // rootDSE answers a search of the root (RFC 4512 §5.1). Everybody may read it.
 func (a *answer) rootDSE() {
 	root := a.c.server.root()
-	if a.query.filter.eval(root) == yes && !a.action.Hide {
+	// The root of a domain has no class, and is found by (objectClass=*) nonetheless.
+	if (a.domain != nil || a.query.filter.eval(root) == yes) && !a.action.Hide {
 		var attrs []Attribute
 		for _, attr := range root.attrs {
-			// As in OpenLDAP, all but the class is operational here.
-			if a.pick.wants(attr, attr.key != "objectclass") {
+			// As in OpenLDAP, all but the class is operational here. A domain has no such.
+			if a.pick.wants(attr, attr.key != "objectclass" && a.domain == nil) {
 				attrs = append(attrs, Attribute{attr.name, attr.values})
 			}
 		}
-		a.encodeEntry("", attrs)
+		a.encode("", attrs)
 		a.sent++
 	}
 	a.finish(nil)
@@ -49,6 +50,11 @@ func (s *Server) root() *stored {
 	add("subschemaSubentry", "cn=Subschema")
 	add("vendorName", "Rollcall")
 	add("vendorVersion", "in-memory directory")
+	if s.o.AD != nil {
+		for _, known := range s.o.AD.rootAttributes() {
+			e.replace(known)
+		}
+	}
 	for _, given := range s.o.RootDSE {
 		e.replace(given)
 	}

@@ -3,6 +3,7 @@ package ldapserver
 import (
 	"context"
 	"iter"
+	"slices"
 	"sort"
 )
 
@@ -29,9 +30,11 @@ type answer struct {
 	seen   Search
 	action Action
 	paging *pageRequest
+	domain *adQuery // what the server's AD makes of it; nil without one
 
 	out    builder
-	sent   int // entries of this answer
+	sent   int  // entries of this answer
+	more   bool // another page follows
 	broken bool
 }
 
@@ -52,17 +55,24 @@ func (c *conn) startSearch(m message) bool {
 	a.ctx = ctx
 	c.mu.Lock()
 	c.running[m.id] = stop
+	if a.endless() {
+		c.endless[m.id] = true
+	}
 	c.mu.Unlock()
 	c.inFlight.Go(func() {
 		a.run()
 		stop()
 		c.mu.Lock()
 		delete(c.running, m.id)
+		delete(c.endless, m.id)
 		c.mu.Unlock()
 		<-c.slots
 	})
 	return true
 }
+
+// endless says whether the search goes on until it is abandoned.
+func (a *answer) endless() bool { return a.domain != nil && a.domain.notify }
 
 // prepare reads the request and its controls.
 func (a *answer) prepare(m message) error {
@@ -77,23 +87,49 @@ func (a *answer) prepare(m message) error {
 	}
 	o := &a.c.server.o
 	a.pick = newSelection(a.query.attributes, o.ValueRange)
+	if o.AD != nil {
+		a.domain = &adQuery{ad: o.AD}
+	}
 	for _, ctl := range m.controls {
-		switch ctl.oid {
-		case oidPaging:
-			if a.paging, err = parsePaging(ctl.value); err != nil {
-				return failf(ProtocolError, "paged results control: %v", err)
-			}
-		case oidManageDSAIT, oidDomainScope:
-		default:
-			if ctl.critical {
-				return failf(UnavailableCritical, "critical control %s is not supported", ctl.oid)
-			}
+		a.seen.Controls = append(a.seen.Controls, ctl.oid)
+		if err := a.control(ctl); err != nil {
+			return err
 		}
 	}
 	if a.paging != nil && o.PageLimit > 0 && a.paging.size > o.PageLimit {
 		return failf(AdminLimitExceeded, "pages of at most %d", o.PageLimit)
 	}
+	if a.domain != nil {
+		return a.domain.check(a)
+	}
 	return nil
+}
+
+// control reads one control of the request.
+func (a *answer) control(ctl control) error {
+	var err error
+	switch ctl.oid {
+	case oidPaging:
+		if a.paging, err = parsePaging(ctl.value); err != nil {
+			return failf(ProtocolError, "paged results control: %v", err)
+		}
+		return nil
+	case oidDomainScope:
+		if a.domain != nil {
+			a.domain.domainScope = true
+		}
+		return nil
+	case oidManageDSAIT:
+		return nil
+	}
+	known := false
+	if a.domain != nil {
+		known, err = a.domain.control(ctl)
+	}
+	if !known && ctl.critical {
+		return failf(UnavailableCritical, "critical control %s is not supported", ctl.oid)
+	}
+	return err
 }
 
 // run answers the search.
@@ -110,12 +146,34 @@ func (a *answer) run() {
 		return
 	}
 	a.intercepted(page)
-	base, err := a.c.server.o.Directory.base(q.base)
+	base, err := a.base()
 	if err != nil {
 		a.finish(asResult(err))
 		return
 	}
+	if a.domain != nil && a.domain.run(a) {
+		return
+	}
 	a.entries(base, page)
+}
+
+// base returns the entry that the search begins at.
+func (a *answer) base() (*slot, error) {
+	if a.domain != nil {
+		return a.domain.base(a.query.base)
+	}
+	d := a.c.server.o.Directory
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	return d.find(a.query.base)
+}
+
+// slots returns what the search walks.
+func (a *answer) slots() []*slot {
+	if a.domain != nil {
+		return *a.domain.ad.slots.Load()
+	}
+	return *a.c.server.o.Directory.order.Load()
 }
 
 // intercepted asks the interceptor, if there is one.
@@ -151,6 +209,7 @@ func (a *answer) entries(base *slot, page *pagedSearch) {
 			return
 		}
 		if pageSize > 0 && a.sent >= pageSize {
+			a.more = true
 			a.finish(nil, a.c.keep(page, a.action.Paging, last, before+a.sent))
 			return
 		}
@@ -199,7 +258,7 @@ func (a *answer) matches(base *slot, after uint64) iter.Seq2[*slot, *stored] {
 		if top == nil || a.action.Hide {
 			return
 		}
-		candidates := *a.c.server.o.Directory.order.Load()
+		candidates := a.slots()
 		if a.query.scope == ScopeBase {
 			candidates = []*slot{base}
 		}
@@ -209,7 +268,7 @@ func (a *answer) matches(base *slot, after uint64) iter.Seq2[*slot, *stored] {
 				return
 			}
 			e := s.entry.Load()
-			if e != nil && inScope(e, top, a.query.scope) && a.query.filter.eval(e) == yes && !yield(s, e) {
+			if e != nil && (!e.deleted || a.domain.seesDeleted()) && inScope(e, top, a.query.scope) && a.query.filter.eval(e) == yes && !yield(s, e) {
 				return
 			}
 		}
@@ -229,15 +288,27 @@ func inScope(e, top *stored, scope Scope) bool {
 // send sends one entry, or the ending that comes in its place, and says whether
 // the answer goes on.
 func (a *answer) send(e *stored) bool {
+	attrs, err := a.selected(e)
+	if err != nil {
+		a.finish(err)
+		return false
+	}
+	return a.sendAs(a.domain.name(e), attrs)
+}
+
+// sendAs sends an entry with the attributes given, and the controls that belong to
+// it.
+func (a *answer) sendAs(name string, attrs []Attribute, controls ...control) bool {
 	if a.ctx.Err() != nil {
 		return false
 	}
+	next := func() { a.encode(name, attrs, controls...) }
 	if a.action.Ending != EndAsUsual && a.sent == a.action.After {
-		if !a.end(e) {
+		if !a.end(next) {
 			return false
 		}
 	}
-	a.encode(e)
+	next()
 	a.sent++
 	if len(a.out.buf) >= flushBytes {
 		a.flush()
@@ -259,11 +330,15 @@ func (a *answer) finish(result *Error, controls ...control) {
 	if a.action.Ending != EndAsUsual && a.sent <= a.action.After && !a.end(nil) {
 		return
 	}
-	if len(a.action.Referrals) > 0 {
+	referrals := a.action.Referrals
+	if a.domain != nil && result == nil {
+		referrals = slices.Concat(referrals, a.domain.referrals(a))
+	}
+	if len(referrals) > 0 {
 		whole := a.out.begin(tagSequence)
 		a.out.integer(tagInteger, int64(a.id))
 		ref := a.out.begin(opSearchReference)
-		for _, uri := range a.action.Referrals {
+		for _, uri := range referrals {
 			a.out.octets(tagOctets, uri)
 		}
 		a.out.end(ref)
@@ -284,7 +359,7 @@ func (a *answer) finish(result *Error, controls ...control) {
 
 // end carries out the action's ending, where next would have been sent (nil at
 // the answer's end), and says whether the answer goes on as usual after it.
-func (a *answer) end(next *stored) bool {
+func (a *answer) end(next func()) bool {
 	a.out.buf = append(a.out.buf, a.action.Raw...)
 	switch a.action.Ending {
 	case EndResult:
@@ -294,7 +369,7 @@ func (a *answer) end(next *stored) bool {
 	case EndMidMessage:
 		whole := len(a.out.buf)
 		if next != nil {
-			a.encode(next)
+			next()
 		} else {
 			a.out.result(a.id, opSearchDone, nil)
 		}
@@ -313,11 +388,4 @@ func (a *answer) end(next *stored) bool {
 	a.flush()
 	a.c.cut()
 	return false
-}
-
-// base returns the entry that a search begins at.
-func (d *Directory) base(name string) (*slot, error) {
-	d.mu.RLock()
-	defer d.mu.RUnlock()
-	return d.find(name)
 }

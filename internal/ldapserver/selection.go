@@ -109,7 +109,10 @@ func (s *selection) appendTo(out []Attribute, a storedAttr) []Attribute {
 
 // selected returns what the search returns of an entry. The values are shared
 // with it.
-func (a *answer) selected(e *stored) []Attribute {
+func (a *answer) selected(e *stored) ([]Attribute, *Error) {
+	if a.domain != nil {
+		return a.domain.selected(&a.pick, e)
+	}
 	out := make([]Attribute, 0, len(e.attrs)+3)
 	for _, attr := range e.attrs {
 		if a.pick.wants(attr, isOperational(attr.key)) {
@@ -125,7 +128,7 @@ func (a *answer) selected(e *stored) []Attribute {
 	if a.pick.named("hassubordinates") {
 		out = append(out, Attr("hasSubordinates", a.c.server.o.Directory.hasChildren(e)))
 	}
-	return out
+	return out, nil
 }
 
 func (d *Directory) hasChildren(e *stored) string {
@@ -135,11 +138,7 @@ func (d *Directory) hasChildren(e *stored) string {
 }
 
 // encode appends an entry to the answer.
-func (a *answer) encode(e *stored) {
-	a.encodeEntry(e.name.text, a.selected(e))
-}
-
-func (a *answer) encodeEntry(name string, attrs []Attribute) {
+func (a *answer) encode(name string, attrs []Attribute, controls ...control) {
 	if a.action.Rewrite != nil {
 		in := Entry{DN: name, Attributes: make([]Attribute, len(attrs))}
 		for i, attr := range attrs {
@@ -168,5 +167,6 @@ func (a *answer) encodeEntry(name string, attrs []Attribute) {
 	}
 	b.end(list)
 	b.end(entry)
+	b.controls(controls)
 	b.end(whole)
 }

@@ -5,8 +5,12 @@
 // It owns the directory (entries, their tree, their operational attributes) and
 // the part of RFC 4511 that clients of a directory use: bind, search with every
 // kind of filter, paging (RFC 2696), StartTLS and LDAPS, abandon, and the four
-// writes. Where the standard leaves room it answers as OpenLDAP does; limits of
-// Active Directory (pages of 1000, ranges of 1500 values) can be switched on. It
+// writes. Where the standard leaves room it answers as OpenLDAP does. A Directory
+// has further faces for tests of readers that follow changes: [AD] makes a server a
+// domain controller with DirSync, tombstones and notifications, several of them over
+// one Directory if need be. What a sound server does not show can be brought about:
+// see the fields of [ADOptions], [AD.DropTombstones], [AD.NewInvocation],
+// [Directory.Restore], and [Action] for the faults of single answers. It
 // promises that Close leaves no goroutine behind and that no request, however
 // malformed, ends the process. It leaves out a schema beyond what comparing
 // values needs, access control beyond binding, aliases, SASL beyond EXTERNAL,
@@ -63,6 +67,10 @@ type Options struct {
 	// "member;range=0-1499", as Active Directory's MaxValRange does. 0 is none.
 	ValueRange int
 
+	// AD makes the server a domain controller over Directory, whose PageCap is 1000
+	// and whose ValueRange is 1500 unless they are set.
+	AD *AD
+
 	// RootDSE replaces or adds attributes of the root entry.
 	RootDSE []Attribute
 	// Intercept is asked before each search is answered. It may be called by
@@ -91,6 +99,12 @@ type Server struct {
 func Start(ctx context.Context, o Options) (*Server, error) {
 	if o.Directory == nil {
 		return nil, errors.New("ldapserver: Options.Directory is missing")
+	}
+	if o.AD != nil {
+		if o.AD.directory != o.Directory {
+			return nil, errors.New("ldapserver: Options.AD is the face of another Directory")
+		}
+		o.PageCap, o.ValueRange = cmp.Or(o.PageCap, 1000), cmp.Or(o.ValueRange, 1500)
 	}
 	if (o.LDAPS || o.RequireTLS) && o.TLS == nil {
 		return nil, errors.New("ldapserver: Options.LDAPS and RequireTLS need Options.TLS")
