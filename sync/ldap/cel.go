@@ -156,7 +156,7 @@ func (e *expression) check(base *cel.Env) (own *cel.Env, checked *cel.Ast, err e
 	if checked, issues = own.Check(parsed); issues.Err() != nil {
 		return nil, nil, asText(issues)
 	}
-	return own, checked, checkPatterns(checked)
+	return own, checked, checkNodes(checked)
 }
 
 // variables declares what the expression reads, and remembers it.
@@ -208,24 +208,39 @@ func patternArguments(call ast.CallExpr) []int {
 	return nil
 }
 
-// checkPatterns compiles every regular expression.
-func checkPatterns(checked *cel.Ast) (err error) {
-	ast.PreOrderVisit(checked.NativeRep().Expr(), ast.NewExprVisitor(func(x ast.Expr) {
-		if x.Kind() != ast.CallKind || err != nil {
-			return
-		}
-		call := x.AsCall()
-		for i, at := range patternArguments(call) {
-			text, ok := constant(call.Args()[at])
-			switch {
-			case !ok:
-				err = fmt.Errorf("%s takes regular expressions and replacements in quotes only", call.FunctionName())
-			case i == 0:
-				err = checkPattern(text)
+// checkNodes checks what the types do not say.
+func checkNodes(checked *cel.Ast) (err error) {
+	tree := checked.NativeRep()
+	ast.PreOrderVisit(tree.Expr(), ast.NewExprVisitor(func(x ast.Expr) {
+		switch {
+		case err != nil:
+		case x.Kind() == ast.CallKind:
+			err = checkPatterns(x.AsCall())
+		case x.Kind() == ast.ComprehensionKind:
+			// A map has no order, so that the same entry could give another record.
+			if over := tree.GetType(x.AsComprehension().IterRange().ID()); over.Kind() != types.ListKind {
+				err = fmt.Errorf("the expression loops over %s: only lists have an order", typeWords(over))
 			}
 		}
 	}))
 	return err
+}
+
+// checkPatterns compiles the regular expression of a call, if it has one.
+func checkPatterns(call ast.CallExpr) error {
+	for i, at := range patternArguments(call) {
+		text, ok := constant(call.Args()[at])
+		if !ok {
+			return fmt.Errorf("%s takes regular expressions and replacements in quotes only", call.FunctionName())
+		}
+		if i > 0 {
+			continue
+		}
+		if err := checkPattern(text); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func checkPattern(text string) error {

@@ -126,6 +126,7 @@ func TestWhatFailsForOneEntry(t *testing.T) {
 		`string(filetime(first(attr('cn'))))`: `fails: "Doe, Jane" is no FILETIME`,
 		`string(gentime(first(attr('cn'))))`:  `fails: "Doe, Jane" is no generalized time`,
 		`dnPart(first(attr('cn')), 'cn')`:     `fails: "Doe, Jane" is no distinguished name`,
+		`dnPart('cn=\\ff,dc=x', 'cn')`:        "a part that is not text in UTF-8",
 		`bit(first(attr('cn')), 1) ? '' : ''`: `fails: "Doe, Jane" is no number`,
 		`string(1 / size(attr('nothing')))`:   "division by zero",
 	} {

@@ -95,7 +95,8 @@ func BenchmarkMapping(b *testing.B) {
 		name   string
 		change func(*Config)
 	}{
-		{"plain", plain}, {"two expressions", two},
+		{"plain", plain},
+		{"two expressions", two},
 		{"one that copies", func(c *Config) { plain(c); c.Users.Profile["email"] = Mapping{CEL: `first(attr('mail'))`} }},
 		{"with regular expression", func(c *Config) {
 			plain(c)

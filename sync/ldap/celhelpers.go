@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	goldap "github.com/go-ldap/ldap/v3"
 
@@ -148,9 +149,13 @@ func dnPart(name, kind celref.Val) celref.Val {
 	var out []string
 	for _, rdn := range parsed.RDNs {
 		for _, a := range rdn.Attributes {
-			if strings.EqualFold(a.Type, want) {
-				out = append(out, a.Value)
+			if !strings.EqualFold(a.Type, want) {
+				continue
 			}
+			if !utf8.ValidString(a.Value) {
+				return types.NewErr("%q has a part that is not text in UTF-8", clip(dn, 80))
+			}
+			out = append(out, a.Value)
 		}
 	}
 	return textList(out)
