@@ -15,6 +15,7 @@ const (
 	tagInterim    = 0x79 // IntermediateResponse
 	tagSearch     = 0x63 // SearchRequest
 	tagControls   = 0xa0
+	tagReferrals  = 0xa3 // of a result
 	tagEnumerated = 0x0a
 )
 

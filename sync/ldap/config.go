@@ -35,6 +35,22 @@ type Config struct {
 	// MaxMessageBytes is the largest message that is taken. An entry beyond it is
 	// listed and left as it was. It has to hold the largest group.
 	MaxMessageBytes int `yaml:"max_message_bytes"`
+	// MaxEntries is how many entries one read may take from the server, those that it
+	// asks for again included. Beyond it the read fails.
+	MaxEntries int `yaml:"max_entries"`
+	// MaxAttributes, MaxValues and MaxDNBytes bound one entry. One beyond them is listed
+	// and left as it was.
+	MaxAttributes int `yaml:"max_attributes"`
+	MaxValues     int `yaml:"max_values"`
+	MaxDNBytes    int `yaml:"max_dn_bytes"`
+	// MaxDepth bounds elements within elements of a message; MaxReferrals, how many
+	// referrals the server may send during one read. Beyond them the read fails.
+	MaxDepth     int `yaml:"max_depth"`
+	MaxReferrals int `yaml:"max_referrals"`
+	// RequestsPerSecond and EntriesPerSecond slow a read down, so that the directory has
+	// time for others. 0: as fast as it goes.
+	RequestsPerSecond float64 `yaml:"requests_per_second"`
+	EntriesPerSecond  float64 `yaml:"entries_per_second"`
 	// VerifySingly is how many entries that seem to be gone are asked for one by one;
 	// more are checked with a second sweep of keys.
 	VerifySingly int `yaml:"verify_singly"`
@@ -128,6 +144,8 @@ type Timeouts struct {
 	Connect time.Duration `yaml:"connect"`
 	// Idle is how long the server may send nothing while an answer is awaited.
 	Idle time.Duration `yaml:"idle"`
+	// Read is for all that one read asks of the server, pauses included.
+	Read time.Duration `yaml:"read"`
 }
 
 // The words of the configuration.

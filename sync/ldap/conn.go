@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,14 +26,16 @@ type handler struct {
 
 // divert is the connection beneath go-ldap. It reads whole LDAPMessages. While a
 // search is armed, its entries go to the search's handler and nowhere else; all other
-// messages pass through unchanged. It is also where the limits are: the size of a
-// message, and the time in which the server must send something while an answer is
-// awaited.
+// messages pass through unchanged. It is also where the limits are: on the size and
+// depth of a message, on how many entries and referrals there are, and on the time in
+// which the server must send something while an answer is awaited.
 type divert struct {
 	net.Conn // the socket, or TLS over it
 	in       *bufio.Reader
 	idle     time.Duration
-	limit    int // bytes of one message
+	limits   limits
+	entries  atomic.Int64 // that came, those that were left out included
+	pointers int          // search references and referrals that came
 	buf      []byte
 	pass     []byte // of a message that passes through, what was not yet read
 	dec      decoder
@@ -50,8 +53,9 @@ const passLimit = 1 << 20
 // peekEntry is how much of an entry that is too large is looked at for its DN.
 const peekEntry = 64 << 10
 
-func newDivert(c net.Conn, idle time.Duration, limit int) *divert {
-	d := &divert{Conn: c, idle: idle, limit: limit}
+func newDivert(c net.Conn, idle time.Duration, l limits) *divert {
+	d := &divert{Conn: c, idle: idle, limits: l}
+	d.dec.limits = l
 	d.in = bufio.NewReaderSize(timed{d}, 128<<10)
 	return d
 }
@@ -157,7 +161,7 @@ func (d *divert) next() error {
 	if err != nil {
 		return err
 	}
-	if size > d.limit {
+	if size > d.limits.message {
 		return d.oversized(head, size)
 	}
 	whole := head + size
@@ -175,6 +179,9 @@ func (d *divert) next() error {
 	if h := d.receiver(id, tag); h != nil {
 		if tag == tagInterim {
 			return h.interim(op)
+		}
+		if err := d.count(); err != nil {
+			return err
 		}
 		return d.deliver(h, op, after)
 	}
@@ -216,6 +223,17 @@ func (d *divert) receiver(id int64, tag byte) *handler {
 	return h
 }
 
+// count counts one more entry.
+func (d *divert) count() error {
+	if d.entries.Add(1) > int64(d.limits.entries) {
+		return tooMuch("max_entries", "the server sent more than %d entries in one read", d.limits.entries)
+	}
+	return nil
+}
+
+// taken returns how many entries have come.
+func (d *divert) taken() int { return int(d.entries.Load()) }
+
 func (d *divert) deliver(h *handler, op, after []byte) error {
 	defer d.shrink()
 	e, err := d.dec.decode(op)
@@ -253,6 +271,10 @@ func (d *divert) passOn(id int64, tag byte, op []byte) error {
 		return fmt.Errorf("the server ends the connection: %s", notice(op))
 	case len(d.buf) > passLimit:
 		return fmt.Errorf("the server sent a result of %d bytes", len(d.buf))
+	case nesting(d.buf, d.limits.depth) > d.limits.depth:
+		return tooMuch("max_depth", "the server sent a message of elements more than %d deep within each other", d.limits.depth)
+	case d.refer(tag, op) > d.limits.references:
+		return tooMuch("max_referrals", "the server sent more than %d referrals in one read", d.limits.references)
 	case tag != tagReference && tag != tagInterim:
 		d.mu.Lock()
 		d.waiting = false
@@ -260,6 +282,41 @@ func (d *divert) passOn(id int64, tag byte, op []byte) error {
 	}
 	d.pass = d.buf
 	return nil
+}
+
+// refer counts what leads to other servers: the URLs of a search reference (RFC 4511
+// §4.5.3) and those of a result (§4.1.10). It returns how many have come.
+func (d *divert) refer(tag byte, op []byte) int {
+	list := op
+	if tag == tagDone {
+		list = referralsOf(op)
+	} else if tag != tagReference {
+		return d.pointers
+	}
+	for len(list) > 0 {
+		_, _, rest, err := element(list)
+		if err != nil {
+			break // go-ldap will say so
+		}
+		d.pointers++
+		list = rest
+	}
+	return d.pointers
+}
+
+// referralsOf returns the referrals of a result, which come after code, DN and text.
+func referralsOf(op []byte) []byte {
+	for range 3 {
+		var err error
+		if _, _, op, err = element(op); err != nil {
+			return nil
+		}
+	}
+	list, _, err := want(tagReferrals, op)
+	if err != nil {
+		return nil
+	}
+	return list
 }
 
 // notice reads a Notice of Disconnection (RFC 4511 §4.4.1).
@@ -288,11 +345,14 @@ func (d *divert) oversized(head, size int) error {
 	}
 	h := d.receiver(id, tag)
 	if h == nil || tag != tagEntry {
-		return fmt.Errorf("the server sent a message of %d bytes, which is over the limit of %d", size, d.limit)
+		return fmt.Errorf("the server sent a message of %d bytes, which is over the limit of %d (max_message_bytes)", size, d.limits.message)
 	}
 	owned := append([]byte(nil), dn...)
 	if dn == nil {
 		owned = nil
+	}
+	if err := d.count(); err != nil {
+		return err
 	}
 	for left := head + size; left > 0; {
 		n, err := d.in.Discard(min(left, 1<<20))
@@ -301,7 +361,7 @@ func (d *divert) oversized(head, size int) error {
 			return err
 		}
 	}
-	return h.broken(owned, fmt.Sprintf("has %d bytes, which is over the limit of %d (max_message_bytes)", size, d.limit))
+	return h.broken(owned, fmt.Sprintf("has %d bytes, which is over the limit of %d (max_message_bytes)", size, d.limits.message))
 }
 
 // oversizedHead reads what can be read of the beginning of a large entry.

@@ -48,6 +48,13 @@ func doneOp(code byte) []byte {
 	return tlv(tagDone, []byte{tagEnumerated, 1, code}, octets(""), octets(""))
 }
 
+// bounds are the default limits with another one for messages.
+func bounds(message int) limits {
+	l := (&Config{}).Expanded().limits()
+	l.message = message
+	return l
+}
+
 // wire is a connection that gives what it was made with and takes what is written.
 type wire struct {
 	net.Conn
@@ -86,7 +93,7 @@ func (s *seen) handler() *handler {
 
 // read arms a search with id 7 and reads stream to its end.
 func read(stream []byte, limit int, chunk func(io.Reader) io.Reader) (s seen, passed []byte, err error) {
-	d := newDivert(&wire{in: chunk(bytes.NewReader(stream))}, time.Minute, limit)
+	d := newDivert(&wire{in: chunk(bytes.NewReader(stream))}, time.Minute, bounds(limit))
 	d.arm(s.handler())
 	if _, err := d.Write(message(7, tlv(tagSearch))); err != nil {
 		return s, nil, err
@@ -168,7 +175,7 @@ func TestWhatEndsAConnection(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var s seen
-			d := newDivert(&wire{in: bytes.NewReader(stream)}, time.Minute, 4<<20)
+			d := newDivert(&wire{in: bytes.NewReader(stream)}, time.Minute, bounds(4<<20))
 			d.arm(s.handler())
 			if _, err := d.Write(message(7, tlv(tagSearch))); err != nil {
 				t.Fatal(err)
@@ -185,7 +192,7 @@ func TestWhatEndsAConnection(t *testing.T) {
 
 func TestAHandlersErrorEndsTheConnection(t *testing.T) {
 	stop := errors.New("enough")
-	d := newDivert(&wire{in: bytes.NewReader(message(7, entryOp("cn=a")))}, time.Minute, 1<<20)
+	d := newDivert(&wire{in: bytes.NewReader(message(7, entryOp("cn=a")))}, time.Minute, bounds(1<<20))
 	d.arm(&handler{entry: func(*Entry) error { return stop }})
 	if _, err := d.Write(message(7, tlv(tagSearch))); err != nil {
 		t.Fatal(err)
@@ -199,7 +206,7 @@ func TestASilentServerIsGivenUp(t *testing.T) {
 	client, server := net.Pipe()
 	defer func() { _ = server.Close() }()
 	go func() { _, _ = io.Copy(io.Discard, server) }()
-	d := newDivert(client, time.Millisecond, 1<<20)
+	d := newDivert(client, time.Millisecond, bounds(1<<20))
 	if _, err := d.Write(message(7, tlv(tagSearch))); err != nil {
 		t.Fatal(err)
 	}
@@ -243,7 +250,7 @@ func FuzzDecode(f *testing.F) {
 	f.Add(entryOp("", attribute("", ""))[2:])
 	f.Add([]byte{tagOctets, 0x84, 0xff, 0xff, 0xff, 0xff})
 	f.Fuzz(func(t *testing.T, op []byte) {
-		var d decoder
+		d := decoder{limits: bounds(1 << 20)}
 		e, err := d.decode(op)
 		if err != nil {
 			return
@@ -266,7 +273,7 @@ func BenchmarkDecode(b *testing.B) {
 		attribute("givenName", "Ann"), attribute("mail", "ann@example.org"), attribute("telephoneNumber", "+1 555 1"), attribute("title", "x"),
 		attribute("employeeNumber", "1"), attribute("departmentNumber", "2"), attribute("entryUUID", "b"), attribute("modifyTimestamp", "20260101000000Z"))
 	_, v, _, _ := element(op)
-	var d decoder
+	d := decoder{limits: bounds(1 << 20)}
 	b.ReportAllocs()
 	for b.Loop() {
 		if _, err := d.decode(v); err != nil {

@@ -44,6 +44,7 @@ func (e *Entry) First(name string) []byte {
 
 // decoder decodes entries one after the other into memory that it uses again.
 type decoder struct {
+	limits limits
 	entry  Entry
 	values [][]byte // of all attributes of the entry
 	starts []int    // where in values each attribute begins
@@ -57,6 +58,9 @@ func (d *decoder) decode(op []byte) (*Entry, error) {
 	dn, op, err := want(tagOctets, op)
 	if err != nil {
 		return nil, fmt.Errorf("the DN: %w", err)
+	}
+	if len(dn) > d.limits.dn {
+		return nil, fmt.Errorf("its DN has %d bytes, which is over the limit of %d (max_dn_bytes)", len(dn), d.limits.dn)
 	}
 	d.entry.DN = dn
 	list, op, err := want(tagSequence, op)
@@ -95,12 +99,18 @@ func (d *decoder) attribute(b []byte) error {
 	if err != nil || len(b) > 0 {
 		return fmt.Errorf("the values of attribute %q: %w", name, orTag(err))
 	}
+	if len(d.entry.Attributes) == d.limits.attributes {
+		return fmt.Errorf("it has more than %d attributes (max_attributes)", d.limits.attributes)
+	}
 	d.entry.Attributes = append(d.entry.Attributes, Attribute{Type: name})
 	d.starts = append(d.starts, len(d.values))
 	for len(set) > 0 {
 		var v []byte
 		if v, set, err = want(tagOctets, set); err != nil {
 			return fmt.Errorf("a value of attribute %q: %w", name, err)
+		}
+		if len(d.values) == d.limits.values {
+			return fmt.Errorf("it has more than %d values (max_values)", d.limits.values)
 		}
 		d.values = append(d.values, v)
 	}

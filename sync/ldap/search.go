@@ -7,15 +7,21 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	goldap "github.com/go-ldap/ldap/v3"
 )
 
 // search runs one search and gives its entries to h.
 func (c *session) search(ctx context.Context, r *goldap.SearchRequest, h *handler) (*goldap.SearchResult, error) {
+	if err := c.pace.begin(ctx); err != nil {
+		return nil, err
+	}
+	begun, before := time.Now(), c.conn.taken()
 	c.conn.arm(h)
 	defer c.conn.disarm()
 	res, err := c.ldap.Search(r)
+	c.pace.took(begun, c.conn.taken()-before)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}

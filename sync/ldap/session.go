@@ -23,6 +23,8 @@ type session struct {
 	raw  net.Conn
 	tls  *tls.ConnectionState // nil without TLS
 	stop func() bool
+	over *time.Timer // ends the read; nil until the bind is through
+	pace pace
 	root root
 }
 
@@ -73,8 +75,20 @@ func (s *Source) open(ctx context.Context, url string) (*session, error) {
 		}
 		return nil, err
 	}
-	c.stop = context.AfterFunc(ctx, func() { _ = c.raw.Close() })
+	s.begin(ctx, c)
 	return c, nil
+}
+
+// begin makes a session that is bound ready for a read: it ends with ctx, and when the
+// read takes too long.
+func (s *Source) begin(ctx context.Context, c *session) {
+	c.stop = context.AfterFunc(ctx, func() { _ = c.raw.Close() })
+	c.pace = s.cfg.pace()
+	most := s.cfg.Timeouts.Read
+	c.over = time.AfterFunc(most, func() {
+		_ = c.conn.fail(tooMuch("timeouts.read", "the read was not over after %v", most))
+		_ = c.raw.Close()
+	})
 }
 
 // reach connects to one server, with TLS where it is configured.
@@ -87,16 +101,28 @@ func (s *Source) reach(ctx context.Context, url string) (*session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to %s: %w", url, err)
 	}
+	keepAlive(raw)
 	c := &session{url: url, raw: raw, stop: func() bool { return true }}
 	conn, err := s.secure(ctx, c, a)
 	if err != nil {
 		_ = raw.Close()
 		return nil, fmt.Errorf("connect to %s: %w", url, err)
 	}
-	c.conn = newDivert(conn, s.cfg.Timeouts.Idle, s.cfg.MaxMessageBytes)
+	c.conn = newDivert(conn, s.cfg.Timeouts.Idle, s.cfg.limits())
 	c.ldap = goldap.NewConn(c.conn, c.tls != nil)
 	c.ldap.Start()
 	return c, nil
+}
+
+// keepAlive has the kernel find out about a server that went away without a word also
+// while nothing is awaited, and keeps firewalls from forgetting the connection.
+func keepAlive(c net.Conn) {
+	if t, ok := c.(interface {
+		SetKeepAliveConfig(net.KeepAliveConfig) error
+	}); ok {
+		// Best effort: the idle time is what a read relies on.
+		_ = t.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 3})
+	}
 }
 
 // secure puts TLS over the socket where the URL or the configuration calls for it.
@@ -212,6 +238,9 @@ func bindReason(err error) string {
 // reader.
 func (c *session) close() {
 	c.stop()
+	if c.over != nil {
+		c.over.Stop()
+	}
 	_ = c.raw.Close()
 	_ = c.ldap.Close()
 }

@@ -31,6 +31,13 @@ func (c *Config) Expanded() *Config {
 	e.Timeouts.Connect = cmp.Or(e.Timeouts.Connect, 10*time.Second)
 	e.Timeouts.Idle = cmp.Or(e.Timeouts.Idle, 60*time.Second)
 	e.MaxMessageBytes = cmp.Or(e.MaxMessageBytes, 64<<20)
+	e.Timeouts.Read = cmp.Or(e.Timeouts.Read, 2*time.Hour)
+	e.MaxEntries = cmp.Or(e.MaxEntries, 20_000_000)
+	e.MaxAttributes = cmp.Or(e.MaxAttributes, 2_000)
+	e.MaxValues = cmp.Or(e.MaxValues, 2_000_000)
+	e.MaxDNBytes = cmp.Or(e.MaxDNBytes, 8<<10)
+	e.MaxDepth = cmp.Or(e.MaxDepth, 32)
+	e.MaxReferrals = cmp.Or(e.MaxReferrals, 1_000)
 	e.VerifySingly = cmp.Or(e.VerifySingly, 1000)
 	return &e
 }

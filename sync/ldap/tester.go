@@ -120,7 +120,7 @@ func (s *Source) testBind(ctx, limited context.Context, c *session, steps []sync
 			Name: "bind", Detail: err.Error(), Fix: "Check bind.dn and bind.password, or the rights of the account.",
 		})
 	}
-	c.stop = context.AfterFunc(ctx, func() { _ = c.raw.Close() })
+	s.begin(ctx, c)
 	t := sync.TestStep{Name: "bind", OK: true, Detail: "the account is let in; the server is " + c.familyWords(s.cfg.Template)}
 	if c.root.dnsHostName != "" {
 		t.Lines = append(t.Lines, "host name: "+c.root.dnsHostName)

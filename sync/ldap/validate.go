@@ -43,9 +43,11 @@ func (c *Config) Validate(p *config.Problems) {
 	if e.Timeouts.Idle < 0 {
 		p.Add("timeouts.idle", "must be positive, such as 60s")
 	}
-	if e.MaxMessageBytes < 64<<10 || e.MaxMessageBytes > 1<<30 {
-		p.Add("max_message_bytes", "must be between 65536 and 1073741824")
+	if e.Timeouts.Read < 0 {
+		p.Add("timeouts.read", "must be positive, such as 2h")
 	}
+	e.validateLimits(p)
+	e.validatePace(p)
 	if e.VerifySingly < 0 {
 		p.Add("verify_singly", "must not be negative")
 	}
