@@ -182,6 +182,7 @@ func (a *API) sourceRoutes() {
 		id: "testSource", method: http.MethodPost, path: "/v1/sources/{source}/test", tag: "Sources", need: setup, timeout: long,
 		summary: "Try a source's configuration step by step", errors: notFound,
 	}, a.testSource)
+	a.tryRoutes()
 	a.sourceEditRoutes()
 	a.sourceDeleteRoutes()
 }

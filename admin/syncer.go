@@ -25,6 +25,9 @@ type Syncer interface {
 	// Plan reads the source and returns what a run would change, and why it would be
 	// held or nil. It stores nothing.
 	Plan(ctx context.Context, source identity.SourceID, by audit.Actor) (*plan.Plan, *plan.Held, error)
+	// Try looks for one person in the source, by login name, key or DN, and returns what a
+	// run would make of him. It stores nothing.
+	Try(ctx context.Context, source identity.SourceID, user string) (*plan.Trial, error)
 	// Live returns the run of a source that is going on, if this process knows of one.
 	Live(source identity.SourceID) (Live, bool)
 	// Find returns a run of a source by its id: one that is going on, or one of the last

@@ -37,7 +37,7 @@ var workflows = map[string]usage.Name{
 	"createPermission": usage.CustomPermissionCreated, "deletePermission": usage.CustomPermissionDeleted,
 	"putSettings": usage.SettingChanged, "putDefaultPermissions": usage.DefaultsChanged,
 	"createSource": usage.SourceAdded, "updateSource": usage.SourceChanged, "putSource": usage.SourceChanged,
-	"deleteSource": usage.SourceDeleted, "testSource": usage.SourceTested,
+	"deleteSource": usage.SourceDeleted, "testSource": usage.SourceTested, "trySourceUser": usage.SourceTested,
 	"startRun": usage.RunStarted, "planSource": usage.RunStarted, "approvePlan": usage.RunApproved,
 	"createKey": usage.KeyCreated, "createServiceKey": usage.KeyCreated, "createSourceToken": usage.KeyCreated, "rotateServiceKey": usage.KeyRotated,
 	"deleteKey": usage.KeyRevoked, "deleteServiceKey": usage.KeyRevoked,

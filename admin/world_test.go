@@ -319,6 +319,12 @@ func (f *fakeSync) Plan(_ context.Context, source identity.SourceID, by audit.Ac
 	return f.plan, f.held, f.err
 }
 
+func (f *fakeSync) Try(_ context.Context, source identity.SourceID, user string) (*plan.Trial, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return &plan.Trial{Source: source, User: user, Entries: []plan.TrialEntry{}, Steps: []plan.Step{}}, f.err
+}
+
 func (f *fakeSync) MayStart(identity.SourceID) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -1134,6 +1134,15 @@ func (c *Client) TryConfiguration(ctx context.Context, body NewSource) (*TestRep
 	return answerOf[TestReport](ctx, c, r)
 }
 
+// TrySourceUser: Look for one person in a source, and show what a run would make of him;
+// nothing is stored. Who may: APPLICATION_ADMIN or USER_ADMIN. With an Idempotency-Key it
+// is done once, however often it is sent. With dryRun=true everything is checked and
+// answered, and nothing is stored.
+func (c *Client) TrySourceUser(ctx context.Context, source string, body TryRequest) (*PlanTrial, error) {
+	r := call{method: http.MethodPost, path: []string{"v1", "sources", source, "try"}, body: body, repeatable: true, tryable: true, time: Patience, limit: maxPlan}
+	return answerOf[PlanTrial](ctx, c, r)
+}
+
 // UndoSource: Bring back whom pushes have locked out, and pause the source. Who may:
 // USER_ADMIN. With an Idempotency-Key it is done once, however often it is sent. With
 // dryRun=true everything is checked and answered, and nothing is stored.

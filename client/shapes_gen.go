@@ -1397,6 +1397,108 @@ type PlanTally struct {
 	Removed int `json:"removed,omitzero"`
 }
 
+// Trial is what a source says of one person, and what a run would make of him, stage by
+// stage. Nothing of it was written.
+type PlanTrial struct {
+	// Who owns it: the id of a source, or local
+	Source string `json:"source"`
+	// as it was asked for: a login name, a key or a DN
+	User string `json:"user"`
+	// Which server was read
+	Server string `json:"server,omitzero"`
+	// What kind of directory it is
+	Family string `json:"family,omitzero"`
+	// Known is what the roll has of him, from this source; nil: nobody.
+	Known *PlanTrialKnown `json:"known,omitzero"`
+	// Entries are what the directory has: none, or several when a login name is not one
+	// person's alone. Only of exactly one, or of one whom the roll has and the directory has
+	// not, the rest is said.
+	Entries []PlanTrialEntry `json:"entries"`
+	// Steps and Conflicts are those of a plan that looks at this person and at his memberships
+	// only, and Consequences what it would change of what people may do.
+	Steps []PlanStep `json:"steps"`
+	// What is left alone because a person has to decide it
+	Conflicts    []PlanConflict    `json:"conflicts,omitempty"`
+	Consequences []PlanConsequence `json:"consequences,omitempty"`
+	// Notes say what else has to be known to understand it.
+	Notes []string `json:"notes,omitempty"`
+}
+
+// TrialEntry is one entry of the directory.
+type PlanTrialEntry struct {
+	// Where the entry is in the directory
+	DN string `json:"dn"`
+	// Lasting key
+	Key string `json:"key,omitzero"`
+	// how it was found: "login name", "key", "DN", "the key in the roll"
+	By string `json:"by"`
+	// Raw are its attributes as the server sent them, of those that the source asks for.
+	Raw   []PlanTrialRaw `json:"raw"`
+	Scope PlanTrialScope `json:"scope"`
+	// Mapped says what became of them. Problem is why the entry could not be mapped.
+	Mapped  []PlanTrialMapped `json:"mapped,omitempty"`
+	Problem string            `json:"problem,omitzero"`
+	// Groups are those of the source that have him as a member, those first that list him
+	// themselves. GroupsUnknown is why they could not be told.
+	Groups        []PlanTrialGroup `json:"groups,omitempty"`
+	GroupsUnknown string           `json:"groupsUnknown,omitzero"`
+}
+
+// TrialGroup is a group that has the person as a member.
+type PlanTrialGroup struct {
+	// Lasting key
+	Key string `json:"key"`
+	// Its name
+	Name string `json:"name"`
+	// Where the entry is in the directory
+	DN string `json:"dn"`
+	// By is the attribute that makes him one. Through names the group of which this one has
+	// the members; empty: he is listed himself.
+	By      string `json:"by"`
+	Through string `json:"through,omitzero"`
+}
+
+// TrialKnown is a user as the roll has him.
+type PlanTrialKnown struct {
+	// Lasting id, never used again
+	ID string `json:"id"`
+	// Lasting key
+	Key string `json:"key"`
+	// Its name
+	Name string `json:"name"`
+	// his source did not have him any more
+	Missing bool `json:"missing,omitzero"`
+}
+
+// TrialMapped is one value of ours and what it is made of.
+type PlanTrialMapped struct {
+	// "name", "email", "attribute.department", "disabled"
+	Field string `json:"field"`
+	// Where it begins
+	From []string `json:"from"`
+	// none: it is not set
+	Values []string `json:"values,omitempty"`
+}
+
+// TrialRaw is one attribute as the server sent it. What is not text is in its written form
+// where it has one, and else as "base64:...".
+type PlanTrialRaw struct {
+	Attribute string `json:"attribute"`
+	// the first few
+	Values []string `json:"values"`
+	// values that are not shown
+	More int `json:"more,omitzero"`
+}
+
+// TrialScope says whether the entry is one of those that the source reads.
+type PlanTrialScope struct {
+	In bool `json:"in"`
+	// the base below which it lies
+	Base string `json:"base,omitzero"`
+	// in words
+	Why string `json:"why"`
+}
+
 // Progress is how far a run has come.
 type Progress struct {
 	// connect, users, groups, verify, plan, apply
@@ -1796,6 +1898,12 @@ type TestStep struct {
 type Touches struct {
 	// Of the list that is compiled in: cli:<verb> or console:<control>
 	Names []string `json:"names"`
+}
+
+// TryRequest says who is looked for in a source.
+type TryRequest struct {
+	// A login name, a key of the source, or a DN
+	User string `json:"user"`
 }
 
 // UndoDone is what an undo did.

@@ -111,7 +111,7 @@ var verbs = [...]string{
 	"service delete", "service key", "service list", "service revoke", "service rotate", "set", "settings",
 	"settings defaults", "settings set", "source change", "source create", "source delete", "source disable", "source enable",
 	"source list", "source show", "source test", "sync approve", "sync held", "sync plan", "sync run", "sync runs",
-	"sync status", "sync test", "unset", "users", "users create", "users delete", "users update", "who-can", "whoami", "why",
+	"sync status", "sync test", "sync try", "unset", "users", "users create", "users delete", "users update", "who-can", "whoami", "why",
 }
 
 // controls are the pages of the console and what can be done on them.

@@ -19,7 +19,7 @@ func syncCommand(c *cli) *cobra.Command {
 changes, and applies the plan, unless it would remove or change more than the limits of
 the source allow: then it is held until a person approves it.`,
 		syncStatusCommand(c), syncPlanCommand(c), syncRunCommand(c), syncHeldCommand(c), syncApproveCommand(c),
-		syncRunsCommand(c), syncTestCommand(c))
+		syncRunsCommand(c), syncTestCommand(c), syncTryCommand(c))
 	for _, below := range cmd.Commands() {
 		c.completes(below, sourceNames)
 	}

@@ -218,6 +218,27 @@ func (f *fakeSource) Plan(context.Context, identity.SourceID, audit.Actor) (*pla
 	return f.plan, f.held, f.err
 }
 
+// Try knows ann, who has another department now.
+func (f *fakeSource) Try(_ context.Context, source identity.SourceID, user string) (*plan.Trial, error) {
+	t := &plan.Trial{Source: source, User: user, Server: "ldap1.example.com", Family: "openldap", Entries: []plan.TrialEntry{}, Steps: []plan.Step{}}
+	if user != "ann" {
+		return t, nil
+	}
+	t.Known = &plan.TrialKnown{ID: plan.Ref(identity.UserMember(userID(1)).Bytes()), Key: "key-ann", Name: "ann"}
+	t.Entries = append(t.Entries, plan.TrialEntry{
+		DN: "uid=ann,ou=people,dc=example,dc=com", Key: "key-ann", By: "login name",
+		Raw:    []plan.TrialRaw{{Attribute: "departmentNumber", Values: []string{"Sales"}}, {Attribute: "uid", Values: []string{"ann"}}},
+		Scope:  plan.TrialScope{In: true, Base: "ou=people,dc=example,dc=com", Why: "below ou=people,dc=example,dc=com, and the filter (uid=*) lets it through"},
+		Mapped: []plan.TrialMapped{{Field: "name", From: []string{"uid"}, Values: []string{"ann"}}, {Field: "attribute.department", From: []string{"departmentNumber"}, Values: []string{"Sales"}}},
+		Groups: []plan.TrialGroup{{Key: "key-EMEA", Name: "EMEA", DN: "cn=EMEA", By: "member"}},
+	})
+	t.Steps = []plan.Step{{
+		Op: plan.UpdateUser, Key: "key-ann", Ref: t.Known.ID, Name: "ann",
+		Changes: []plan.Change{{Field: "attribute.department", Before: []string{"R&D"}, After: []string{"Sales"}}},
+	}}
+	return t, nil
+}
+
 func (f *fakeSource) MayStart(identity.SourceID) error { return nil }
 
 // Find looks at the run like Live, and still knows it when it has ended here.

@@ -83,6 +83,11 @@ func (s *syncer) Plan(ctx context.Context, source identity.SourceID, by audit.Ac
 	return p, p.Guard(s.limits(source)), nil
 }
 
+// Try implements admin.Syncer.
+func (s *syncer) Try(ctx context.Context, source identity.SourceID, user string) (*plan.Trial, error) {
+	return s.app.runner.Try(ctx, source, user)
+}
+
 // limits returns the limits that a run of the source is held against.
 func (s *syncer) limits(source identity.SourceID) plan.Limits {
 	s.app.mu.Lock()
