@@ -76,6 +76,9 @@ func (d *Document) place(path string) (file string, line int) {
 	for _, s := range steps(path) {
 		key, value := child(node, s)
 		if value == nil {
+			key, value = foldedChild(node, s)
+		}
+		if value == nil {
 			break
 		}
 		node = value

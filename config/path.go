@@ -82,6 +82,21 @@ func child(node *yaml.Node, s step) (key, value *yaml.Node) {
 	return nil, nil
 }
 
+// foldedChild finds a key that is written in another case: names of attributes are
+// folded before they are judged.
+func foldedChild(node *yaml.Node, s step) (key, value *yaml.Node) {
+	node = target(node)
+	if s.isItem || node.Kind != yaml.MappingNode {
+		return nil, nil
+	}
+	for i := 0; i+1 < len(node.Content); i += 2 {
+		if strings.EqualFold(node.Content[i].Value, s.key) {
+			return node.Content[i], node.Content[i+1]
+		}
+	}
+	return nil, nil
+}
+
 // target returns what node stands for when it is an alias.
 func target(node *yaml.Node) *yaml.Node {
 	if node.Kind == yaml.AliasNode && node.Alias != nil {
