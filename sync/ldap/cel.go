@@ -258,12 +258,19 @@ func checkPattern(text string) error {
 	return nil
 }
 
-// asText puts what is wrong with an expression on one line.
+// asText puts what is wrong with an expression on one line. Where the syntax is wrong,
+// nothing else that was found means much.
 func asText(issues *cel.Issues) error {
+	const syntax = "Syntax error: "
+	list := issues.Errors()
+	of := func(e *cel.Error) bool { return strings.HasPrefix(e.Message, syntax) }
+	if slices.ContainsFunc(list, of) {
+		list = slices.DeleteFunc(slices.Clone(list), func(e *cel.Error) bool { return !of(e) })
+	}
 	var out []string
-	for _, e := range issues.Errors() {
+	for _, e := range list {
 		message := e.Message
-		if rest, ok := strings.CutPrefix(message, "Syntax error: "); ok {
+		if rest, ok := strings.CutPrefix(message, syntax); ok {
 			message = "syntax: " + rest
 		}
 		// Names of variables that nobody wrote.
