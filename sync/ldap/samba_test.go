@@ -46,6 +46,7 @@ func TestActiveDirectory(t *testing.T) {
 
 	t.Run("users", func(t *testing.T) { compareADUsers(t, s, o) })
 	t.Run("memberships", func(t *testing.T) { compareADMembers(t, s, o) })
+	t.Run("expressions", func(t *testing.T) { compareExpressions(t, s, o) })
 	t.Run("unchanged", func(t *testing.T) {
 		again := pull(t, src, learn(o))
 		proven(t, again)
