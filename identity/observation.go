@@ -18,6 +18,8 @@ type Observation struct {
 	Gone   []Gone
 	Proof  Proof
 	Cursor Cursor
+	// Blind says that reads of changes from this source never name who is gone.
+	Blind bool
 	// Found names the entries that a sweep had to bring because the reads of changes had
 	// not. Those that turn out to differ from the roll were missed.
 	Found  []Gone

@@ -24,6 +24,9 @@ type SourceState struct {
 	LastProven time.Time `json:"proven,omitzero"`
 	// LastFull is the end of the last of these reads that compared everything.
 	LastFull time.Time `json:"full,omitzero"`
+	// Blind says that reads of changes never name who is gone, so that everything is
+	// compared more often.
+	Blind bool `json:"blind,omitzero"`
 	// Again lists entries that the next read has to bring also if they do not change:
 	// the last run left them as they were because of others.
 	Again []identity.Gone `json:"again,omitempty"`

@@ -250,10 +250,20 @@ func (x *execution) pull(ctx context.Context) (seen *identity.Observation, err e
 	return storable(seen), nil
 }
 
+// blindProof is how often everything is compared at least where changes do not name who
+// is gone: a leaver must not stay for a day.
+const blindProof = time.Hour
+
 // proofDue reports whether the time has come to compare everything.
 func (x *execution) proofDue(st *state.SourceState) bool {
-	s := x.spec.Prove
-	return s != nil && !st.LastFull.IsZero() && !x.r.now().Before(s.Next(st.LastFull))
+	s, now := x.spec.Prove, x.r.now()
+	switch {
+	case s == nil || st.LastFull.IsZero():
+		return false
+	case st.Blind && !now.Before(st.LastFull.Add(blindProof)):
+		return true
+	}
+	return !now.Before(s.Next(st.LastFull))
 }
 
 // storable returns the observation without the entries that the store could not
@@ -363,7 +373,7 @@ func (x *execution) succeed(ctx context.Context) error {
 		if proven {
 			st.Cursor, st.Config = x.seen.Cursor, x.spec.ConfigHash
 			st.LastProven = x.r.now().UTC()
-			st.Again = x.again()
+			st.Again, st.Blind = x.again(), x.seen.Blind
 			if x.seen.Reach.Everything() {
 				st.LastFull = st.LastProven
 			}

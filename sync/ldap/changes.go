@@ -3,7 +3,6 @@ package ldap
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,7 +11,6 @@ import (
 	"github.com/cespare/xxhash/v2"
 	"github.com/go-json-experiment/json"
 
-	"github.com/rollcall-id/rollcall/fault"
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/sync"
 )
@@ -28,6 +26,11 @@ type follower interface {
 	// halves, who is gone to lose, and keys that have to be read whole to want. It
 	// returns where the next read begins. A *wholeRead says that it cannot be done.
 	changes(ctx context.Context, r *reading, since position) (position, error)
+	// ended returns what the position of begin is at the end of a full read.
+	ended(r *reading, begun position) position
+	// removals reports whether changes name who is gone. Where they do not, only a
+	// comparison of everything finds that.
+	removals() bool
 }
 
 // position is where a family's account of its changes was read up to. What its parts
@@ -58,33 +61,77 @@ func (s *Source) scope() string {
 	return fmt.Sprintf("%x", h.Sum64()^s.people.salt^mix(s.clans.salt))
 }
 
-// follower returns the way in which changes are read from a server, or why there is
-// none.
-func (r *reading) follower() (follower, error) {
+// ways lists how changes may be read from the server, the best first.
+func (r *reading) ways() []follower {
 	family, _ := r.c.root.family()
-	var way follower
+	var all []follower
 	switch family {
 	case TemplateOpenLDAP:
-		way = syncrepl{}
-	default:
-		return nil, errors.New("there is no way to read changes from this kind of directory")
-	}
-	return way, nil
-}
-
-// begin returns the cursor of a full read that is about to begin, or nil where none of
-// its server's ways works.
-func (r *reading) begin(ctx context.Context) *cursor {
-	way, err := r.follower()
-	if err == nil {
-		var at position
-		if at, err = way.begin(ctx, r); err == nil {
-			r.waySaid = "changes are read by " + way.name()
-			return &cursor{V: 1, Way: way.name(), Server: r.c.url, Scope: r.s.scope(), At: at}
+		all = append(all, syncrepl{})
+	case Template389:
+		if !r.s.isBroken(r.c.url) {
+			all = append(all, syncrepl{of389: true})
 		}
 	}
-	r.waySaid = "every read is of everything: " + clip(err.Error(), 300)
+	all = append(all, timestamps{})
+	switch want := r.s.cfg.Changes; want {
+	case changesAuto:
+		return all
+	case changesNone:
+		return nil
+	default:
+		return slices.DeleteFunc(all, func(f follower) bool { return f.name() != want })
+	}
+}
+
+// way returns the way of a cursor, or nil.
+func (r *reading) way(name string) follower {
+	for _, f := range r.ways() {
+		if f.name() == name {
+			return f
+		}
+	}
 	return nil
+}
+
+// begin returns the cursor of a full read that is about to begin, and the way in which
+// changes will be read; nil where the server offers none to this account.
+func (r *reading) begin(ctx context.Context) (*cursor, follower) {
+	var why []string
+	for _, way := range r.ways() {
+		at, err := way.begin(ctx, r)
+		if err != nil {
+			why = append(why, fmt.Sprintf("not by %s: %s", way.name(), clip(err.Error(), 300)))
+			continue
+		}
+		r.waySaid = strings.Join(append([]string{"changes are read by " + way.name()}, why...), "; ")
+		return &cursor{V: 1, Way: way.name(), Server: r.c.url, Scope: r.s.scope(), At: at}, way
+	}
+	if len(why) == 0 {
+		why = []string{fmt.Sprintf("changes: %s is configured, and there is no such way with this directory", r.s.cfg.Changes)}
+	}
+	if r.s.cfg.Changes == changesNone {
+		why = []string{"changes: none is configured"}
+	}
+	r.waySaid = "every read is of everything: " + strings.Join(why, "; ")
+	return nil, nil
+}
+
+// isBroken reports whether a server was caught telling no changes where there were
+// some.
+func (s *Source) isBroken(url string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broken[url]
+}
+
+func (s *Source) caught(url string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.broken == nil {
+		s.broken = map[string]bool{}
+	}
+	s.broken[url] = true
 }
 
 // since reads what changed, or returns a *wholeRead.
@@ -96,12 +143,10 @@ func (r *reading) since(ctx context.Context, p sync.PullRequest) error {
 	if err := json.Unmarshal([]byte(p.Since), &from); err != nil || from.V != 1 {
 		return readAll("the cursor was written by another version")
 	}
-	way, err := r.follower()
+	way := r.way(from.Way)
 	switch {
-	case err != nil:
-		return readAll("%v", err)
-	case way.name() != from.Way:
-		return readAll("changes are read by %s now, and were by %s", way.name(), from.Way)
+	case way == nil:
+		return readAll("changes were read by %s, and are not any more", from.Way)
 	case from.Scope != r.s.scope():
 		return readAll("what is read of the directory was changed")
 	}
@@ -143,6 +188,9 @@ func (r *reading) follow(ctx context.Context, way follower, from cursor, prove b
 		return err
 	}
 	copy(from.At, at)
+	if r.suspect != "" && swept == nil {
+		return &wholeRead{because: "the server's account of its changes cannot be trusted: " + r.suspect, suspect: true}
+	}
 	if err := r.wanted(ctx); err != nil {
 		return err
 	}
@@ -151,7 +199,7 @@ func (r *reading) follow(ctx context.Context, way follower, from cursor, prove b
 			return err
 		}
 	}
-	for _, step := range []func(context.Context) error{r.carry, r.ranges, r.strays} {
+	for _, step := range []func(context.Context) error{r.sentinels, r.carry, r.ranges, r.strays} {
 		if err := step(ctx); err != nil {
 			return err
 		}
@@ -161,7 +209,8 @@ func (r *reading) follow(ctx context.Context, way follower, from cursor, prove b
 	}
 	r.join()
 	r.told()
-	r.concludeChanges(swept)
+	r.out.Blind = !way.removals()
+	r.concludeChanges(swept, way)
 	return nil
 }
 
@@ -399,7 +448,7 @@ func (r *reading) note(format string, args ...any) {
 }
 
 // concludeChanges writes the proof of a read of changes.
-func (r *reading) concludeChanges(swept *sweep) {
+func (r *reading) concludeChanges(swept *sweep, way follower) {
 	p := &r.out.Proof
 	p.Users, p.Groups = r.users.keyless == 0, r.users.keyless+r.groups.keyless == 0
 	p.Pages, p.Entries, p.At = r.pages, r.users.t.received+r.groups.t.received, r.s.now()
@@ -410,15 +459,12 @@ func (r *reading) concludeChanges(swept *sweep) {
 	}
 	if swept != nil {
 		why = append(why, fmt.Sprintf("the key and the change stamp of all %d users and %d groups were compared", swept.users.seen, swept.groups.seen))
-	} else {
+	} else if way.removals() {
 		why = append(why, "the server accounted for all changes since the last read")
+	} else {
+		why = append(why, "what was added and changed since the last read is known by its time; who is gone will be found when everything is compared")
 	}
 	p.Why = strings.Join(why, "; ")
-}
-
-// errNoWay says that a server does not tell its changes.
-func errNoWay(format string, args ...any) error {
-	return fault.New(fault.Unavailable, "no_changes", format, args...)
 }
 
 // orServer is a server's words for an error, shortened.

@@ -51,6 +51,13 @@ type Config struct {
 	// time for others. 0: as fast as it goes.
 	RequestsPerSecond float64 `yaml:"requests_per_second"`
 	EntriesPerSecond  float64 `yaml:"entries_per_second"`
+	// Changes says how a read finds what changed since the last one: auto (the best that
+	// the server offers to the account), syncrepl, dirsync, usn, timestamps, or none:
+	// every read is of everything.
+	Changes string `yaml:"changes"`
+	// Sentinels are DNs of entries that every read has to find; one that is not there
+	// takes the proof away.
+	Sentinels []string `yaml:"sentinels"`
 	// VerifySingly is how many entries that seem to be gone are asked for one by one;
 	// more are checked with a second sweep of keys.
 	VerifySingly int `yaml:"verify_singly"`
@@ -158,6 +165,9 @@ const (
 	methodSimple    = "simple"
 	methodExternal  = "external"
 	methodAnonymous = "anonymous"
+
+	changesAuto = "auto"
+	changesNone = "none"
 
 	referralsHold   = "hold"
 	referralsIgnore = "ignore"

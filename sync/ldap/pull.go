@@ -34,8 +34,12 @@ func (s *Source) Pull(ctx context.Context, p sync.PullRequest) (*identity.Observ
 			s.log.InfoContext(ctx, "the whole directory is read", "source", s.id, "server", c.url, "because", whole.because)
 			r.because = whole.because
 		}
+		suspect := whole.suspect
 		if err := r.all(ctx); err != nil {
 			return nil, fmt.Errorf("read from %s: %w", c.url, err)
+		}
+		if suspect && r.changed() {
+			s.caught(c.url)
 		}
 	}
 	return r.out, nil
@@ -47,19 +51,35 @@ func (r *reading) over(c *session) {
 
 // wholeRead says that changes cannot be read, and why everything has to be. It is no
 // failure.
-type wholeRead struct{ because string }
+type wholeRead struct {
+	because string
+	suspect bool // the server may have told no changes where there were some
+}
 
 func (w *wholeRead) Error() string { return "everything has to be read: " + w.because }
 
-func readAll(format string, args ...any) error { return &wholeRead{fmt.Sprintf(format, args...)} }
+func readAll(format string, args ...any) error {
+	return &wholeRead{because: fmt.Sprintf(format, args...)}
+}
+
+// changed reports whether anything was read that is not as the roll has it.
+func (r *reading) changed() bool {
+	for _, list := range [][]identity.Seen{r.out.Users, r.out.Groups} {
+		if slices.ContainsFunc(list, func(e identity.Seen) bool { return e.Record != nil }) {
+			return true
+		}
+	}
+	return false
+}
 
 // all reads everything.
 func (r *reading) all(ctx context.Context) error {
 	// What changes during the read has to come again with the next one.
-	begun := r.begin(ctx)
+	begun, way := r.begin(ctx)
 	for _, step := range []func(context.Context) error{
 		func(ctx context.Context) error { return r.kind(ctx, &r.users) },
 		func(ctx context.Context) error { return r.kind(ctx, &r.groups) },
+		r.sentinels,
 		r.ranges,
 		r.strays,
 	} {
@@ -70,6 +90,7 @@ func (r *reading) all(ctx context.Context) error {
 	r.join()
 	r.conclude()
 	if begun != nil && r.out.Proof.Users && r.out.Proof.Groups {
+		begun.At, r.out.Blind = way.ended(r, begun.At), !way.removals()
 		r.out.Cursor = begun.encode()
 		r.s.remember(r.remembered(r.out.Cursor))
 	}

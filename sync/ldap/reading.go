@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -22,6 +23,8 @@ type reading struct {
 	because string
 	waySaid string   // how changes will be read, or why not
 	notes   []string // what an administrator should know of a read of changes
+	suspect string   // why the server's account of its changes has to be proven
+	newest  []byte   // the largest change stamp
 	tellf   func(sync.Progress)
 	stage   string
 	pages   int
@@ -255,6 +258,9 @@ func (r *reading) index(h *half, i int32, dn []byte) {
 	r.dns[k], r.parents[k] = h.ref(i), r.hasher.lastParent()
 	h.placed[i] = true
 	if v := h.m.stampValue(); v != nil {
+		if bytes.Compare(v, r.newest) > 0 {
+			r.newest = append(r.newest[:0], v...)
+		}
 		h.stamps[i] = stampOf(r.hasher.seeds[0], v)
 	}
 }

@@ -35,8 +35,9 @@ type Source struct {
 	dial          func(ctx context.Context, network, address string) (net.Conn, error)
 	people, clans layout
 
-	mu     gosync.Mutex // guards mirror
-	mirror *mirror      // nil while a read has it
+	mu     gosync.Mutex    // guards mirror
+	mirror *mirror         // nil while a read has it
+	broken map[string]bool // servers whose content synchronization loses changes
 }
 
 var (

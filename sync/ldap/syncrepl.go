@@ -21,7 +21,11 @@ import (
 // Cookies are handed back byte for byte, and only the one of the final control is
 // kept: that of a set of UUIDs may say more than is proven. When nothing changed,
 // OpenLDAP sends none, and the old one stays.
-type syncrepl struct{}
+//
+// 389 Directory Server names entries by nsUniqueId, with the dashes elsewhere. Its
+// cookies hold for one filter. It ends every answer as if whoever was not named were
+// gone, and means nothing by it.
+type syncrepl struct{ of389 bool }
 
 const oidSync = "1.3.6.1.4.1.4203.1.9.1.1"
 
@@ -29,7 +33,9 @@ const oidSync = "1.3.6.1.4.1.4203.1.9.1.1"
 // nothing to the server any more.
 const resultRefreshRequired = 4096
 
-func (syncrepl) name() string { return "syncrepl" }
+func (syncrepl) name() string                              { return "syncrepl" }
+func (syncrepl) removals() bool                            { return true }
+func (syncrepl) ended(_ *reading, begun position) position { return begun }
 
 // nothing is a filter that no entry matches.
 const nothing = "(!(objectClass=*))"
@@ -38,22 +44,32 @@ const nothing = "(!(objectClass=*))"
 // database, whatever the filter.
 func (w syncrepl) begin(ctx context.Context, r *reading) (position, error) {
 	if !slices.Contains(r.c.root.controls, oidSync) {
-		return nil, errNoWay("the server does not offer content synchronization (RFC 4533): load the overlay syncprov")
+		return nil, errors.New("the server does not offer content synchronization (RFC 4533)")
+	}
+	id := "entryUUID"
+	if w.of389 {
+		id = "nsUniqueId"
 	}
 	for _, h := range []*half{&r.users, &r.groups} {
-		if h.m.form != keyText || !strings.EqualFold(h.where.Key, "entryUUID") {
-			return nil, errNoWay("entries are told apart by %s, and content synchronization names them by entryUUID", h.where.Key)
+		if !strings.EqualFold(h.where.Key, id) {
+			return nil, fmt.Errorf("entries are told apart by %s, and content synchronization names them by %s", h.where.Key, id)
 		}
 	}
 	var at position
 	for _, o := range r.operations() {
-		o.filter = nothing
-		out, err := r.refresh(ctx, o, "")
+		o.h, o.attrs = nil, []string{"1.1"}
+		if !w.of389 {
+			o.filter = nothing
+		}
+		out, err := w.refresh(ctx, r, o, "")
+		if whole, ok := errors.AsType[*wholeRead](err); ok {
+			return nil, errors.New(whole.because)
+		}
 		if err != nil {
-			return nil, errNoWay("content synchronization cannot be used below %s: %s", o.base, orServer(err))
+			return nil, err
 		}
 		if out.cookie == "" {
-			return nil, errNoWay("content synchronization gives no cookie below %s", o.base)
+			return nil, fmt.Errorf("content synchronization gives no cookie below %s", o.base)
 		}
 		at = append(at, out.cookie)
 	}
@@ -117,8 +133,9 @@ func (w syncrepl) changes(ctx context.Context, r *reading, since position) (posi
 	}
 	next := slices.Clone(since)
 	var moved []string
+	silent, passed := true, false
 	for i, o := range ops {
-		out, err := r.refresh(ctx, o, since[i])
+		out, err := w.refresh(ctx, r, o, since[i])
 		if err != nil {
 			return nil, err
 		}
@@ -131,6 +148,8 @@ func (w syncrepl) changes(ctx context.Context, r *reading, since position) (posi
 			// that it can.
 			return nil, readAll("the server sends everything below %s, and no new cookie: it does not know the one it was given", o.base)
 		}
+		silent = silent && out.received == 0
+		passed = passed || next[i] != since[i]
 		if o.h == nil {
 			moved = append(moved, out.dns...)
 			continue
@@ -150,6 +169,11 @@ func (w syncrepl) changes(ctx context.Context, r *reading, since position) (posi
 		if err := r.unnamed(ctx, o.h, out.keys); err != nil {
 			return nil, err
 		}
+	}
+	if w.of389 && silent && passed {
+		// Every entry is in one of the operations. A retro changelog that does not note
+		// nsuniqueid looks just like this, and loses everything.
+		r.suspect = "its cookie moved on and it named no entry: is nsuniqueid:targetUniqueId among nsslapd-attribute of the retro changelog?"
 	}
 	return next, r.below(ctx, moved)
 }
@@ -184,6 +208,7 @@ func (r *reading) unnamed(ctx context.Context, h *half, present map[identity.Key
 
 // refreshed is the outcome of one operation.
 type refreshed struct {
+	of389    bool
 	cookie   string
 	received int                   // entries and UUIDs
 	sent     int                   // entries that are new or changed
@@ -194,8 +219,8 @@ type refreshed struct {
 }
 
 // refresh runs one operation to its end.
-func (r *reading) refresh(ctx context.Context, o operation, cookie string) (*refreshed, error) {
-	out := &refreshed{keys: map[identity.Key]bool{}}
+func (w syncrepl) refresh(ctx context.Context, r *reading, o operation, cookie string) (*refreshed, error) {
+	out := &refreshed{of389: w.of389, keys: map[identity.Key]bool{}}
 	var raw []byte
 	if cookie != "" {
 		raw = []byte(cookie)
@@ -223,7 +248,7 @@ func (r *reading) refresh(ctx context.Context, o operation, cookie string) (*ref
 	}
 	out.cookie = string(done.Cookie)
 	// RFC 4533 §3.3.1: without refreshDeletes, whoever was not named is gone.
-	out.present = !done.RefreshDeletes && cookie != "" && out.received > 0
+	out.present = !done.RefreshDeletes && !w.of389 && cookie != "" && out.received > 0
 	if o.h != nil {
 		if err := r.identify(ctx, o.h); err != nil {
 			return nil, err
@@ -244,6 +269,9 @@ func (r *reading) refused(o operation, err error) error {
 	case goldap.LDAPResultUnwillingToPerform:
 		return readAll("the server knows less than the cookie says, as after the restore of a backup (%s)", orServer(le.Err))
 	}
+	if le.ResultCode == goldap.LDAPResultUnavailableCriticalExtension {
+		return readAll("the server does not offer content synchronization (RFC 4533) below %s: load the overlay syncprov there", o.base)
+	}
 	return readAll("the server does not tell the changes below %s: %s", o.base, orServer(err))
 }
 
@@ -262,7 +290,7 @@ func (out *refreshed) entry(e *Entry, o operation) error {
 	if err != nil {
 		return fmt.Errorf("the entry %q came without a state that can be read: %w", e.DN, err)
 	}
-	key := identity.Key(dashed(uuid))
+	key := out.key(uuid)
 	switch state {
 	case statePresent:
 		out.keys[key] = true
@@ -276,8 +304,21 @@ func (out *refreshed) entry(e *Entry, o operation) error {
 		out.dns = append(out.dns, string(e.DN))
 		return nil
 	}
+	if out.of389 { // which leaves nsUniqueId out of what it sends
+		o.h.want(key)
+		return nil
+	}
 	o.h.t.received++
 	return o.h.entry(e)
+}
+
+// key returns the key of an entry by its UUID.
+func (out *refreshed) key(uuid [16]byte) identity.Key {
+	d := dashed(uuid)
+	if out.of389 { // 0f127125-efe3-4643-a109-2a6f75136e1b is 0f127125-efe34643-a1092a6f-75136e1b there
+		d = d[:13] + d[14:23] + d[24:28] + "-" + d[28:]
+	}
+	return identity.Key(d)
 }
 
 // syncState reads the Sync State control of an entry (RFC 4533 §2.2).
@@ -401,7 +442,7 @@ func (out *refreshed) uuids(set []byte, deletes bool) error {
 		}
 		set = rest
 		out.received++
-		key := identity.Key(dashed([16]byte(id)))
+		key := out.key([16]byte(id))
 		if deletes {
 			out.deleted = append(out.deleted, key)
 		} else {

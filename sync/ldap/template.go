@@ -20,6 +20,7 @@ func (c *Config) Expanded() *Config {
 	e.Bind.Method = cmp.Or(e.Bind.Method, methodSimple)
 	e.PageSize = cmp.Or(e.PageSize, 1000)
 	e.Referrals = cmp.Or(e.Referrals, referralsHold)
+	e.Changes = cmp.Or(e.Changes, changesAuto)
 	e.Users.Where = c.Users.over(&t.Users.Where)
 	e.Users.Disabled = orDefault(c.Users.Disabled, t.Users.Disabled)
 	e.Users.Locked = orDefault(c.Users.Locked, t.Users.Locked)

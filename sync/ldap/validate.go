@@ -34,6 +34,8 @@ func (c *Config) Validate(p *config.Problems) {
 		p.Add("page_size", "must be between 1 and 100000; most servers allow 1000")
 	}
 	oneOf(p, "referrals", e.Referrals, referralsHold, referralsIgnore)
+	oneOf(p, "changes", e.Changes, changesAuto, "syncrepl", "dirsync", "usn", "timestamps", changesNone)
+	e.validateSentinels(p)
 	e.validateUsers(p.In("users"))
 	e.validateGroups(p.In("groups"))
 	e.compile(p)
