@@ -2,7 +2,7 @@ package dirtest
 
 import (
 	"context"
-	_ "embed" // the two helpers below
+	_ "embed" // the helpers below
 	"errors"
 	"fmt"
 	"io"
@@ -22,6 +22,9 @@ var sambaPorts string
 //go:embed samba-load.py
 var sambaLoad string
 
+//go:embed samba-accounts.py
+var sambaAccounts string
+
 // SambaOptions say what StartSamba starts.
 type SambaOptions struct {
 	// LDIF writes change records that are applied before the server starts. It may be
@@ -36,6 +39,8 @@ type Samba struct {
 	URL, LDAPS string
 	Admin      Account // may do all
 	Reader     Account // an ordinary user, who may read
+	Sync       Account // may ask for changes (DirSync) and see what was deleted
+	Blind      Account // may ask for changes, and never sees a deletion
 
 	dir   string
 	proc  *process
@@ -62,7 +67,9 @@ func NewSamba(dir string, o SambaOptions) (*Samba, error) {
 	s := &Samba{Suffix: "DC=ad,DC=example,DC=test", dir: dir}
 	s.Admin = Account{DN: "Administrator@ad.example.test", Password: "Adm1n-secret"}
 	s.Reader = Account{DN: "svc-reader@ad.example.test", Password: "Reader-secret1"}
-	for _, a := range []*Account{&s.Admin, &s.Reader} {
+	s.Sync = Account{DN: "svc-sync@ad.example.test", Password: "Sync-secret1"}
+	s.Blind = Account{DN: "svc-blind@ad.example.test", Password: "Blind-secret1"}
+	for _, a := range []*Account{&s.Admin, &s.Reader, &s.Sync, &s.Blind} {
 		a.PasswordFile = filepath.Join(dir, a.Password)
 		if err := os.WriteFile(a.PasswordFile, []byte(a.Password), 0o600); err != nil {
 			return nil, err
@@ -74,7 +81,9 @@ func NewSamba(dir string, o SambaOptions) (*Samba, error) {
 	}
 	for _, step := range []func() error{
 		s.provision,
-		func() error { return s.tool("user", "create", "svc-reader", s.Reader.Password) },
+		func() error {
+			return s.python(nil, sambaAccounts, s.conf(), s.sam(), s.Reader.Password, s.Sync.Password, s.Blind.Password)
+		},
 		func() error {
 			if o.LDIF == nil {
 				return nil
@@ -141,15 +150,6 @@ func (s *Samba) configure(ports []int) error {
 		lines = append(lines, key+" = "+filepath.Join(s.dir, sub))
 	}
 	return os.WriteFile(s.conf(), []byte(strings.Join(lines, "\n")+"\n"), 0o600)
-}
-
-func (s *Samba) tool(args ...string) error {
-	tool, err := find("samba-tool", installSamba)
-	if err != nil {
-		return err
-	}
-	_, err = run(context.Background(), nil, tool, append(args, "-s", s.conf(), "-H", s.sam())...)
-	return err
 }
 
 // Load applies LDIF change records straight to the database. The server may run.
@@ -232,6 +232,20 @@ func (s *Samba) Close() {
 	if s.proc != nil {
 		s.proc.stop(syscall.SIGTERM)
 		s.proc = nil
+	}
+}
+
+// Apply changes the directory with ldapmodify over LDAPS, as the administrator.
+// Records without a changetype are added.
+func (s *Samba) Apply(tb testing.TB, ldif string) {
+	tb.Helper()
+	tool, err := find("ldapmodify", installSamba)
+	if err == nil {
+		_, err = run(tb.Context(), strings.NewReader(ldif), "/usr/bin/env", "LDAPTLS_CACERT="+s.CA, tool,
+			"-a", "-x", "-H", s.LDAPS, "-D", s.Admin.DN, "-w", s.Admin.Password)
+	}
+	if err != nil {
+		tb.Fatal(err)
 	}
 }
 
