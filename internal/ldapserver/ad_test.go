@@ -278,7 +278,7 @@ func TestADKeepsTombstones(t *testing.T) {
 			"name=Deleted Objects; objectClass=top container; objectGUID; uSNChanged=1000; uSNCreated=1000; whenChanged=20260301090011.0Z; whenCreated=20260301090011.0Z",
 		`CN=Ann\0ADEL:` + guid + ",CN=Deleted Objects: CN=Ann\nDEL:" + guid + `; distinguishedName=CN=Ann\0ADEL:` + guid + ",CN=Deleted Objects; instanceType=4; " +
 			"isDeleted=TRUE; isRecycled=TRUE; lastKnownParent=OU=Staff; name=Ann\nDEL:" + guid + "; objectClass=top person organizationalPerson user; objectGUID; objectSid; " +
-			"parentGUID; primaryGroupID=513; sAMAccountName=ann; uSNChanged=1011; uSNCreated=1008; userAccountControl=512; whenChanged=20260301090022.0Z; whenCreated=20260301090019.0Z",
+			"parentGUID; primaryGroupID=513; sAMAccountName=ann; uSNChanged=1011; uSNCreated=1008; userAccountControl=512; whenChanged=20260301090023.0Z; whenCreated=20260301090019.0Z",
 	}
 	if diff := gocmp.Diff(want, lines(deleted(syncDN, show))); diff != "" {
 		t.Errorf("deleted objects (-want +got):\n%s", diff)

@@ -163,7 +163,7 @@ func (d *Directory) Delete(name string) error {
 	s.entry.Store(nil)
 	d.dead++
 	d.compact()
-	d.wrote(change{slot: s, before: e})
+	d.wrote(change{slot: s, before: e, csn: d.csn(d.now().UTC())})
 	return nil
 }
 

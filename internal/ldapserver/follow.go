@@ -14,6 +14,9 @@ type change struct {
 	// silent marks what a directory does by the way and does not stamp: the names
 	// below an entry that moved, references that were mended, memberOf.
 	silent bool
+	// csn is the change sequence number of a deletion. Other changes have theirs in
+	// the entry.
+	csn string
 }
 
 // follower is told of every write, in order, while the directory is locked. It is

@@ -35,7 +35,11 @@ func (s *Server) root() *stored {
 		contexts = append(contexts, suffix.text)
 	}
 	add("namingContexts", contexts...)
-	add("supportedControl", oidPaging, oidManageDSAIT, oidDomainScope)
+	controls := []string{oidPaging, oidManageDSAIT, oidDomainScope}
+	if s.o.Sync != nil {
+		controls = append(controls, oidSyncRequest)
+	}
+	add("supportedControl", controls...)
 	extensions := []string{oidWhoAmI}
 	if s.o.TLS != nil {
 		extensions = append(extensions, oidStartTLS)
@@ -50,6 +54,11 @@ func (s *Server) root() *stored {
 	add("subschemaSubentry", "cn=Subschema")
 	add("vendorName", "Rollcall")
 	add("vendorVersion", "in-memory directory")
+	if s.o.Sync != nil {
+		for _, known := range s.o.Sync.rootAttributes() {
+			e.replace(known)
+		}
+	}
 	if s.o.AD != nil {
 		for _, known := range s.o.AD.rootAttributes() {
 			e.replace(known)

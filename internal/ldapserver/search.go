@@ -30,7 +30,8 @@ type answer struct {
 	seen   Search
 	action Action
 	paging *pageRequest
-	domain *adQuery // what the server's AD makes of it; nil without one
+	domain *adQuery     // what the server's AD makes of it; nil without one
+	sync   *syncRequest // content synchronization, if it is asked for
 
 	out    builder
 	sent   int  // entries of this answer
@@ -72,7 +73,9 @@ func (c *conn) startSearch(m message) bool {
 }
 
 // endless says whether the search goes on until it is abandoned.
-func (a *answer) endless() bool { return a.domain != nil && a.domain.notify }
+func (a *answer) endless() bool {
+	return a.domain != nil && a.domain.notify || a.sync != nil && a.sync.persist
+}
 
 // prepare reads the request and its controls.
 func (a *answer) prepare(m message) error {
@@ -99,6 +102,9 @@ func (a *answer) prepare(m message) error {
 	if a.paging != nil && o.PageLimit > 0 && a.paging.size > o.PageLimit {
 		return failf(AdminLimitExceeded, "pages of at most %d", o.PageLimit)
 	}
+	if a.sync != nil && a.paging != nil {
+		return failf(ProtocolError, "syncProv and pagedResults controls are mutually exclusive")
+	}
 	if a.domain != nil {
 		return a.domain.check(a)
 	}
@@ -123,6 +129,12 @@ func (a *answer) control(ctl control) error {
 		return nil
 	}
 	known := false
+	if ctl.oid == oidSyncRequest && a.c.server.o.Sync != nil {
+		known = true
+		if a.sync, err = parseSyncRequest(ctl.value); err != nil {
+			return failf(ProtocolError, "sync request control: %v", err)
+		}
+	}
 	if a.domain != nil {
 		known, err = a.domain.control(ctl)
 	}
@@ -151,7 +163,11 @@ func (a *answer) run() {
 		a.finish(asResult(err))
 		return
 	}
-	if a.domain != nil && a.domain.run(a) {
+	switch {
+	case a.sync != nil:
+		a.c.server.o.Sync.run(a, base)
+		return
+	case a.domain != nil && a.domain.run(a):
 		return
 	}
 	a.entries(base, page)

@@ -128,6 +128,11 @@ func (a *answer) selected(e *stored) ([]Attribute, *Error) {
 	if a.pick.named("hassubordinates") {
 		out = append(out, Attr("hasSubordinates", a.c.server.o.Directory.hasChildren(e)))
 	}
+	if p := a.c.server.o.Sync; p != nil && a.pick.named("contextcsn") {
+		if csns := p.contextOf(e); len(csns) > 0 {
+			out = append(out, Attr("contextCSN", csns...))
+		}
+	}
 	return out, nil
 }
 

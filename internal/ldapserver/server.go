@@ -8,9 +8,12 @@
 // writes. Where the standard leaves room it answers as OpenLDAP does. A Directory
 // has further faces for tests of readers that follow changes: [AD] makes a server a
 // domain controller with DirSync, tombstones and notifications, several of them over
-// one Directory if need be. What a sound server does not show can be brought about:
-// see the fields of [ADOptions], [AD.DropTombstones], [AD.NewInvocation],
-// [Directory.Restore], and [Action] for the faults of single answers. It
+// one Directory if need be; [SyncProvider] makes it a provider of content
+// synchronization as OpenLDAP or 389-ds is one. What a sound server does not show can
+// be brought about: see the fields of [ADOptions] and [SyncOptions],
+// [AD.DropTombstones], [AD.NewInvocation], [SyncProvider.Restart],
+// [Directory.WriteAs], [Directory.Restore], and [Action] for the faults of single
+// answers. It
 // promises that Close leaves no goroutine behind and that no request, however
 // malformed, ends the process. It leaves out a schema beyond what comparing
 // values needs, access control beyond binding, aliases, SASL beyond EXTERNAL,
@@ -70,6 +73,8 @@ type Options struct {
 	// AD makes the server a domain controller over Directory, whose PageCap is 1000
 	// and whose ValueRange is 1500 unless they are set.
 	AD *AD
+	// Sync makes the server a provider of content synchronization (RFC 4533).
+	Sync *SyncProvider
 
 	// RootDSE replaces or adds attributes of the root entry.
 	RootDSE []Attribute
@@ -105,6 +110,9 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 			return nil, errors.New("ldapserver: Options.AD is the face of another Directory")
 		}
 		o.PageCap, o.ValueRange = cmp.Or(o.PageCap, 1000), cmp.Or(o.ValueRange, 1500)
+	}
+	if o.Sync != nil && o.Sync.directory != o.Directory {
+		return nil, errors.New("ldapserver: Options.Sync provides another Directory")
 	}
 	if (o.LDAPS || o.RequireTLS) && o.TLS == nil {
 		return nil, errors.New("ldapserver: Options.LDAPS and RequireTLS need Options.TLS")
