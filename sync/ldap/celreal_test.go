@@ -9,6 +9,7 @@ import (
 
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/internal/dirtest"
+	"github.com/rollcall-id/rollcall/sync"
 	"github.com/rollcall-id/rollcall/sync/ldap"
 )
 
@@ -86,6 +87,15 @@ func TestExpressionsOverARealDirectory(t *testing.T) {
 		if len(o.Users) != org.Users-1 || len(o.Skipped) != 1 ||
 			o.Skipped[0].Reason != "cannot be mapped: the expression of profile.displayName fails: index out of bounds: 9" {
 			t.Errorf("%d users, skipped %+v, want all but %s", len(o.Users), o.Skipped, org.Login(7))
+		}
+	})
+	t.Run("one person is tried by what his name is made of", func(t *testing.T) {
+		f, err := src.Find(t.Context(), sync.FindRequest{User: org.Login(30)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(f.Entries) != 1 || f.Entries[0].Record == nil || f.Entries[0].Record.Name != "X-"+org.Login(30) {
+			t.Errorf("found %+v, want %s", f.Entries, org.Login(30))
 		}
 	})
 	t.Run("the test shows a mapped entry", func(t *testing.T) {

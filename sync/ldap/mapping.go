@@ -344,7 +344,26 @@ func (m *mapper) names() ([][]byte, error) {
 		return m.values[m.name.slot], nil
 	}
 	s, err := m.seen.one(m.name.expr)
-	return [][]byte{[]byte(s)}, err
+	if err != nil {
+		return nil, err
+	}
+	return [][]byte{[]byte(s)}, nil
+}
+
+// nameFilter asks for those whose name may be the given one: for an expression, those
+// who have it in an attribute that it reads. "" when it reads none.
+func (l *layout) nameFilter(name string) string {
+	if l.name.expr == nil {
+		return fmt.Sprintf("(%s=%s)", l.request[l.name.slot], escapeFilter(name))
+	}
+	var any strings.Builder
+	for _, a := range l.name.expr.reads {
+		fmt.Fprintf(&any, "(%s=%s)", a, escapeFilter(name))
+	}
+	if any.Len() == 0 {
+		return ""
+	}
+	return "(|" + any.String() + ")"
 }
 
 // field returns the one value of a profile field, or "".

@@ -68,7 +68,6 @@ type tried struct {
 // people looks in the order in which what was typed is least likely to be meant
 // otherwise. The roll's own keys come last: they find one who has another name now.
 func (f *finder) people(ctx context.Context, q sync.FindRequest) error {
-	w := &f.s.cfg.Users.Where
 	if q.User != "" {
 		if dn, err := canonicalDN(nil, []byte(q.User)); err == nil && len(dn) > 0 {
 			err := f.at(ctx, region{base: q.User, scope: goldap.ScopeBaseObject, filter: "(objectClass=*)"}, "DN")
@@ -76,8 +75,8 @@ func (f *finder) people(ctx context.Context, q sync.FindRequest) error {
 				return err
 			}
 		}
-		if name := w.Name.Attribute; name != "" {
-			if err := f.below(ctx, fmt.Sprintf("(%s=%s)", name, escapeFilter(q.User)), "login name"); err != nil || len(f.found) > 0 {
+		if filter := f.m.nameFilter(q.User); filter != "" {
+			if err := f.below(ctx, filter, "login name"); err != nil || len(f.found) > 0 {
 				return err
 			}
 		}
@@ -153,8 +152,10 @@ func (f *finder) take(e *Entry, by string) {
 		return
 	}
 	f.m.load(e)
-	for _, name := range e.Get(f.s.cfg.Users.Name.Attribute) {
-		p.names = append(p.names, string(name))
+	if names, err := f.m.names(); err == nil {
+		for _, name := range names {
+			p.names = append(p.names, string(name))
+		}
 	}
 	if f.m.primary >= 0 {
 		p.primary, _ = f.m.primaryGroupSID()
