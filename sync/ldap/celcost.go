@@ -107,5 +107,12 @@ func helperCosts() []cost.OverloadModel {
 			cost.ResultSize(cost.AtMost(cost.Sum(cost.ElemTotal(target), cost.Mul(cost.Length(target), cost.Arg(0)))))),
 		cost.MemberOverload("string_trim", cost.EvalCost(scan(target)), cost.ResultSize(cost.AtMost(target))),
 	}
+	// How long numbers and times become as text, CEL leaves open.
+	for id, longest := range map[string]uint64{
+		"bool_to_string": 5, "int64_to_string": 20, "uint64_to_string": 20, "double_to_string": 330,
+		"timestamp_to_string": 40, "duration_to_string": 40,
+	} {
+		models = append(models, cost.Overload(id, cost.EvalCost(call), cost.ResultSize(cost.AtMost(cost.Const(longest)))))
+	}
 	return append(models, fixed("filetime_string", "gentime_string", "bit_string_int", "bit_int_int")...)
 }

@@ -17,6 +17,7 @@ var priced = []string{
 	`first(attr('a')).split(',').map(x, x.trim()).join(' ')`, `dnPart(dn, 'ou')`, `dnPart(dn, 'ou').map(x, lower(x))`,
 	`attr('a').map(x, guid(first(raw('b'))) + sid(first(raw('c'))))`, `attr('a') + attr('b')`,
 	`attr('a').map(x, string(bit(x, 3)))`, `string(filetime(first(attr('b'))))`, `string(gentime(first(attr('b'))))`,
+	`'n' + string(int(first(attr('a')))) + string(1e300) + string(never) + string(duration('1h')) + string(true) + string(2u)`,
 	`attr('a').all(x, x < 'b') ? attr('a') : ['none']`, `first(attr('a').filter(x, x.contains(first(attr('b')))))`,
 	`size(attr('a')) > 3 && attr('a')[2].startsWith('a') ? 'y' : 'n'`, `{'k': first(attr('a'))}['k']`,
 }
