@@ -81,6 +81,8 @@ type RunRequest struct {
 	Run string    `json:"run"` // the id that the run will have
 	By  string    `json:"by"`
 	At  time.Time `json:"at"`
+	// Prove asks for a comparison of everything.
+	Prove bool `json:"prove,omitzero"`
 }
 
 // Token is a credential as it is stored: by its hash.

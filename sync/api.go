@@ -74,6 +74,16 @@ func asked(source identity.SourceID, ask *state.RunRequest) error {
 // takes up under the id that is returned. It is fault.Conflict with the code
 // run_in_progress, naming the other, while a run is under way or asked for.
 func (r *Runner) Start(ctx context.Context, source identity.SourceID, by string) (state.Run, error) {
+	return r.ask(ctx, source, state.RunRequest{By: by})
+}
+
+// StartProof is Start for a run that compares everything that the source has, and not
+// only what changed.
+func (r *Runner) StartProof(ctx context.Context, source identity.SourceID, by string) (state.Run, error) {
+	return r.ask(ctx, source, state.RunRequest{By: by, Prove: true})
+}
+
+func (r *Runner) ask(ctx context.Context, source identity.SourceID, ask state.RunRequest) (state.Run, error) {
 	r.mu.Lock()
 	l, err := r.lane(source)
 	if err == nil {
@@ -83,7 +93,8 @@ func (r *Runner) Start(ctx context.Context, source identity.SourceID, by string)
 		r.mu.Unlock()
 		return state.Run{}, err
 	}
-	j := r.newJob(l, triggerManual, by, "")
+	j := r.newJob(l, triggerManual, ask.By, "")
+	j.prove = ask.Prove
 	run := j.run
 	if r.term != nil {
 		l.waiting = j
@@ -92,16 +103,17 @@ func (r *Runner) Start(ctx context.Context, source identity.SourceID, by string)
 		return run, nil
 	}
 	r.mu.Unlock()
-	return run, r.request(ctx, run)
+	ask.Run, ask.At = run.ID, run.Started
+	return run, r.request(ctx, source, ask)
 }
 
 // request stores a run for whoever leads.
-func (r *Runner) request(ctx context.Context, run state.Run) error {
-	return r.change(ctx, run.Source, func(st *state.SourceState) error {
+func (r *Runner) request(ctx context.Context, source identity.SourceID, ask state.RunRequest) error {
+	return r.change(ctx, source, func(st *state.SourceState) error {
 		if st.Request != nil {
-			return asked(run.Source, st.Request)
+			return asked(source, st.Request)
 		}
-		st.Request = &state.RunRequest{Run: run.ID, By: run.By, At: run.Started}
+		st.Request = &ask
 		return nil
 	}, systemActor, audit.Event{})
 }

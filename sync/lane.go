@@ -67,7 +67,9 @@ func (r *Runner) due(l *lane, st state.SourceState, now time.Time) *job {
 		return j
 	case st.Request != nil && st.Request.Run != l.taken:
 		l.taken = st.Request.Run
-		return r.newJob(l, triggerManual, st.Request.By, st.Request.Run)
+		j := r.newJob(l, triggerManual, st.Request.By, st.Request.Run)
+		j.prove = st.Request.Prove
+		return j
 	case l.approved(st, now):
 		l.tried = *st.Approval
 		return r.newJob(l, triggerApproval, st.Approval.By, "")

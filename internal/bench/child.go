@@ -26,7 +26,8 @@ type request struct {
 	File      string     `json:"file,omitempty"`     // of a recording
 	Key       string     `json:"key,omitempty"`      // of an application
 	Users     []person   `json:"users,omitempty"`    // to be asked about
-	Count     int        `json:"count,omitzero"`     // how large a population grows
+	Count     int        `json:"count,omitzero"`     // how large a population grows, or how often
+	Prove     bool       `json:"prove,omitzero"`     // compare everything
 }
 
 // reply is what a child answers. Which of its fields are set depends on the request.

@@ -22,6 +22,12 @@ type directory struct {
 	PasswordFile string `json:"passwordFile"`
 	Users        int    `json:"users"`
 	Groups       int    `json:"groups"`
+	// Follow reads only what changed, where that is known.
+	Follow bool `json:"follow,omitempty"`
+
+	slapd *dirtest.Slapd
+	org   dirtest.Org
+	round int // of changes
 }
 
 // membersOf is how many members a group has.
@@ -31,8 +37,9 @@ const membersOf = 50
 // members, and chains and a cycle of nested groups.
 func openDirectory(s *server, users int) *directory {
 	org := dirtest.Org{Suffix: "dc=example,dc=org", Users: users, Groups: users / 10, Members: membersOf, Huge: membersOf}
-	slapd := dirtest.StartSlapd(s, dirtest.SlapdOptions{LDIF: org.WriteLDIF})
+	slapd := dirtest.StartSlapd(s, dirtest.SlapdOptions{LDIF: org.WriteLDIF, Provider: true, SessionLog: 10_000})
 	return &directory{
+		slapd: slapd, org: org,
 		URL: slapd.URL, Suffix: slapd.Suffix, DN: slapd.Reader.DN,
 		Password: slapd.Reader.Password, PasswordFile: slapd.Reader.PasswordFile,
 		Users: org.Users, Groups: org.Groups,
@@ -43,6 +50,9 @@ func openDirectory(s *server, users int) *directory {
 func (d *directory) config() ldap.Config {
 	var c ldap.Config
 	c.Template = ldap.TemplateOpenLDAP
+	if !d.Follow {
+		c.Changes = "none"
+	}
 	c.URLs, c.AllowPlaintext = []string{d.URL}, true
 	c.Bind = ldap.Bind{DN: d.DN, Password: config.SecretRef{File: d.PasswordFile}}
 	c.Users.Bases, c.Groups.Bases = []string{"ou=people," + d.Suffix}, []string{"ou=groups," + d.Suffix}

@@ -50,7 +50,7 @@ func parse(args []string) (options, error) {
 	flags := flag.NewFlagSet("bench", flag.ContinueOnError)
 	flags.IntVar(&o.scale, "scale", 100_000, "how many users the directory has")
 	quick := flags.Bool("quick", false, "10,000 users")
-	only := flags.String("only", "", "measure the rows whose name matches: read, first, second, growth, check, authzen, boot, memory, scim")
+	only := flags.String("only", "", "measure the rows whose name matches: read, first, second, growth, changes, check, authzen, boot, memory, scim")
 	profiles := flags.String("profiles", "", "write processor profiles of what is timed into this directory")
 	flags.StringVar(&o.out, "out", "", "write the table to this file, too")
 	if err := flags.Parse(args); err != nil {

@@ -36,7 +36,7 @@ func (b *bench) wants(names ...string) bool {
 }
 
 func (b *bench) all(ctx context.Context) error {
-	pulled := b.wants("read", "first", "second", "growth", "check", "authzen", "boot", "memory")
+	pulled := b.wants("read", "first", "second", "growth", "check", "authzen", "boot", "memory", "changes")
 	if !pulled && !b.wants("scim") {
 		return errors.New("-only matches no row")
 	}
@@ -54,7 +54,7 @@ func (b *bench) all(ctx context.Context) error {
 // pulled measures what works on a directory that is synced.
 func (b *bench) pulled(ctx context.Context) error {
 	var small sized
-	if b.wants("growth") {
+	if b.wants("growth", "changes") {
 		quiet := &bench{options: b.options, table: newTable(b.scale / 10), dir: b.dir, rounds: roundsSmall}
 		if err := quiet.sized(ctx, b.scale/10, &small); err != nil {
 			return err
@@ -66,6 +66,11 @@ func (b *bench) pulled(ctx context.Context) error {
 	}
 	if b.wants("growth") {
 		b.growth(&small, &full)
+	}
+	if b.wants("changes") {
+		if err := b.changes(ctx, &small, &full); err != nil {
+			return err
+		}
 	}
 	for _, r := range []struct {
 		name string

@@ -56,6 +56,8 @@ func (w *worker) do(ctx context.Context, r request) (reply, error) {
 		return w.open(ctx, r)
 	case "sync":
 		return w.sync(ctx, r)
+	case "puts":
+		return w.puts(ctx, r)
 	case "replay":
 		return w.replay(ctx, r)
 	case "check":
@@ -191,7 +193,11 @@ func (w *worker) sync(ctx context.Context, r request) (a reply, err error) {
 		defer func() { err = errors.Join(err, done()) }()
 	}
 	began := time.Now()
-	run, err := w.runner.Start(ctx, sourceID, "bench")
+	ask := w.runner.Start
+	if r.Prove {
+		ask = w.runner.StartProof
+	}
+	run, err := ask(ctx, sourceID, "bench")
 	if err == nil {
 		run, err = w.runner.Wait(ctx, sourceID, run.ID)
 	}
