@@ -21,6 +21,7 @@ type metrics struct {
 	conflicts *prometheus.GaugeVec
 
 	proven, held, raises, leader *prometheus.Desc
+	used, out, failures          *prometheus.Desc // of servers
 }
 
 func newMetrics(reg prometheus.Registerer, r *Runner) (*metrics, error) {
@@ -48,6 +49,12 @@ func newMetrics(reg prometheus.Registerer, r *Runner) (*metrics, error) {
 		held: prometheus.NewDesc("rollcall_sync_plan_held", "1 while a plan waits for approval.", bySource, nil),
 		raises: prometheus.NewDesc("rollcall_sync_plan_raises",
 			"How many people the plan that waits would give a permission that they do not have.", bySource, nil),
+		used: prometheus.NewDesc("rollcall_sync_server_used",
+			"1 for the server that the last read was from.", []string{"source", "server"}, nil),
+		out: prometheus.NewDesc("rollcall_sync_server_left_out",
+			"1 while a server is not tried because it has failed.", []string{"source", "server"}, nil),
+		failures: prometheus.NewDesc("rollcall_sync_server_failures",
+			"How often a server has failed since it last answered.", []string{"source", "server"}, nil),
 		leader: prometheus.NewDesc("rollcall_sync_leader", "1 on the replica that runs the sources.", nil, nil),
 	}
 	if reg == nil {
@@ -67,6 +74,9 @@ func (m *metrics) Describe(to chan<- *prometheus.Desc) {
 	to <- m.held
 	to <- m.raises
 	to <- m.leader
+	to <- m.used
+	to <- m.out
+	to <- m.failures
 }
 
 // Collect implements prometheus.Collector.
@@ -79,7 +89,14 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	gauge(m.leader, truth(r.term != nil))
-	for id := range r.lanes {
+	for id, l := range r.lanes {
+		if fleet, ok := l.spec.Source.(Fleet); ok {
+			for _, s := range fleet.Servers() {
+				gauge(m.used, truth(s.Used), string(id), s.Server)
+				gauge(m.out, truth(s.LeftOut), string(id), s.Server)
+				gauge(m.failures, float64(s.Failures), string(id), s.Server)
+			}
+		}
 		st := snap.Source(id)
 		gauge(m.held, truth(st.Held != nil), string(id))
 		raises := 0

@@ -69,3 +69,31 @@ func TestMetrics(t *testing.T) {
 		}
 	})
 }
+
+// fleet is a source with two servers.
+type fleet struct{ *script }
+
+func (fleet) Servers() []sync.ServerState {
+	return []sync.ServerState{{Server: "a", LeftOut: true, Failures: 3}, {Server: "b", Used: true}}
+}
+
+func TestMetricsOfServers(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		reg := prometheus.NewRegistry()
+		h := build(t, mem.New())
+		spec := h.spec(func(s *sync.SourceSpec) { s.Source = fleet{h.source} })
+		var err error
+		if h.Runner, err = sync.New(sync.Options{DB: h.db, Leader: h.store, Sources: []sync.SourceSpec{spec}, Metrics: reg}); err != nil {
+			t.Fatal(err)
+		}
+		got := slices.DeleteFunc(gathered(t, reg), func(s string) bool { return !strings.HasPrefix(s, "server_") })
+		want := []string{
+			"server_failures{server=a,source=corp} 3", "server_failures{server=b,source=corp} 0",
+			"server_left_out{server=a,source=corp} 1", "server_left_out{server=b,source=corp} 0",
+			"server_used{server=a,source=corp} 0", "server_used{server=b,source=corp} 1",
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("metrics (-want +got):\n%s", diff)
+		}
+	})
+}

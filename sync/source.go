@@ -64,6 +64,21 @@ type Progress struct {
 	Applied, Steps int
 }
 
+// Fleet is a source that may be read from several servers.
+type Fleet interface {
+	// Servers returns those that the last read could choose from, the preferred one
+	// first. It reaches none.
+	Servers() []ServerState
+}
+
+// ServerState is how one server of a source fared.
+type ServerState struct {
+	Server   string
+	Used     bool // the last read was from it
+	LeftOut  bool // it failed, and is not tried for a while
+	Failures int  // in a row
+}
+
 // Tester is a source that can try its configuration step by step.
 type Tester interface {
 	// Test yields the outcome of each step as it ends. It stops after the first
@@ -73,7 +88,7 @@ type Tester interface {
 
 // TestStep is the outcome of one step of a test.
 type TestStep struct {
-	Name   string // "resolve", "connect", "tls", "bind", "base", "count", "entry"
+	Name   string // "discover", "servers", "resolve", "connect", "tls", "bind", "base", "count", "entry"
 	OK     bool
 	Detail string   // what was found
 	Fix    string   // what to do when it failed

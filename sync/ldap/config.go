@@ -15,8 +15,11 @@ type Config struct {
 	// openldap, active_directory, 389ds or custom.
 	Template string `yaml:"template"`
 	// URLs are the servers, the preferred one first: ldaps://host, ldap://host,
-	// ldapi://%2Fpath%2Fof%2Fsocket. A read uses the first that answers.
-	URLs []string `yaml:"urls"`
+	// ldapi://%2Fpath%2Fof%2Fsocket; or, as ldaps+srv://domain and ldap+srv://domain, the
+	// servers that DNS knows of a domain. A read uses one that answers.
+	URLs      []string  `yaml:"urls"`
+	Discovery Discovery `yaml:"discovery"`
+	Failover  Failover  `yaml:"failover"`
 	// StartTLS encrypts connections to ldap:// URLs before anything else is sent.
 	StartTLS bool `yaml:"starttls"`
 	// AllowPlaintext lets a password and all data go over ldap:// unencrypted.
@@ -61,6 +64,25 @@ type Config struct {
 	// VerifySingly is how many entries that seem to be gone are asked for one by one;
 	// more are checked with a second sweep of keys.
 	VerifySingly int `yaml:"verify_singly"`
+}
+
+// Discovery narrows what a domain leads to.
+type Discovery struct {
+	// Site is the site of Active Directory whose controllers come first.
+	Site string `yaml:"site"`
+	// Within are domains below which the servers may lie, besides the URL's own.
+	Within []string `yaml:"within"`
+}
+
+// Failover says what becomes of servers that fail.
+type Failover struct {
+	// LeaveOut is how long a server is left out after it has failed; it doubles with
+	// each further failure, up to LeaveOutMost.
+	LeaveOut     time.Duration `yaml:"leave_out"`
+	LeaveOutMost time.Duration `yaml:"leave_out_most"`
+	// ReturnAfter is how long a preferred server has to have answered until reads of
+	// changes go back to it. Full reads do at once.
+	ReturnAfter time.Duration `yaml:"return_after"`
 }
 
 // TLS says whom to trust and how to be known. All but ServerName and MinVersion are

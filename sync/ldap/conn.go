@@ -45,6 +45,7 @@ type divert struct {
 	expected int64 // the id of the search that is armed; 0 until it was sent
 	waiting  bool  // an answer is awaited, so the idle time counts
 	failure  error // the first
+	gone     bool  // and it was that the server went away, or kept quiet
 }
 
 // passLimit bounds a message that goes to go-ldap: results are short.
@@ -52,6 +53,8 @@ const passLimit = 1 << 20
 
 // peekEntry is how much of an entry that is too large is looked at for its DN.
 const peekEntry = 64 << 10
+
+var errBye = errors.New("the server ends the connection")
 
 func newDivert(c net.Conn, idle time.Duration, l limits) *divert {
 	d := &divert{Conn: c, idle: idle, limits: l}
@@ -99,19 +102,42 @@ func (d *divert) err() error {
 	return d.failure
 }
 
+// lost returns the failure when the server is to blame for it, and not what it sent.
+func (d *divert) lost() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.gone {
+		return nil
+	}
+	return d.failure
+}
+
 func (d *divert) fail(err error) error {
-	if ne, ok := errors.AsType[net.Error](err); ok && ne.Timeout() {
+	ne, network := errors.AsType[net.Error](err)
+	if network && ne.Timeout() {
 		err = fmt.Errorf("the server sent nothing for %v: %w", d.idle, err)
 	}
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.Is(err, errBye) {
+		network = true
+	} else if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		network = true
 		err = fmt.Errorf("the server closed the connection: %w", err)
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.failure == nil {
-		d.failure = err
+		d.failure, d.gone = err, network && !errors.Is(err, net.ErrClosed)
 	}
 	return err
+}
+
+// give ends the connection for a reason that the server has given slowly.
+func (d *divert) give(err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.failure == nil {
+		d.failure, d.gone = err, true
+	}
 }
 
 // Write sends a request. go-ldap writes each message with one call.
@@ -223,17 +249,6 @@ func (d *divert) receiver(id int64, tag byte) *handler {
 	return h
 }
 
-// count counts one more entry.
-func (d *divert) count() error {
-	if d.entries.Add(1) > int64(d.limits.entries) {
-		return tooMuch("max_entries", "the server sent more than %d entries in one read", d.limits.entries)
-	}
-	return nil
-}
-
-// taken returns how many entries have come.
-func (d *divert) taken() int { return int(d.entries.Load()) }
-
 func (d *divert) deliver(h *handler, op, after []byte) error {
 	defer d.shrink()
 	e, err := d.dec.decode(op)
@@ -268,7 +283,7 @@ func (d *divert) passOn(id int64, tag byte, op []byte) error {
 	case tag == tagEntry:
 		return fmt.Errorf("the server sent an entry in answer to request %d, which is not the one it was asked", id)
 	case id == 0 && tag == tagExtended:
-		return fmt.Errorf("the server ends the connection: %s", notice(op))
+		return fmt.Errorf("%w: %s", errBye, notice(op))
 	case len(d.buf) > passLimit:
 		return fmt.Errorf("the server sent a result of %d bytes", len(d.buf))
 	case nesting(d.buf, d.limits.depth) > d.limits.depth:
@@ -282,41 +297,6 @@ func (d *divert) passOn(id int64, tag byte, op []byte) error {
 	}
 	d.pass = d.buf
 	return nil
-}
-
-// refer counts what leads to other servers: the URLs of a search reference (RFC 4511
-// §4.5.3) and those of a result (§4.1.10). It returns how many have come.
-func (d *divert) refer(tag byte, op []byte) int {
-	list := op
-	if tag == tagDone {
-		list = referralsOf(op)
-	} else if tag != tagReference {
-		return d.pointers
-	}
-	for len(list) > 0 {
-		_, _, rest, err := element(list)
-		if err != nil {
-			break // go-ldap will say so
-		}
-		d.pointers++
-		list = rest
-	}
-	return d.pointers
-}
-
-// referralsOf returns the referrals of a result, which come after code, DN and text.
-func referralsOf(op []byte) []byte {
-	for range 3 {
-		var err error
-		if _, _, op, err = element(op); err != nil {
-			return nil
-		}
-	}
-	list, _, err := want(tagReferrals, op)
-	if err != nil {
-		return nil
-	}
-	return list
 }
 
 // notice reads a Notice of Disconnection (RFC 4511 §4.4.1).

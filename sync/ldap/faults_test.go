@@ -372,7 +372,7 @@ func TestTest(t *testing.T) {
 		"wrong name":     {func(c *ldap.Config) { c.Users.Name = ldap.Mapping{Attribute: "roomNumber"} }, "resolve connect tls bind base count -entry", []string{"has no name", "users.name"}},
 		"second server": {
 			func(c *ldap.Config) { c.URLs = []string{"ldaps://127.0.0.1:" + unusedPort(t), s.LDAPS} },
-			"resolve -connect resolve connect tls bind base count entry",
+			"servers resolve -connect resolve connect tls bind base count entry",
 			[]string{"next server is tried"},
 		},
 		"limited": {func(c *ldap.Config) {

@@ -87,3 +87,49 @@ func headerSize(b []byte) int {
 	}
 	return 2 + int(b[1]&0x7f)
 }
+
+// count counts one more entry.
+func (d *divert) count() error {
+	if d.entries.Add(1) > int64(d.limits.entries) {
+		return tooMuch("max_entries", "the server sent more than %d entries in one read", d.limits.entries)
+	}
+	return nil
+}
+
+// taken returns how many entries have come.
+func (d *divert) taken() int { return int(d.entries.Load()) }
+
+// refer counts what leads to other servers: the URLs of a search reference (RFC 4511
+// §4.5.3) and those of a result (§4.1.10). It returns how many have come.
+func (d *divert) refer(tag byte, op []byte) int {
+	list := op
+	if tag == tagDone {
+		list = referralsOf(op)
+	} else if tag != tagReference {
+		return d.pointers
+	}
+	for len(list) > 0 {
+		_, _, rest, err := element(list)
+		if err != nil {
+			break // go-ldap will say so
+		}
+		d.pointers++
+		list = rest
+	}
+	return d.pointers
+}
+
+// referralsOf returns the referrals of a result, which come after code, DN and text.
+func referralsOf(op []byte) []byte {
+	for range 3 {
+		var err error
+		if _, _, op, err = element(op); err != nil {
+			return nil
+		}
+	}
+	list, _, err := want(tagReferrals, op)
+	if err != nil {
+		return nil
+	}
+	return list
+}

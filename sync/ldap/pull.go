@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-json-experiment/json"
+
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/sync"
 )
@@ -17,7 +19,7 @@ import (
 func (s *Source) Pull(ctx context.Context, p sync.PullRequest) (*identity.Observation, error) {
 	r := newReading(s, p)
 	r.tell("connect")
-	c, err := s.connect(ctx)
+	c, err := s.connectBy(ctx, routeOf(p))
 	if err != nil {
 		return nil, err
 	}
@@ -47,6 +49,16 @@ func (s *Source) Pull(ctx context.Context, p sync.PullRequest) (*identity.Observ
 
 func (r *reading) over(c *session) {
 	r.c, r.out.Server, r.out.Family = c, c.name(), c.familyWords(r.s.cfg.Template)
+	r.notes = append(r.notes, c.passed...)
+}
+
+// routeOf returns which server a read is to go on with.
+func routeOf(p sync.PullRequest) route {
+	var from cursor
+	if json.Unmarshal([]byte(p.Since), &from) != nil {
+		return route{whole: true} // of another version, or none: everything will be read
+	}
+	return route{after: from.Server, whole: p.Prove}
 }
 
 // wholeRead says that changes cannot be read, and why everything has to be. It is no

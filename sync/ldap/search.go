@@ -28,6 +28,9 @@ func (c *session) search(ctx context.Context, r *goldap.SearchRequest, h *handle
 	if own := c.conn.err(); own != nil {
 		return nil, own
 	}
+	if goldap.IsErrorAnyOf(err, goldap.LDAPResultBusy, goldap.LDAPResultUnavailable) {
+		c.busy = err
+	}
 	return res, err
 }
 

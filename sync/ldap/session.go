@@ -1,11 +1,13 @@
 package ldap
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,38 +28,90 @@ type session struct {
 	over *time.Timer // ends the read; nil until the bind is through
 	pace pace
 	root root
+	// passed says why servers that are preferred over this one are not used.
+	passed []string
+	busy   error // the server said that it cannot serve now
+	pool   *pool // is told when the connection is lost; nil: nobody
 }
 
-// connect returns a session on the first server that answers. It does not go on to
-// the next after a refused password: that would only lock the account.
-func (s *Source) connect(ctx context.Context) (*session, error) {
-	var failed []error
-	for _, u := range s.cfg.URLs {
-		c, err := s.open(ctx, u)
+// connect returns a session on a server that answers; see [pool] for which. It does
+// not go on to the next after a refused password: that would only lock the account.
+func (s *Source) connect(ctx context.Context) (*session, error) { return s.connectBy(ctx, route{}) }
+
+func (s *Source) connectBy(ctx context.Context, to route) (*session, error) {
+	list, failed := s.servers(ctx)
+	choice := s.pool.choose(list, to)
+	for _, one := range slices.Concat(choice.first, choice.later) {
+		c, err := s.try(ctx, one.url)
 		if err == nil {
-			err = c.readRoot(ctx)
-			if err == nil {
-				return c, nil
-			}
-			c.close()
+			s.pool.use(one.url)
+			s.lookAt(ctx, choice.better, one)
+			c.passed = s.pool.passed(one.url)
+			return c, nil
 		}
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("connect to %s: %w", u, context.Cause(ctx))
+			return nil, fmt.Errorf("connect to %s: %w", one.url, context.Cause(ctx))
 		}
 		failed = append(failed, err)
 		if refused := (*bindRefused)(nil); errors.As(err, &refused) {
 			return nil, fault.New(fault.Unavailable, "ldap_bind", "%w", err)
 		}
-		s.log.WarnContext(ctx, "directory server left out", "source", s.id, "server", u, "err", err)
+		s.log.WarnContext(ctx, "directory server left out", "source", s.id, "server", one.url, "err", err)
+	}
+	if ctx.Err() != nil {
+		return nil, fmt.Errorf("connect: %w", context.Cause(ctx))
 	}
 	if len(failed) == 1 {
 		return nil, fault.New(fault.Unavailable, "ldap_connect", "%w", failed[0])
 	}
-	return nil, fault.New(fault.Unavailable, "ldap_connect", "none of the %d servers can be read: %w", len(failed), errors.Join(failed...))
+	return nil, fault.New(fault.Unavailable, "ldap_connect", "none of the %d servers can be read: %w", len(list), errors.Join(failed...))
+}
+
+// try opens a session on one server and remembers how that went.
+func (s *Source) try(ctx context.Context, url string) (*session, error) {
+	c, err := s.open(ctx, url)
+	if err == nil {
+		if err = c.readRoot(ctx); err == nil {
+			s.pool.answered(url)
+			return c, nil
+		}
+		_ = c.drop()
+	}
+	if ctx.Err() == nil {
+		s.pool.failed(url, err)
+	}
+	return nil, err
+}
+
+// looking bounds what finding out about a preferred server may take from a read.
+const looking = 3 * time.Second
+
+// lookAt finds out whether the servers that are preferred over the one in use answer,
+// up to the first that does, so that a later read can return to it.
+func (s *Source) lookAt(ctx context.Context, better []server, used server) {
+	for _, one := range better {
+		limited, cancel := context.WithTimeout(ctx, looking)
+		c, err := s.open(limited, one.url)
+		if err == nil {
+			if err = c.readRoot(limited); err == nil {
+				s.pool.answered(one.url)
+			}
+			_ = c.drop()
+		}
+		cancel()
+		if err == nil || ctx.Err() != nil {
+			return
+		}
+		s.pool.failed(one.url, err)
+		s.log.InfoContext(ctx, "a preferred directory server does not answer yet", "source", s.id, "server", one.url, "used", used.url, "err", err)
+	}
 }
 
 // open connects to one server and binds.
 func (s *Source) open(ctx context.Context, url string) (*session, error) {
+	if err := s.mayBind(url); err != nil {
+		return nil, err
+	}
 	limited, cancel := context.WithTimeout(ctx, s.cfg.Timeouts.Connect)
 	defer cancel()
 	c, err := s.reach(limited, url)
@@ -69,7 +123,7 @@ func (s *Source) open(ctx context.Context, url string) (*session, error) {
 	err = s.bind(c)
 	drop()
 	if err != nil {
-		c.close()
+		_ = c.drop()
 		if limited.Err() != nil {
 			err = fmt.Errorf("bind at %s: no answer within %v", url, s.cfg.Timeouts.Connect)
 		}
@@ -83,10 +137,11 @@ func (s *Source) open(ctx context.Context, url string) (*session, error) {
 // read takes too long.
 func (s *Source) begin(ctx context.Context, c *session) {
 	c.stop = context.AfterFunc(ctx, func() { _ = c.raw.Close() })
+	c.pool = s.pool
 	c.pace = s.cfg.pace()
 	most := s.cfg.Timeouts.Read
 	c.over = time.AfterFunc(most, func() {
-		_ = c.conn.fail(tooMuch("timeouts.read", "the read was not over after %v", most))
+		c.conn.give(tooMuch("timeouts.read", "the read was not over after %v", most))
 		_ = c.raw.Close()
 	})
 }
@@ -155,94 +210,24 @@ func (s *Source) secure(ctx context.Context, c *session, a address) (net.Conn, e
 	return t, nil
 }
 
-// bindRefused says that the server knows the account or the password no more.
-type bindRefused struct{ err error }
-
-func (b *bindRefused) Error() string { return b.err.Error() }
-func (b *bindRefused) Unwrap() error { return b.err }
-
-func (s *Source) bind(c *session) error {
-	var err error
-	who := "by its certificate"
-	switch s.cfg.Bind.Method {
-	case methodAnonymous:
-		return nil
-	case methodExternal:
-		err = c.ldap.ExternalBind()
-	default:
-		who = fmt.Sprintf("as %q", s.cfg.Bind.DN)
-		secret, resolveErr := s.cfg.Bind.Password.Resolve()
-		if resolveErr != nil {
-			return &bindRefused{fmt.Errorf("bind at %s %s: %w", c.url, who, resolveErr)}
-		}
-		if secret.Reveal() == "" {
-			// RFC 4513 §5.1.2: a bind without a password is anonymous, and succeeds.
-			return &bindRefused{fmt.Errorf("bind at %s %s: the password is empty", c.url, who)}
-		}
-		err = c.ldap.Bind(s.cfg.Bind.DN, secret.Reveal())
-	}
-	if err == nil {
-		return nil
-	}
-	if own := c.conn.err(); own != nil {
-		return fmt.Errorf("bind at %s %s: %w", c.url, who, own)
-	}
-	wrapped := fmt.Errorf("bind at %s %s: %s: %w", c.url, who, bindReason(err), err)
-	if goldap.IsErrorAnyOf(err, goldap.LDAPResultInvalidCredentials, goldap.LDAPResultInappropriateAuthentication,
-		goldap.LDAPResultInvalidDNSyntax, goldap.LDAPResultUnwillingToPerform, goldap.LDAPResultNoSuchObject) {
-		return &bindRefused{wrapped}
-	}
-	return wrapped
-}
-
-// bindReason says what a refused bind means. Active Directory gives the reason as a
-// Windows error in the text: "..., data 52e, v1db1".
-func bindReason(err error) string {
-	le, ok := errors.AsType[*goldap.Error](err)
-	if !ok {
-		return "no answer"
-	}
-	text := le.Error()
-	for code, reason := range map[string]string{
-		"525": "there is no such account: check bind.dn",
-		"52e": "wrong password, or no such account: check bind.dn and bind.password",
-		"530": "the account may not log in at this hour: change its logon hours",
-		"531": "the account may not log in from this machine: change its logon workstations",
-		"532": "the account's password has expired: set a new one, and let it not expire",
-		"533": "the account is disabled: enable it, or use another",
-		"701": "the account has expired: extend it, or use another",
-		"773": "the account must change its password first: set one that need not be changed",
-		"775": "the account is locked out: unlock it, and look for what keeps using an old password",
-		"57":  "the server wants TLS channel binding, which this bind cannot give: use LDAPS with a simple bind",
-	} {
-		if strings.Contains(text, "data "+code+",") {
-			return reason
-		}
-	}
-	switch le.ResultCode {
-	case goldap.LDAPResultInvalidCredentials:
-		return "wrong password, or no such account: check bind.dn and bind.password"
-	case goldap.LDAPResultStrongAuthRequired, goldap.LDAPResultConfidentialityRequired:
-		return "the server takes no password over an unencrypted connection: use ldaps:// or starttls"
-	case goldap.LDAPResultInappropriateAuthentication:
-		return "the account cannot log in this way: it may have no password"
-	case goldap.LDAPResultAuthMethodNotSupported:
-		return "the server does not offer this way to log in: check bind.method"
-	case goldap.LDAPResultInvalidDNSyntax:
-		return "bind.dn is no distinguished name"
-	}
-	return "the server refuses"
-}
-
-// close ends the session. The socket goes first: go-ldap's Close waits for its
-// reader.
+// close ends the session. When it was lost before, the next read begins elsewhere.
 func (c *session) close() {
+	ended := !c.stop()
+	if lost := cmp.Or(c.conn.lost(), c.busy); c.pool != nil && lost != nil && !ended {
+		c.pool.failed(c.url, lost)
+	}
+	_ = c.drop()
+}
+
+// drop ends the connection. The socket goes first: go-ldap's Close waits for its
+// reader.
+func (c *session) drop() error {
 	c.stop()
 	if c.over != nil {
 		c.over.Stop()
 	}
 	_ = c.raw.Close()
-	_ = c.ldap.Close()
+	return c.ldap.Close()
 }
 
 // name is how an administrator would name the server.

@@ -23,6 +23,8 @@ type Options struct {
 	Now    func() time.Time // nil: the clock
 	// Dial reaches a server; nil: the network. A test can put a proxy there.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
+	// Resolver looks up the servers of a domain; nil: the system's.
+	Resolver Resolver
 }
 
 // Source is one LDAP directory. Its methods may be called concurrently; each uses a
@@ -33,7 +35,9 @@ type Source struct {
 	log           *slog.Logger
 	now           func() time.Time
 	dial          func(ctx context.Context, network, address string) (net.Conn, error)
+	resolver      Resolver
 	people, clans layout
+	pool          *pool
 
 	mu     gosync.Mutex    // guards mirror
 	mirror *mirror         // nil while a read has it
@@ -63,6 +67,10 @@ func New(o Options) (*Source, error) {
 	if s.dial == nil {
 		s.dial = (&net.Dialer{}).DialContext
 	}
+	if s.resolver = o.Resolver; s.resolver == nil {
+		s.resolver = net.DefaultResolver
+	}
+	s.pool = newPool(s.cfg.Failover, s.now)
 	people, clans := s.cfg.compile(&p)
 	if err := p.Err(); err != nil {
 		return nil, fmt.Errorf("source %s: %w", o.Source, err)

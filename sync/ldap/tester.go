@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"net"
 	"strings"
 	"time"
 
@@ -38,11 +37,12 @@ func (s *Source) Test(ctx context.Context) iter.Seq[sync.TestStep] {
 }
 
 // testServers yields the steps up to the bind, for one server after the other until
-// one lets us in.
+// one lets us in. It tries also those that reads leave out at the moment.
 func (s *Source) testServers(ctx context.Context, yield func(sync.TestStep) bool) (*session, bool) {
-	for i, u := range s.cfg.URLs {
-		last := i == len(s.cfg.URLs)-1
-		c, steps := s.testServer(ctx, u)
+	list, more := s.testDiscovery(ctx, yield)
+	for i, one := range list {
+		last := i == len(list)-1
+		c, steps := s.testServer(ctx, one.url)
 		// As in a read: a password that was refused is not tried elsewhere.
 		last = last || c == nil && steps[len(steps)-1].Name == "bind"
 		for _, t := range steps {
@@ -51,16 +51,45 @@ func (s *Source) testServers(ctx context.Context, yield func(sync.TestStep) bool
 			}
 			if !yield(t) {
 				if c != nil {
-					c.close()
+					_ = c.drop()
 				}
 				return nil, false
 			}
+		}
+		if c != nil {
+			s.pool.answered(one.url)
 		}
 		if c != nil || last {
 			return c, true
 		}
 	}
-	return nil, false
+	return nil, more
+}
+
+// testDiscovery yields what DNS says of each domain in urls, and the servers in their
+// order where there are several. Without any it returns none.
+func (s *Source) testDiscovery(ctx context.Context, yield func(sync.TestStep) bool) ([]server, bool) {
+	for _, raw := range s.cfg.URLs {
+		a, err := parseURL(raw)
+		if err != nil || !a.srv {
+			continue
+		}
+		limited, cancel := context.WithTimeout(ctx, s.cfg.Timeouts.Connect)
+		d, err := s.discover(limited, a)
+		cancel()
+		t := sync.TestStep{Name: "discover", OK: err == nil, Lines: d.lines}
+		if t.Detail = fmt.Sprintf("%s leads to %d servers", raw, len(d.servers)); err != nil {
+			t.Detail, t.Fix = err.Error(), "Check the domain in urls and its SRV records, and this machine's DNS; or name the servers in urls."
+		}
+		if !yield(t) {
+			return nil, false
+		}
+	}
+	list, _ := s.servers(ctx)
+	if len(list) < 2 {
+		return list, true
+	}
+	return list, yield(sync.TestStep{Name: "servers", OK: true, Detail: fmt.Sprintf("%d servers, in this order", len(list)), Lines: s.pool.order(list)})
 }
 
 // testServer tries one server. Its session is nil when a step failed.
@@ -79,7 +108,7 @@ func (s *Source) testServer(ctx context.Context, u string) (*session, []sync.Tes
 	a, err := parseURL(u)
 	if err == nil && a.network == "tcp" {
 		var addresses []string
-		addresses, err = net.DefaultResolver.LookupHost(limited, a.host)
+		addresses, err = s.resolver.LookupHost(limited, a.host)
 		if !add("resolve", fmt.Sprintf("%s is %s", a.host, strings.Join(addresses, ", ")), err,
 			"Check the host name in urls, and this machine's DNS.") {
 			return nil, steps
@@ -115,7 +144,7 @@ func (s *Source) testBind(ctx, limited context.Context, c *session, steps []sync
 	}
 	drop()
 	if err != nil {
-		c.close()
+		_ = c.drop()
 		return nil, append(steps, sync.TestStep{
 			Name: "bind", Detail: err.Error(), Fix: "Check bind.dn and bind.password, or the rights of the account.",
 		})

@@ -28,6 +28,8 @@ func (c *Config) Validate(p *config.Problems) {
 		p.Add("template", "say which kind of directory this is: one of %s", strings.Join(templates, ", "))
 	}
 	e.validateURLs(p)
+	e.validateDiscovery(p.In("discovery"))
+	e.validateFailover(p.In("failover"))
 	e.validateTLS(p.In("tls"))
 	e.validateBind(p.In("bind"))
 	if e.PageSize < 1 || e.PageSize > 100_000 {
@@ -95,9 +97,11 @@ func (c *Config) validateURLs(p *config.Problems) {
 type address struct {
 	scheme, host, port string
 	network, dial      string
+	srv                bool // host is a domain, whose servers DNS knows
 }
 
-// parseURL reads ldap://host[:port], ldaps://host[:port] and ldapi://path.
+// parseURL reads ldap://host[:port], ldaps://host[:port], ldapi://path, and the first
+// two with +srv and a domain.
 func parseURL(raw string) (address, error) {
 	scheme, rest, ok := strings.Cut(raw, "://")
 	if scheme = strings.ToLower(scheme); ok && scheme == "ldapi" {
@@ -107,12 +111,16 @@ func parseURL(raw string) (address, error) {
 		}
 		return address{scheme: "ldapi", network: "unix", dial: filepath.Clean(file)}, nil
 	}
+	scheme, srv := strings.CutSuffix(scheme, "+srv")
 	u, err := url.Parse(raw)
 	if err != nil || !ok || scheme != "ldap" && scheme != "ldaps" || u.Hostname() == "" {
-		return address{}, fmt.Errorf("%q is no URL of a directory: write ldaps://host, ldap://host or ldapi://socket", raw)
+		return address{}, fmt.Errorf("%q is no URL of a directory: write ldaps://host, ldap://host, ldapi://socket, or ldaps+srv://domain", raw)
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/" {
 		return address{}, fmt.Errorf("%s://%s must name the server only: bases, filters and accounts have settings of their own", scheme, u.Host)
+	}
+	if srv {
+		return parseDomain(raw, scheme, u)
 	}
 	a := address{scheme: scheme, host: u.Hostname(), port: u.Port(), network: "tcp"}
 	if a.port == "" {

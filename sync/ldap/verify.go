@@ -156,6 +156,7 @@ func (r *reading) conclude() {
 	if whole && r.waySaid != "" {
 		why = append(why, r.waySaid)
 	}
+	why = append(why, r.notes...)
 	const shown = 5
 	if len(why) > shown {
 		why = append(why[:shown], fmt.Sprintf("and %d more reasons", len(why)-shown))
