@@ -102,11 +102,13 @@ func (ad *AD) create(c change) {
 	o, known := ad.byGUID[guid]
 	if known && o.dead {
 		delete(ad.byName, o.view.entry.Load().name.folded)
+		buried := o.raw
 		o.dead, o.id, o.raw = false, c.slot.id, c.after
 		ad.count(o)
-		o.stamps, o.links = nil, nil
 		for _, a := range c.after.attrs {
-			o.stamp(a.name)
+			if !isForeign(a.key) && (!survives(a.key) || !slices.Equal(a.values, valuesOf(buried, a.name))) {
+				o.stamp(a.name)
+			}
 		}
 		for _, name := range []string{"isDeleted", "isRecycled", "lastKnownParent", "name", "parentGUID"} {
 			o.stamp(name)

@@ -120,7 +120,8 @@ type dirSyncRound struct {
 	a     *answer
 	limit int
 
-	since   uint64
+	since   uint64 // attributes were sent up to here, before the first round
+	looking uint64 // objects were looked at up to here, before this round
 	to      dirSyncPosition
 	patches []patch
 	size    int
@@ -146,7 +147,8 @@ func (r *dirSyncRound) gather() {
 	if from.invocation != ad.invocation {
 		from = dirSyncPosition{}
 	}
-	r.since, r.to = from.attributes, dirSyncPosition{invocation: ad.invocation, objects: from.objects, attributes: from.attributes}
+	r.since, r.looking = from.attributes, from.objects
+	r.to = dirSyncPosition{invocation: ad.invocation, objects: from.objects, attributes: from.attributes}
 	begin := sort.Search(len(ad.journal), func(i int) bool { return ad.journal[i].usn > from.objects })
 	for _, record := range ad.journal[begin:] {
 		if record.object.usn != record.usn {
@@ -319,12 +321,12 @@ type linkValue struct {
 }
 
 // linkValues returns the values that came and went since the cookie: those of one
-// name together, in the order of their changes. What a new object no longer has it
-// never had.
+// name together, in the order of their changes. What an object no longer has that
+// no round has sent yet, it never had.
 func (r *dirSyncRound) linkValues(o *adObject) (out []linkValue) {
 	for target, l := range o.links {
 		a := storedAttr{name: r.nameOf(o, target.key), key: target.key}
-		if l.usn <= r.since || l.gone && o.born > r.since || !r.wants(o, a) {
+		if l.usn <= r.since || l.gone && o.born > r.looking || !r.wants(o, a) {
 			continue
 		}
 		v := linkValue{name: a.name + dirSyncAddedSuffix, value: l.value, usn: l.usn}

@@ -18,6 +18,8 @@ type side struct {
 	conn   *ldap.Conn
 	suffix string
 	cookie []byte
+	// undelete brings back what had this name and account name.
+	undelete func(dn, account string) error
 }
 
 // history are writes, each step followed by a delta. A step's names are written
@@ -68,6 +70,13 @@ var history = []struct {
 			return err
 		}
 		return s.member("CN=t-robert,CN=Users")
+	}},
+	// The groups have lost the member, and nobody is told.
+	{"delete and undelete", func(s *side) error {
+		if err := s.conn.Del(ldap.NewDelRequest("CN=t-cid,OU=Staff,"+s.suffix, nil)); err != nil {
+			return err
+		}
+		return s.undelete("CN=t-cid,OU=Staff,"+s.suffix, "t-cid")
 	}},
 	{"rename of the unit", func(s *side) error { return s.rename("OU=Staff", "OU=Folk", "") }},
 	{"delete a member", func(s *side) error { return s.conn.Del(ldap.NewDelRequest("CN=t-cid,OU=Folk,"+s.suffix, nil)) }},
@@ -162,6 +171,17 @@ func TestDirSyncAsSambaDoes(t *testing.T) {
 				t.Fatal(err)
 			}
 			samba := &side{conn: conn, suffix: theirs.Suffix}
+			samba.undelete = func(dn, account string) error {
+				show := []ldap.Control{ldap.NewControlMicrosoftShowDeleted()}
+				r := ask(t, conn, theirs.Suffix, "(&(isDeleted=TRUE)(sAMAccountName="+account+")(!(lastKnownParent=OU=Folk,"+theirs.Suffix+")))", []string{"uSNChanged"}, show...)
+				last := slices.MaxFunc(r.Entries, func(a, b *ldap.Entry) int {
+					return order(a.GetAttributeValue("uSNChanged"), b.GetAttributeValue("uSNChanged"))
+				})
+				m := ldap.NewModifyRequest(last.DN, show)
+				m.Delete("isDeleted", nil)
+				m.Replace("distinguishedName", []string{dn})
+				return conn.Modify(m)
+			}
 			ours := ourDomain(t, theirs.Suffix)
 			for _, s := range []*side{samba, ours} {
 				if err := s.conn.Del(ldap.NewDelRequest("OU=Folk,"+s.suffix, []ldap.Control{ldap.NewControlSubtreeDelete()})); err != nil && code(err) != 32 && code(err) != 66 {
@@ -211,5 +231,11 @@ func ourDomain(t *testing.T, suffix string) *side {
 		t.Fatal(err)
 	}
 	s := start(t, d, func(o *Options) { o.AD, o.Writers = ad, []string{admin} })
-	return &side{conn: dial(t, s, admin), suffix: suffix}
+	return &side{conn: dial(t, s, admin), suffix: suffix, undelete: func(dn, account string) error {
+		r := ask(t, dial(t, s, admin), suffix, "(&(isDeleted=TRUE)(sAMAccountName="+account+"))", nil, ldap.NewControlMicrosoftShowDeleted())
+		// A directory knows what it was by its entryUUID.
+		return d.Add(Entry{DN: dn, Attributes: []Attribute{
+			Attr("objectClass", "top", "person", "organizationalPerson", "user"), Attr("sAMAccountName", account), Attr("entryUUID", guidText(string(r.Entries[0].GetRawAttributeValue("objectGUID")))),
+		}})
+	}}
 }

@@ -79,6 +79,21 @@ func TestSyncOverRestartsAsOpenLDAPDoes(t *testing.T) {
 			write(func(w *writer) error { return w.person("cid", "people") })()
 		}},
 		{"nothing", func() {}},
+		// OpenLDAP looks only at the log of the server id whose CSN is the oldest, and
+		// takes it for whole: this deletion it never tells.
+		{"two of another provider's changes", func() {
+			theirs.SetServerID(2)
+			d.WriteAs(2)
+			p.Restart()
+			write(func(w *writer) error { return w.person("dot", "people") }, func(w *writer) error { return w.person("eve", "people") })()
+		}},
+		{"a deletion of that one that the log has lost", func() {
+			write(func(w *writer) error { return w.del("uid=dot,ou=people") })()
+			theirs.SetServerID(1)
+			d.WriteAs(1)
+			p.Restart()
+			write(mail("6@x"))()
+		}},
 		{"a backup", func() {
 			backup = theirs.Backup()
 			saved = d.Backup()
