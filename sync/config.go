@@ -14,6 +14,10 @@ type Config struct {
 	// Schedule is a cron expression of five fields, "@hourly", or "@every 15m". The
 	// value "manual" means: only when somebody asks.
 	Schedule string `yaml:"schedule"`
+	// Follow has the directory say when something changes, and runs then, besides the
+	// schedule. A directory that cannot is read by the schedule alone. The default is
+	// false.
+	Follow bool `yaml:"follow"`
 	// Timezone is where the schedule's hours are. The default is UTC.
 	Timezone string `yaml:"timezone"`
 	// Jitter puts the source off by up to a minute, always by the same, so that
@@ -73,7 +77,7 @@ func (c *Config) Validate(p *config.Problems) {
 
 // Apply puts a valid configuration into the description of a source.
 func (c *Config) Apply(spec *SourceSpec) error {
-	spec.Disabled, spec.NoJitter, spec.Limits = !c.Enabled, !c.Jitter, c.Limits
+	spec.Disabled, spec.NoJitter, spec.Limits, spec.Follow = !c.Enabled, !c.Jitter, c.Limits, c.Follow
 	spec.Link, spec.Use = c.Link, c.Use
 	if c.FirstRun != "" {
 		spec.Limits.FirstRun = c.FirstRun

@@ -23,7 +23,8 @@ type lane struct {
 	tried   state.Approval // that this term has tried
 	skipped int            // slots, because a run was still going on
 	history *history       // nil until it is read in this term
-	gone    bool           // not configured any more; kept until its run has ended
+	follow  following
+	gone    bool // not configured any more; kept until its run has ended
 }
 
 // job is a run under way, or one that waits or has ended.
@@ -73,6 +74,9 @@ func (r *Runner) due(l *lane, st state.SourceState, now time.Time) *job {
 	case l.approved(st, now):
 		l.tried = *st.Approval
 		return r.newJob(l, triggerApproval, st.Approval.By, "")
+	case l.follow.woken:
+		l.follow.woken = false
+		return r.newJob(l, triggerChange, "", "")
 	case slotDue:
 		trigger := triggerSchedule
 		if st.LastSlot.IsZero() && l.served.IsZero() {

@@ -16,12 +16,13 @@ type metrics struct {
 	runner    *Runner
 	stages    *prometheus.HistogramVec
 	runs      *prometheus.CounterVec
+	missed    *prometheus.CounterVec
 	slots     *prometheus.CounterVec
 	entries   *prometheus.GaugeVec
 	conflicts *prometheus.GaugeVec
 
-	proven, held, raises, leader *prometheus.Desc
-	used, out, failures          *prometheus.Desc // of servers
+	proven, full, held, raises, following, leader *prometheus.Desc
+	used, out, failures                           *prometheus.Desc // of servers
 }
 
 func newMetrics(reg prometheus.Registerer, r *Runner) (*metrics, error) {
@@ -35,6 +36,9 @@ func newMetrics(reg prometheus.Registerer, r *Runner) (*metrics, error) {
 		runs: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_sync_runs_total", Help: "Sync runs that ended here, by how.",
 		}, []string{"source", "outcome"}),
+		missed: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "rollcall_sync_missed_total", Help: "Changes that reads of changes had missed and a comparison of everything found.",
+		}, bySource),
 		slots: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_sync_slots_skipped_total", Help: "Scheduled instants that went by because a run was still going on.",
 		}, bySource),
@@ -46,7 +50,10 @@ func newMetrics(reg prometheus.Registerer, r *Runner) (*metrics, error) {
 		}, bySource),
 		proven: prometheus.NewDesc("rollcall_sync_last_proven_timestamp_seconds",
 			"When a read that was proven complete was last applied.", bySource, nil),
-		held: prometheus.NewDesc("rollcall_sync_plan_held", "1 while a plan waits for approval.", bySource, nil),
+		full: prometheus.NewDesc("rollcall_sync_last_comparison_timestamp_seconds",
+			"When a read that compared everything was last applied.", bySource, nil),
+		following: prometheus.NewDesc("rollcall_sync_following", "1 while the directory says when something changes.", bySource, nil),
+		held:      prometheus.NewDesc("rollcall_sync_plan_held", "1 while a plan waits for approval.", bySource, nil),
 		raises: prometheus.NewDesc("rollcall_sync_plan_raises",
 			"How many people the plan that waits would give a permission that they do not have.", bySource, nil),
 		used: prometheus.NewDesc("rollcall_sync_server_used",
@@ -60,7 +67,7 @@ func newMetrics(reg prometheus.Registerer, r *Runner) (*metrics, error) {
 	if reg == nil {
 		return m, nil
 	}
-	for _, c := range []prometheus.Collector{m.stages, m.runs, m.slots, m.entries, m.conflicts, m} {
+	for _, c := range []prometheus.Collector{m.stages, m.runs, m.missed, m.slots, m.entries, m.conflicts, m} {
 		if err := reg.Register(c); err != nil {
 			return nil, err
 		}
@@ -71,6 +78,8 @@ func newMetrics(reg prometheus.Registerer, r *Runner) (*metrics, error) {
 // Describe implements prometheus.Collector.
 func (m *metrics) Describe(to chan<- *prometheus.Desc) {
 	to <- m.proven
+	to <- m.full
+	to <- m.following
 	to <- m.held
 	to <- m.raises
 	to <- m.leader
@@ -104,6 +113,10 @@ func (m *metrics) Collect(to chan<- prometheus.Metric) {
 			raises = st.Held.Raises
 		}
 		gauge(m.raises, float64(raises), string(id))
+		gauge(m.following, truth(r.lanes[id].follow.ready), string(id))
+		if !st.LastFull.IsZero() {
+			gauge(m.full, float64(st.LastFull.UnixMilli())/1000, string(id))
+		}
 		if !st.LastProven.IsZero() {
 			gauge(m.proven, float64(st.LastProven.UnixMilli())/1000, string(id))
 		}
@@ -131,6 +144,7 @@ func (m *metrics) planned(id identity.SourceID, p *plan.Plan) {
 
 func (m *metrics) ended(run state.Run) {
 	m.runs.WithLabelValues(string(run.Source), string(run.State)).Inc()
+	m.missed.WithLabelValues(string(run.Source)).Add(float64(run.Missed))
 	for _, s := range run.Stages {
 		took := time.Duration(s.Ms * float64(time.Millisecond))
 		m.stages.WithLabelValues(string(run.Source), s.Name).Observe(took.Seconds())

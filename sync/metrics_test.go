@@ -60,8 +60,9 @@ func TestMetrics(t *testing.T) {
 		h.source.sees(seen)
 		h.wantRun(state.RunHeld)
 		want := []string{
-			"conflicts{source=corp} 0", "entries_skipped{source=corp} 1",
-			fmt.Sprintf("last_proven_timestamp_seconds{source=corp} %v", done), "leader{} 1", "plan_held{source=corp} 1", "plan_raises{source=corp} 0",
+			"conflicts{source=corp} 0", "entries_skipped{source=corp} 1", "following{source=corp} 0",
+			fmt.Sprintf("last_comparison_timestamp_seconds{source=corp} %v", done),
+			fmt.Sprintf("last_proven_timestamp_seconds{source=corp} %v", done), "leader{} 1", "missed_total{source=corp} 0", "plan_held{source=corp} 1", "plan_raises{source=corp} 0",
 			"runs_total{outcome=held,source=corp} 1", "runs_total{outcome=succeeded,source=corp} 1",
 		}
 		if diff := cmp.Diff(want, gathered(t, reg)); diff != "" {

@@ -99,7 +99,7 @@ func sameStand(a, b *state.SourceState) bool {
 // already. Then it is counted and leaves no record.
 func (x *execution) onlyCounted(run *state.Run) bool {
 	last := &x.lane.history.last
-	if run.Trigger != triggerSchedule || run.State != last.State || run.Error != last.Error {
+	if run.Trigger != triggerSchedule && run.Trigger != triggerChange || run.State != last.State || run.Error != last.Error {
 		return false
 	}
 	switch run.State {

@@ -53,7 +53,9 @@ type SourceSpec struct {
 	// Prove is when a read has to compare everything that the source has, and not only
 	// what changed; nil: only when the source finds that it must. The next run after
 	// such an instant does it.
-	Prove  *Schedule
+	Prove *Schedule
+	// Follow has the directory say when something changes, where it can.
+	Follow bool
 	Limits plan.Limits
 	// ConfigHash changes whenever reading the same directory may give another
 	// answer: the next read then is a full one, and approvals end.
@@ -347,9 +349,13 @@ func (r *Runner) dispatch(ctx context.Context, t *term, snap *state.Snapshot) ti
 	now := r.now()
 	sleep := maxSleep
 	for id, l := range r.lanes {
-		if j := r.due(l, snap.Source(id), now); j != nil {
+		st := snap.Source(id)
+		if j := r.due(l, st, now); j != nil {
 			l.busy = j
 			t.jobs.Go(func() { r.carryOut(ctx, t, l, j) })
+		}
+		if at := r.follow(ctx, t, l, &st, now); !at.IsZero() {
+			sleep = min(sleep, at.Sub(now))
 		}
 		if !l.fire.IsZero() && l.fire.After(now) {
 			sleep = min(sleep, l.fire.Sub(now))

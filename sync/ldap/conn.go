@@ -158,6 +158,13 @@ func (d *divert) Write(p []byte) (int, error) {
 	return n, err
 }
 
+// patient lets the server send nothing for as long as it likes, until the next request.
+func (d *divert) patient() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.waiting = false
+}
+
 func (d *divert) sent(id int64, tag byte) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
