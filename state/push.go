@@ -1,12 +1,9 @@
 package state
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -17,7 +14,9 @@ import (
 
 // Push writes what a source pushes, and returns the revision once the View shows it.
 // decide is called with a snapshot and returns the changes; when somebody else changed
-// the same thing meanwhile it is called again with a newer one, up to five times.
+// the same thing meanwhile it is called again with a newer one, up to five times. The
+// first time it is called at once, and not in its turn, so that what is refused, or
+// changes nothing, keeps nobody waiting who writes.
 // Pushes that come together share a transaction, each with an audit entry of its own:
 // they never rest on what another of them writes, but for members of groups, which are
 // added and removed whatever others add and remove at the same time.
@@ -25,7 +24,18 @@ import (
 // It does not ask permissions.Judge: what a source says of people and groups confers
 // nothing by itself, as with a sync.
 func (d *DB) Push(ctx context.Context, by audit.Actor, decide func(*Snapshot) ([]Change, error)) (store.Revision, error) {
-	p := &push{ctx: ctx, by: by, decide: decide, done: make(chan struct{})}
+	snap := d.view.Now()
+	cs, err := decide(snap)
+	if err != nil || len(cs) == 0 {
+		return snap.rev, err
+	}
+	p := &push{ctx: ctx, by: by, decide: decide, made: newTxn(snap, by, d.now()), done: make(chan struct{})}
+	switch err := p.made.build(cs); {
+	case errors.Is(err, errTurn): // it will be alone in its transaction
+		p.made = nil
+	case err != nil:
+		return 0, err
+	}
 	d.pushes.add(p)
 	<-p.done
 	if p.panicked != nil {
@@ -36,13 +46,48 @@ func (d *DB) Push(ctx context.Context, by audit.Actor, decide func(*Snapshot) ([
 
 // pushes joins writes that come at the same time into one transaction, so that they
 // share one write to disk and none finds its ground shifted by the others. One
-// transaction is under way at a time; who comes meanwhile is in the next one.
+// transaction is under way at a time; who comes meanwhile is in the next one. What was
+// decided before that is written as it is, unless one of the last transactions wrote what
+// it rests on: then it is decided anew. That only spares tries; what makes a decision hold
+// are its conditions.
 type pushes struct {
-	db *DB
+	db   *DB
+	past []written // by the last transactions, the newest last; of whoever runs
 
 	mu      sync.Mutex
 	queue   []*push // in order; guarded by mu
 	running bool    // guarded by mu
+}
+
+// written is what a transaction wrote.
+type written struct {
+	rev  store.Revision
+	keys map[string]int
+}
+
+// pastKept is how many transactions are remembered. A decision that is older than all of
+// them is made anew.
+const pastKept = 16
+
+// fresh reports whether no transaction wrote what t rests on, or writes, since it was
+// decided.
+func (q *pushes) fresh(t *txn) bool {
+	for _, w := range slices.Backward(q.past) {
+		if w.rev <= t.snap.rev {
+			return true
+		}
+		if t.meets(w.keys) {
+			return false
+		}
+	}
+	return len(q.past) < pastKept
+}
+
+func (q *pushes) remember(w written) {
+	if len(q.past) == pastKept {
+		q.past = slices.Delete(q.past, 0, 1)
+	}
+	q.past = append(q.past, w)
 }
 
 // push is a write that waits for its transaction.
@@ -50,6 +95,7 @@ type push struct {
 	ctx    context.Context //nolint:containedctx // of who waits, in a queue
 	by     audit.Actor
 	decide func(*Snapshot) ([]Change, error)
+	made   *txn // by the first decision; nil: it has to be made anew
 	tries  int
 	alone  bool // one of those that it came with cannot be: none joins it any more
 
@@ -99,7 +145,7 @@ func (q *pushes) run() {
 func (q *pushes) round(waiting []*push) (left []*push) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(waiting[0].ctx), pushTime)
 	defer cancel()
-	j := &joined{db: q.db, snap: q.db.view.Now(), at: map[string]int{}}
+	j := &joined{db: q.db, snap: q.db.view.Now(), at: map[string]int{}, fresh: q.fresh}
 	for i, p := range waiting {
 		if j.full {
 			left = append(left, waiting[i:]...)
@@ -121,216 +167,11 @@ func (q *pushes) round(waiting []*push) (left []*push) {
 			return append(apart, left...)
 		}
 	}
+	if err == nil {
+		q.remember(written{rev, j.at})
+	}
 	for _, p := range j.members {
 		p.finish(rev, err)
-	}
-	return left
-}
-
-// joined is a transaction of several pushes.
-type joined struct {
-	db      *DB
-	snap    *Snapshot
-	members []*push
-	parts   []*txn         // what each of them writes, on top of those before it
-	at      map[string]int // key to the part that last writes it
-	conds   int
-	ops     int
-	bytes   int
-	full    bool
-	alone   *decision // what the only member writes, when it takes more than a transaction
-}
-
-// errJoined says that another member of a joined transaction writes the same thing.
-var errJoined = errors.New("written by another member of the transaction")
-
-// errUnwritten says that an audit entry cannot be written, and so nothing was.
-var errUnwritten = errors.New("not written")
-
-// part makes everybody of a transaction that cannot be try alone, so that it is only
-// refused to whom that is owed; nil: there is only one.
-func (j *joined) part() []*push {
-	if len(j.members) < 2 {
-		return nil
-	}
-	for _, p := range j.members {
-		p.alone = true
-	}
-	return j.members
-}
-
-// take lets a push join, or settles it when there is nothing to write. It reports
-// false when the push has to wait for the next transaction.
-func (j *joined) take(p *push) (settled bool) {
-	if p.alone && len(j.members) > 0 {
-		return false
-	}
-	if err := p.ctx.Err(); err != nil {
-		p.finish(0, err)
-		return true
-	}
-	defer func() {
-		if v := recover(); v != nil {
-			p.panicked, settled = v, true
-			p.finish(0, nil)
-		}
-	}()
-	cs, err := p.decide(j.snap)
-	if err != nil || len(cs) == 0 {
-		p.finish(j.snap.rev, err)
-		return true
-	}
-	t, err := j.build(p, cs)
-	switch {
-	case errors.Is(err, errTurn):
-		return j.takeAlone(p, cs)
-	case errors.Is(err, errJoined):
-		return false
-	case err != nil:
-		p.finish(0, err)
-		return true
-	}
-	return j.add(p, t)
-}
-
-func (j *joined) build(p *push, cs []Change) (*txn, error) {
-	t := newTxn(j.snap, p.by, j.db.now())
-	t.under = j
-	for _, c := range cs {
-		if err := c.build(t); err != nil {
-			return nil, err
-		}
-	}
-	for key := range t.at {
-		if j.writes(key) {
-			return nil, errJoined
-		}
-	}
-	for _, c := range t.conds {
-		if c.Kind == store.CondUnchangedPrefix && len(j.members) > 0 || j.writes(c.Key) {
-			return nil, errJoined
-		}
-	}
-	return t, nil
-}
-
-// writes reports whether a member writes a key that no other may touch then: any but
-// those of chunks of members, which are changed on top of one another.
-func (j *joined) writes(key string) bool {
-	_, ok := j.at[key]
-	return ok && !strings.HasPrefix(key, keyMembers)
-}
-
-// chunk returns what the members so far write under the key of a chunk.
-func (j *joined) chunk(key string) ([]byte, bool) {
-	i, ok := j.at[key]
-	if !ok || !strings.HasPrefix(key, keyMembers) {
-		return nil, false
-	}
-	return j.parts[i].pending(key)
-}
-
-// touches reports whether a member writes anything under a prefix.
-func (j *joined) touches(prefix string) bool {
-	for key := range j.at {
-		if strings.HasPrefix(key, prefix) {
-			return true
-		}
-	}
-	return false
-}
-
-// takeAlone takes a push of more members than fit in one transaction, if it is the
-// first to come.
-func (j *joined) takeAlone(p *push, cs []Change) bool {
-	if len(j.members) > 0 {
-		return false
-	}
-	d := &decision{txn: newTxn(j.snap, p.by, j.db.now())}
-	for _, c := range cs {
-		if err := d.take(c); err != nil {
-			p.finish(0, tooManyMembers(err))
-			return true
-		}
-	}
-	j.alone, j.members, j.parts, j.full = d, []*push{p}, []*txn{d.txn}, true
-	return true
-}
-
-// add adds a part if there is room for it.
-func (j *joined) add(p *push, t *txn) bool {
-	ops, conds, bytes := j.ops+len(t.ops)+1, j.conds+len(t.conds), j.bytes+t.bytes()+t.told
-	if len(j.members) > 0 && (ops > bulkOps || conds > bulkOps || bytes > bulkBytes) {
-		j.full = true
-		return false
-	}
-	j.ops, j.conds, j.bytes = ops, conds, bytes
-	for key := range t.at {
-		j.at[key] = len(j.parts)
-	}
-	j.members, j.parts = append(j.members, p), append(j.parts, t)
-	j.full = p.alone
-	return true
-}
-
-// send commits and waits until the view shows it.
-func (j *joined) send(ctx context.Context) (store.Revision, error) {
-	if j.alone != nil {
-		return j.db.sendTurned(ctx, j.alone)
-	}
-	all := j.together()
-	key := "" // of an entry: any of them tells whether all was written
-	for _, t := range j.parts {
-		entry, err := t.entry()
-		if err != nil {
-			return 0, fmt.Errorf("%w: %w", errUnwritten, err)
-		}
-		if entry.Key != "" {
-			all.write(entry)
-			key = entry.Key
-		}
-	}
-	rev, err := j.db.write(ctx, store.Txn{If: all.conds, Then: all.ops}, key)
-	if err != nil || !all.visible() {
-		return rev, err
-	}
-	_, err = j.db.view.AtLeast(ctx, rev)
-	return rev, err
-}
-
-// together returns what all parts write, and rest on, as one.
-func (j *joined) together() *txn {
-	all := newTxn(j.snap, audit.Actor{}, j.db.now())
-	for _, t := range j.parts {
-		for _, c := range t.conds {
-			if !slices.Contains(all.conds, c) {
-				all.conds = append(all.conds, c)
-			}
-		}
-		for _, op := range t.ops {
-			all.write(op)
-		}
-	}
-	return all
-}
-
-// again waits for what came between and returns those who try once more; the others
-// are settled.
-func (j *joined) again(ctx context.Context, stale error) (left []*push) {
-	all := j.parts[0]
-	if j.alone == nil {
-		all = j.together()
-	}
-	next, err := j.db.newer(ctx, all)
-	if next == nil && err == nil && len(j.members) > 1 {
-		return j.part()
-	}
-	for _, p := range j.members {
-		if p.tries++; next == nil || p.tries == tries {
-			p.finish(0, cmp.Or(err, stale))
-			continue
-		}
-		left = append(left, p)
 	}
 	return left
 }

@@ -225,39 +225,164 @@ func TestPushManyMembers(t *testing.T) {
 	}
 }
 
+// gate is a store whose next write waits until somebody opens it.
+type gate struct {
+	store.Store
+	shut chan struct{} // of the write that waits; nil: none does
+	came chan struct{}
+	once sync.Once
+}
+
+func newGate(s store.Store) *gate {
+	return &gate{Store: s, shut: make(chan struct{}), came: make(chan struct{})}
+}
+
+func (g *gate) Apply(ctx context.Context, t store.Txn) (store.Revision, error) {
+	first := false
+	g.once.Do(func() { first = true })
+	if first {
+		close(g.came)
+		<-g.shut
+	}
+	return g.Store.Apply(ctx, t)
+}
+
+// queued sends pushes that wait, in their order, behind another one, does what is to be
+// done meanwhile, and returns what came of them.
+func queued(t *testing.T, o opened, held *gate, meanwhile func(), decide ...func(*Snapshot) ([]Change, error)) []error {
+	t.Helper()
+	errs := make([]error, len(decide))
+	var all sync.WaitGroup
+	all.Go(func() { o.push(t, Tell{Event: audit.Event{Action: "Told", Target: "x"}}) })
+	<-held.came
+	for i, f := range decide {
+		all.Go(func() { _, errs[i] = o.Push(context.Background(), pusher, f) })
+		for waiting := 0; waiting <= i; runtime.Gosched() {
+			o.pushes.mu.Lock()
+			waiting = len(o.pushes.queue)
+			o.pushes.mu.Unlock()
+		}
+	}
+	meanwhile()
+	close(held.shut)
+	all.Wait()
+	return errs
+}
+
+// renamer returns a decision that adds to the name of a user, and counts how often it is
+// made.
+func renamer(m identity.Member, made *int, add string) func(*Snapshot) ([]Change, error) {
+	return func(s *Snapshot) ([]Change, error) {
+		*made++
+		u, _ := m.User()
+		now, _, _ := s.User(u)
+		r := now.Record
+		r.Name += add
+		return []Change{Update{Member: m, Record: &r}}, nil
+	}
+}
+
+// What is decided before its turn is written as it was decided, unless its ground has
+// shifted since: by one who came before it, or by somebody else altogether.
+func TestPushesAreDecidedAhead(t *testing.T) {
+	s := mem.New()
+	users := make([]identity.Member, 3)
+	func() {
+		d := open(t, s)
+		defer d.stop()
+		for i := range users {
+			users[i] = identity.UserMember(identity.NewUserID())
+			d.push(t, Create{Member: users[i], Record: shoved(users[i].String(), fmt.Sprintf("user%d", i), "")})
+		}
+	}()
+	held := newGate(s)
+	d := open(t, held)
+	defer d.stop()
+	var made [4]int
+	errs := queued(t, d, held,
+		func() {
+			if _, err := d.Push(t.Context(), pusher, func(*Snapshot) ([]Change, error) { return nil, fault.Invalid }); !errors.Is(err, fault.Invalid) {
+				t.Errorf("one that is refused, while the others wait: %v", err)
+			}
+			d.commit(t, pusher, Update{Member: users[2], Record: shoved(users[2].String(), "other", "")})
+		},
+		renamer(users[0], &made[0], "+a"), renamer(users[1], &made[1], "+a"), renamer(users[0], &made[2], "+b"), renamer(users[2], &made[3], "+a"))
+	if err := errors.Join(errs...); err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"user0+a+b", "user1+a", "other+a"} {
+		u, _ := users[i].User()
+		if got, _, _ := d.View().Now().User(u); got.Record.Name != want {
+			t.Errorf("the name is %q, want %q", got.Record.Name, want)
+		}
+	}
+	if made[2] < 2 || made[3] < 2 {
+		t.Errorf("decided %v times: what had shifted was not decided anew", made)
+	}
+}
+
+// Somebody else's write may be older than the transaction that it makes stale.
+func TestPushIsDecidedAnewAfterAnothersWrite(t *testing.T) {
+	s := mem.New()
+	m := identity.UserMember(identity.NewUserID())
+	func() {
+		d := open(t, s)
+		defer d.stop()
+		d.push(t, Create{Member: m, Record: shoved("a", "ann", "")})
+	}()
+	held := newGate(s)
+	d := open(t, held)
+	defer d.stop()
+	made := 0
+	errs := queued(t, d, held,
+		func() { d.commit(t, pusher, Update{Member: m, Record: shoved("a", "other", "")}) },
+		renamer(m, &made, "+"))
+	u, _ := m.User()
+	if got, _, _ := d.View().Now().User(u); errs[0] != nil || got.Record.Name != "other+" || made != 2 {
+		t.Errorf("the name is %q after %d decisions, %v", got.Record.Name, made, errs[0])
+	}
+}
+
+// A decision that nothing has happened to since is not made twice.
+func TestPushesAreDecidedOnce(t *testing.T) {
+	s := mem.New()
+	a, b := identity.UserMember(identity.NewUserID()), identity.UserMember(identity.NewUserID())
+	func() {
+		d := open(t, s)
+		defer d.stop()
+		d.push(t, Create{Member: a, Record: shoved("a", "ann", "")})
+		d.push(t, Create{Member: b, Record: shoved("b", "ben", "")})
+	}()
+	held := newGate(s)
+	d := open(t, held)
+	defer d.stop()
+	var made [2]int
+	errs := queued(t, d, held, func() {}, renamer(a, &made[0], "+"), renamer(b, &made[1], "+"))
+	if err := errors.Join(errs...); err != nil || made != [2]int{1, 1} {
+		t.Errorf("decided %v times, %v", made, err)
+	}
+}
+
 // A push that cannot be hurts none of those that come with it.
 func TestPushesDoNotFallTogether(t *testing.T) {
-	d := open(t, mem.New())
-	defer d.stop()
 	for name, foul := range map[string][]Change{
 		"a term that is over": {Fenced{store.At("lead/over", 7)}, Tell{Event: audit.Event{Action: "Removed", Target: "x"}}},
 		"a text that is none": {Tell{Event: audit.Event{Action: "Told", Target: "x", Name: "\xff"}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			held, begun := make(chan struct{}), make(chan struct{})
-			var all sync.WaitGroup
-			send := func(decide func(*Snapshot) ([]Change, error)) *error {
-				err := new(error)
-				all.Go(func() { _, *err = d.Push(context.Background(), pusher, decide) })
-				return err
-			}
-			send(func(*Snapshot) ([]Change, error) { close(begun); <-held; return nil, nil })
-			<-begun
-			bad := send(func(*Snapshot) ([]Change, error) { return foul, nil })
+			s := mem.New()
+			open(t, s).stop()
+			held := newGate(s)
+			d := open(t, held)
+			defer d.stop()
 			u := identity.NewUserID()
-			good := send(func(*Snapshot) ([]Change, error) {
-				return []Change{Create{Member: identity.UserMember(u), Record: shoved(u.String(), u.String(), "")}}, nil
-			})
-			for n := 0; n < 2; {
-				d.pushes.mu.Lock()
-				n = len(d.pushes.queue)
-				d.pushes.mu.Unlock()
-				runtime.Gosched()
-			}
-			close(held)
-			all.Wait()
-			if *bad == nil || *good != nil {
-				t.Errorf("the one that cannot be: %v; the other: %v", *bad, *good)
+			errs := queued(t, d, held, func() {},
+				func(*Snapshot) ([]Change, error) { return foul, nil },
+				func(*Snapshot) ([]Change, error) {
+					return []Change{Create{Member: identity.UserMember(u), Record: shoved(u.String(), u.String(), "")}}, nil
+				})
+			if errs[0] == nil || errs[1] != nil {
+				t.Errorf("the one that cannot be: %v; the other: %v", errs[0], errs[1])
 			}
 		})
 	}

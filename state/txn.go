@@ -46,6 +46,31 @@ func newTxn(s *Snapshot, by audit.Actor, now time.Time) *txn {
 	return &txn{snap: s, by: by, now: now.UTC().Truncate(time.Millisecond), at: map[string]int{}}
 }
 
+func (t *txn) build(cs []Change) error {
+	for _, c := range cs {
+		if err := c.build(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// meets reports whether the transaction writes, or rests on, one of some keys, or may:
+// what is under a prefix is not looked at.
+func (t *txn) meets(keys map[string]int) bool {
+	for _, op := range t.ops {
+		if _, ok := keys[op.Key]; ok || op.Kind == store.OpDeletePrefix {
+			return true
+		}
+	}
+	for _, c := range t.conds {
+		if _, ok := keys[c.Key]; ok || c.Kind == store.CondUnchangedPrefix {
+			return true
+		}
+	}
+	return false
+}
+
 // base records that the transaction rests on key being as last written at rev.
 func (t *txn) base(key string, rev store.Revision) {
 	if _, written := t.at[key]; written {
