@@ -29,34 +29,47 @@ func (r *refresh) run389() {
 		r.end(refreshPresent, cookie)
 		return
 	}
-	var gone, changed []string
 	here := map[string]*stored{}
 	for _, e := range r.a.matches(r.base, 0) {
 		here[r.p.uuidOf(e)] = e
 	}
-	done := map[string]bool{}
-	for _, record := range r.log {
-		switch {
-		case record.number <= since || done[record.uuid]:
-			continue
-		case here[record.uuid] != nil:
-			changed = append(changed, record.uuid)
-		case r.holds(record.before) || r.holds(record.after):
-			gone = append(gone, record.uuid)
-		default:
-			continue
-		}
-		done[record.uuid] = true
-	}
+	gone, changed := r.window389(since)
 	if len(gone) > 0 {
-		r.a.idSet(refreshDeletes, "", gone)
+		r.a.idSet(refreshDeletes, cookie, gone)
 	}
 	for _, id := range changed {
-		if !r.sendEntry(here[id], stateAdd, "") {
+		if e := here[id]; e != nil && !r.sendEntry(e, stateAdd, "") {
 			return
 		}
 	}
 	r.end(refreshPresent, cookie)
+}
+
+// window389 returns what the changelog says was deleted since a change, and what
+// was changed. What came and went in between is in neither. That an entry no longer
+// matches nobody is told.
+func (r *refresh) window389(since int) (gone, changed []string) {
+	first, last := map[string]syncRecord{}, map[string]syncRecord{}
+	var order []string
+	for _, record := range r.log {
+		if record.number <= since {
+			continue
+		}
+		if _, seen := first[record.uuid]; !seen {
+			first[record.uuid] = record
+			order = append(order, record.uuid)
+		}
+		last[record.uuid] = record
+	}
+	for _, id := range order {
+		switch {
+		case last[id].after != nil:
+			changed = append(changed, id)
+		case first[id].before != nil:
+			gone = append(gone, id)
+		}
+	}
+	return gone, changed
 }
 
 // cookie389 names the server, the account, the search, and the last change.

@@ -149,8 +149,8 @@ func (r *refresh) sendEntry(e *stored, state syncState, cookie string) bool {
 	return r.a.sendAs(e.name.text, attrs, stateControl(state, r.p.uuidOf(e), cookie))
 }
 
-// deletions names what the log says is gone, or no longer matches; whether or not
-// the consumer ever saw it.
+// deletions names what the log says is gone, or does not match after a change;
+// whether or not the consumer ever saw it.
 func (r *refresh) deletions(since, cookie string) bool {
 	now := map[string]bool{}
 	for _, e := range r.a.matches(r.base, 0) {
@@ -159,7 +159,7 @@ func (r *refresh) deletions(since, cookie string) bool {
 	var uuids []string
 	last := ""
 	for _, record := range r.log {
-		if record.csn <= since || now[record.uuid] {
+		if record.csn <= since || record.before == nil || now[record.uuid] {
 			continue
 		}
 		now[record.uuid] = true // named once
@@ -188,6 +188,9 @@ func (r *refresh) end(kind refreshKind, cookie string) {
 	if r.watcher == nil {
 		r.a.finish(nil, doneControl(kind, cookie))
 		return
+	}
+	if r.p.o.Style == Sync389 {
+		kind = refreshDeletes // what follows is the opposite of what its refreshes say
 	}
 	r.a.refreshed(kind, cookie)
 	r.a.flush()

@@ -166,6 +166,13 @@ var syncHistory = []struct {
 	{"out of the filter", func(w *writer) error { return w.set("uid=dot,ou=people", "mail", "hidden@x") }},
 	{"still out of the filter", func(w *writer) error { return w.set("uid=dot,ou=people", "sn", "dot2") }},
 	{"of no concern", func(w *writer) error { return w.set("ou=people", "description", "people") }},
+	{"an addition of no concern", func(w *writer) error {
+		r := ldap.NewAddRequest("ou=x,"+suffix, nil)
+		r.Attribute("objectClass", []string{"organizationalUnit"})
+		r.Attribute("ou", []string{"x"})
+		return w.conn.Add(r)
+	}},
+	{"a deletion of no concern", func(w *writer) error { return w.del("ou=x") }},
 	{"into the filter", func(w *writer) error { return w.set("uid=dot,ou=people", "mail", "dot@x") }},
 	{"rename of the unit", func(w *writer) error { return w.rename("ou=people", "ou=folk") }},
 	{"more than the log holds", func(w *writer) error {
