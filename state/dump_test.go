@@ -10,8 +10,35 @@ import (
 	"github.com/rollcall-id/rollcall/sync/plan"
 )
 
+// recount holds what is kept of how much is of each source against a count.
+func recount(s *Snapshot) {
+	for source, kept := range s.totals {
+		var n plan.Total
+		for k := range s.Of(source).Users() {
+			if k.Missing {
+				n.UsersMissing++
+			} else {
+				n.Users++
+			}
+		}
+		for k := range s.Of(source).Groups() {
+			if k.Missing {
+				continue
+			}
+			n.Groups++
+			for range s.Of(source).Members(k) {
+				n.Members++
+			}
+		}
+		if n != kept {
+			panic(fmt.Sprintf("of source %s there are %+v, and %+v are counted", source, n, kept))
+		}
+	}
+}
+
 // dump writes everything that a snapshot says, by id and independent of handles.
 func dump(s *Snapshot) string {
+	recount(s)
 	var b strings.Builder
 	named := map[string]bool{} // many have one name
 	for row := range s.Users(identity.UserID{}, time.Unix(0, 0)) {

@@ -10,6 +10,7 @@ import (
 	"github.com/rollcall-id/rollcall/internal/persist"
 	"github.com/rollcall-id/rollcall/permissions"
 	"github.com/rollcall-id/rollcall/store"
+	"github.com/rollcall-id/rollcall/sync/plan"
 )
 
 // editor turns events of the store into the next snapshot. One goroutine owns it.
@@ -36,6 +37,8 @@ type editor struct {
 	book      *permissions.Edit
 	sources   map[identity.SourceID]SourceState
 	copied    bool // sources is not shared with a snapshot
+	totals    map[identity.SourceID]plan.Total
+	counted   bool // totals is not shared with a snapshot
 	epoch     store.Revision
 	config    rawSettings
 	first     precedence
@@ -68,6 +71,7 @@ func newEditor() *editor {
 		locals:    persist.NewMap[identity.Member, rawValue](hashMember),
 		book:      permissions.NewBook(),
 		sources:   map[identity.SourceID]SourceState{},
+		totals:    map[identity.SourceID]plan.Total{},
 		nesting:   &nesting{},
 		others:    noOthers(),
 		userOrder: &ordering{},
@@ -87,6 +91,7 @@ func (e *editor) begin(s *Snapshot) {
 	e.others, e.configs, e.bars = s.others.edit(), s.configs, s.bars
 	e.book = s.book.Edit()
 	e.sources, e.copied = s.sources, false
+	e.totals, e.counted = s.totals, false
 	e.epoch, e.config, e.nesting, e.renest = s.epoch, s.config, s.nesting, false
 	e.first, e.settles = s.first, s.settles
 	e.userOrder, e.grpOrder, e.owners = s.userOrder, s.grpOrder, s.owners
@@ -104,7 +109,7 @@ func (e *editor) publish(rev store.Revision) *Snapshot {
 		userNames: e.userNames.index(), grpNames: e.grpNames.index(),
 		userTerms: e.userTerms.index(), grpTerms: e.grpTerms.index(), others: e.others.others(), configs: e.configs, bars: e.bars,
 		locals: e.locals.Map(), tokens: e.tokens.Map(), book: e.book.Book(),
-		sources: e.sources, epoch: e.epoch, config: e.config, first: e.first, settles: e.settles, nesting: e.nesting,
+		sources: e.sources, totals: e.totals, epoch: e.epoch, config: e.config, first: e.first, settles: e.settles, nesting: e.nesting,
 		userOrder: e.userOrder, grpOrder: e.grpOrder, owners: e.owners,
 	}
 	e.begin(s)
@@ -225,7 +230,7 @@ func (e *editor) user(key string, v rawValue) error {
 			e.userTerms.add(textHash(string(n.source), term), h)
 		}
 	}
-	e.users.Set(int(h), n)
+	e.setUser(int(h), n)
 	return nil
 }
 
@@ -313,7 +318,7 @@ func (e *editor) chunk(name chunkName, v rawValue) chunk {
 
 // replaceGroup stores a group and brings the lists of its members up to date.
 func (e *editor) replaceGroup(h uint32, old *groupSlot, n groupSlot) {
-	e.groups.Set(int(h), n)
+	e.setGroup(int(h), n)
 	same := old.present() == n.present()
 	if !same {
 		e.renest = true
@@ -408,7 +413,7 @@ func (e *editor) members(key string, v rawValue) error {
 // replaceChunk is replaceGroup where only one chunk differs: its cost is that of
 // the chunk, not of the group.
 func (e *editor) replaceChunk(h uint32, n groupSlot, before, after []ref) {
-	e.groups.Set(int(h), n)
+	e.setGroup(int(h), n)
 	if !n.present() {
 		return
 	}

@@ -19,7 +19,7 @@ func (e *editor) leaves(source identity.SourceID) {
 	for h := range e.users.Len() {
 		if u := e.users.At(h); u.source == source && u.exists() {
 			u.missing = true
-			e.users.Set(h, u)
+			e.setUser(h, u)
 		}
 	}
 	e.leavesLinked(source)

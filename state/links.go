@@ -171,7 +171,7 @@ func (e *editor) linked(key string, v rawValue) error {
 		e.userKeys.add(keyHash(source, l.key), h)
 		e.userNames.add(nameHash(source, identity.FoldName(l.name)), h)
 	}
-	e.users.Set(int(h), u.withLinked(l))
+	e.setUser(int(h), u.withLinked(l))
 	return nil
 }
 
@@ -182,7 +182,7 @@ func (e *editor) leavesLinked(source identity.SourceID) {
 		if l := u.linked(source); l != nil {
 			gone := *l
 			gone.left = true
-			e.users.Set(h, u.withLinked(gone))
+			e.setUser(h, u.withLinked(gone))
 		}
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/rollcall-id/rollcall/internal/persist"
 	"github.com/rollcall-id/rollcall/permissions"
 	"github.com/rollcall-id/rollcall/store"
+	"github.com/rollcall-id/rollcall/sync/plan"
 )
 
 // Snapshot is everything under v/ as of one revision. It does not change and is
@@ -36,6 +37,7 @@ type Snapshot struct {
 	book      *permissions.Book
 	tokens    persist.Map[string, Token]
 	sources   map[identity.SourceID]SourceState // copied when it changes
+	totals    map[identity.SourceID]plan.Total  // as well
 	epoch     store.Revision                    // of v/p/epoch
 	config    rawSettings
 	first     precedence

@@ -107,25 +107,6 @@ func (v SourceView) Named(folded string) iter.Seq[plan.Known] {
 	}
 }
 
-// Total implements plan.Directory.
-func (v SourceView) Total() plan.Total {
-	var n plan.Total
-	for k := range v.Users() {
-		if k.Missing {
-			n.UsersMissing++
-		} else {
-			n.Users++
-		}
-	}
-	for h := range v.snap.groups.Len() {
-		if g := v.snap.groups.Ref(h); g.present() && g.source == v.source {
-			n.Groups++
-			n.Members += g.own.len()
-		}
-	}
-	return n
-}
-
 // Record implements plan.Directory.
 func (v SourceView) Record(k plan.Known) *identity.Record {
 	raw := ""
