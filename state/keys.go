@@ -59,6 +59,7 @@ import (
 //	                                 that is taken back
 //	w/r/<source>/<run>               a run's record
 //	w/q/<source>/<digest>/<part>     a held plan, in parts
+//	w/d/<source>/<run>/<part>        what a run did, in parts, while it can be undone
 //	w/u/<date>                       how often what was done on a day, see usage.go
 //
 // Beside them leader/..., written by the election, and meta/format.
@@ -98,6 +99,7 @@ const (
 	keyMerged    = "w/m/"
 	keyRun       = "w/r/"
 	keyPlan      = "w/q/"
+	keyDone      = "w/d/"
 	keyFormat    = "meta/format"
 )
 

@@ -127,7 +127,7 @@ func (d *DB) removeLeaving(ctx context.Context, term store.Cond, source identity
 	if st.Leaving.IsZero() {
 		return nil
 	}
-	for _, prefix := range []string{keyRun + string(source) + "/", keyPlan + string(source) + "/", keySettled + string(source) + "/"} {
+	for _, prefix := range []string{keyRun + string(source) + "/", keyPlan + string(source) + "/", keyDone + string(source) + "/", keySettled + string(source) + "/"} {
 		if _, err := d.store.Apply(ctx, store.Txn{If: []store.Cond{term}, Then: []store.Op{store.DeletePrefix(prefix)}}); err != nil {
 			return err
 		}

@@ -45,7 +45,10 @@ type SourceState struct {
 	// began later was proven complete and applied. A hash of another configuration than
 	// Config marks a source as well.
 	Marked time.Time `json:"marked,omitzero"`
-	// Paused is since when the source is not pushed to, until somebody resumes it.
+	// Undo tells the leader to undo a run. It pauses the source.
+	Undo *UndoOrder `json:"undo,omitzero"`
+	// Paused is since when the source is neither read nor pushed to, until somebody
+	// resumes it.
 	Paused time.Time `json:"paused,omitzero"`
 	// Leaving is when the source was deleted: what came from it counts for nothing, and
 	// is being removed.

@@ -48,10 +48,19 @@ func (r *Runner) MayStart(source identity.SourceID) error {
 	if err != nil {
 		return err
 	}
-	if ask := r.db.View().Now().Source(source).Request; ask != nil {
-		return asked(source, ask)
+	st := r.db.View().Now().Source(source)
+	if st.Request != nil {
+		return asked(source, st.Request)
 	}
-	return nil
+	return paused(source, &st)
+}
+
+// paused returns why no run of a paused source can be asked for, or nil.
+func paused(source identity.SourceID, st *state.SourceState) error {
+	if st.Paused.IsZero() {
+		return nil
+	}
+	return fault.New(fault.Conflict, "source_paused", "source %q is paused since %s: resume it first", source, st.Paused.Format(time.RFC3339))
 }
 
 // free returns why no run can be asked for. The caller holds mu.
@@ -84,10 +93,14 @@ func (r *Runner) StartProof(ctx context.Context, source identity.SourceID, by st
 }
 
 func (r *Runner) ask(ctx context.Context, source identity.SourceID, ask state.RunRequest) (state.Run, error) {
+	st := r.db.View().Now().Source(source)
 	r.mu.Lock()
 	l, err := r.lane(source)
 	if err == nil {
 		err = l.free()
+	}
+	if err == nil {
+		err = paused(source, &st)
 	}
 	if err != nil {
 		r.mu.Unlock()
@@ -226,11 +239,10 @@ func (r *Runner) Wait(ctx context.Context, source identity.SourceID, runID strin
 		changed := r.db.View().Changed()
 		// A request goes away with the record that answers it, so it is looked at
 		// before the record.
-		ask := r.db.View().Now().Source(source).Request
+		asked := askedFor(r.db.View().Now().Source(source), runID)
 		if j := r.find(source, runID); j != nil {
 			return r.await(ctx, j)
 		}
-		asked := ask != nil && ask.Run == runID
 		run, err := r.db.StoredRun(ctx, source, runID)
 		ended := err == nil && !live(run.State)
 		switch j := r.find(source, runID); {
@@ -249,6 +261,11 @@ func (r *Runner) Wait(ctx context.Context, source identity.SourceID, runID strin
 			return state.Run{}, fmt.Errorf("wait for run %s: %w", runID, ctx.Err())
 		}
 	}
+}
+
+// askedFor reports whether the leader has still to take a run up.
+func askedFor(st state.SourceState, run string) bool {
+	return st.Request != nil && st.Request.Run == run || st.Undo != nil && st.Undo.Run == run
 }
 
 // find returns the job of a run, if it is known here.
@@ -297,6 +314,7 @@ type Status struct {
 	Held       *state.HeldPlan
 	Approval   *state.Approval // of the held plan, while it counts
 	Requested  *state.RunRequest
+	Paused     time.Time  // since when it is not read; zero: it is
 	Running    *state.Run // here; another replica's are not known
 	Skipped    int        // slots that went by because a run was still going on, in this term
 	// Stale reports that no read was proven complete and applied for three intervals
@@ -310,7 +328,7 @@ func (r *Runner) Status(source identity.SourceID) Status {
 	st := r.db.View().Now().Source(source)
 	s := Status{
 		Source: source, Schedule: Manual, LastRun: st.LastRun, LastSlot: st.LastSlot, LastProven: st.LastProven,
-		Unchanged: st.Unchanged, Held: st.Held, Requested: st.Request,
+		Unchanged: st.Unchanged, Held: st.Held, Requested: st.Request, Paused: st.Paused,
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -39,6 +39,9 @@ func (x *execution) begin(ctx context.Context, weighed *state.Snapshot) error {
 		run.State, p.Stage = state.RunApplying, string(state.RunApplying)
 		describe(run, x.plan)
 	})
+	if err := x.r.db.KeepDone(ctx, x.fence, x.plan.Done(x.job.run.ID)); err != nil {
+		return err
+	}
 	changes := []state.Change{state.Fenced{Term: x.fence}, state.PutRun{Run: x.run()}}
 	if x.plan.Marked {
 		changes = append(changes, state.Weighed{On: weighed})

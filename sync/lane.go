@@ -20,6 +20,7 @@ type lane struct {
 
 	served  time.Time      // the newest slot that was served or skipped in this term
 	taken   string         // the request that this term has taken up
+	undone  string         // the order to undo that this term has taken up
 	tried   state.Approval // that this term has tried
 	skipped int            // slots, because a run was still going on
 	history *history       // nil until it is read in this term
@@ -32,6 +33,7 @@ type job struct {
 	run      state.Run
 	progress Progress
 	planOnly bool
+	undo     bool          // another run is to be undone
 	prove    bool          // everything is to be compared
 	done     chan struct{} // closed when run does not change any more
 }
@@ -45,10 +47,31 @@ const (
 	triggerManual   = "manual"
 	triggerApproval = "approval"
 	triggerStart    = "start" // the source has never been run
+	triggerUndo     = "undo"  // somebody ordered the last run undone
 )
 
 // due returns the job to be begun now, if any, and moves the slots that have passed.
 func (r *Runner) due(l *lane, st state.SourceState, now time.Time) *job {
+	if l.ordered(&st) {
+		l.undone = st.Undo.Run
+		j := r.newJob(l, triggerUndo, st.Undo.By, st.Undo.Run)
+		j.undo = true
+		return j
+	}
+	if !st.Paused.IsZero() {
+		l.drop("the source was paused before the run began; resume it, and start it again")
+		return nil
+	}
+	return r.dueToRead(l, st, now)
+}
+
+// ordered reports whether an undo was ordered that this term has not taken up.
+func (l *lane) ordered(st *state.SourceState) bool {
+	return st.Undo != nil && st.Undo.Run != l.undone && l.busy == nil
+}
+
+// dueToRead returns the job to be begun now that reads the source, if any.
+func (r *Runner) dueToRead(l *lane, st state.SourceState, now time.Time) *job {
 	if l.spec.Disabled {
 		return nil
 	}

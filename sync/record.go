@@ -87,6 +87,9 @@ func (x *execution) stand(st *state.SourceState, run *state.Run, counted bool) {
 	if st.Request != nil && st.Request.Run == run.ID {
 		st.Request = nil
 	}
+	if st.Undo != nil && st.Undo.Run == run.ID {
+		st.Undo = nil
+	}
 }
 
 // sameStand compares what only runs write.

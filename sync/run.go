@@ -56,9 +56,13 @@ func (r *Runner) carryOut(ctx context.Context, t *term, l *lane, j *job) {
 	defer r.around()()
 	x := r.execution(l, spec, j)
 	x.fence = t.fence
+	do := x.do
+	if j.undo {
+		do = x.undo
+	}
 	if err := x.history(ctx, t); err != nil {
 		x.fail(ctx, err)
-	} else if err := x.do(ctx); err != nil {
+	} else if err := do(ctx); err != nil {
 		x.fail(ctx, err)
 	}
 	r.metrics.ended(x.run())

@@ -292,7 +292,7 @@ func (r *Runner) begin(ctx context.Context, t *term) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for id, l := range r.lanes {
-		l.slot, l.fire, l.served, l.taken, l.tried = time.Time{}, time.Time{}, time.Time{}, "", state.Approval{}
+		l.slot, l.fire, l.served, l.taken, l.undone, l.tried = time.Time{}, time.Time{}, time.Time{}, "", "", state.Approval{}
 		l.history = past[id]
 	}
 	r.term = t
