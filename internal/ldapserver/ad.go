@@ -72,7 +72,9 @@ type AD struct {
 	gone       int                  // slots that hold nothing any more
 	changed    chan struct{}        // closed at the next change
 	bin        *adObject            // CN=Deleted Objects
-	settings   *slot                // the object that dsServiceName names
+	held       bool
+	pending    []change // what the directory did since it is held
+	settings   *slot    // the object that dsServiceName names
 }
 
 // usnRecord says that an object was written with a change number.
@@ -98,7 +100,7 @@ func NewAD(d *Directory, o ADOptions) (*AD, error) {
 
 // reset begins anew. The caller holds the lock, or nobody else knows ad.
 func (ad *AD) reset() {
-	ad.usn, ad.nextID, ad.gone, ad.journal = ad.o.FirstUSN, 1, 0, nil
+	ad.usn, ad.nextID, ad.gone, ad.journal, ad.pending = ad.o.FirstUSN, 1, 0, nil, nil
 	ad.byID, ad.byGUID, ad.byName = map[uint64]*adObject{}, map[string]*adObject{}, map[string]*adObject{}
 	ad.slots.Store(new([]*slot))
 	ad.newInvocation()
@@ -133,6 +135,24 @@ func (ad *AD) newInvocation() {
 	ad.restarts++
 	ad.invocation = GUID(nameUUID(fmt.Sprintf("%s/%d/%d", ad.o.Host, ad.o.Seed, ad.restarts)))
 	ad.settings = ad.settingsObject()
+}
+
+// Hold lets the controller take in no changes until [AD.CatchUp], as one that does
+// not hear from the others.
+func (ad *AD) Hold() {
+	ad.mu.Lock()
+	defer ad.mu.Unlock()
+	ad.held = true
+}
+
+// CatchUp takes in what was done since [AD.Hold].
+func (ad *AD) CatchUp() {
+	ad.mu.Lock()
+	defer ad.mu.Unlock()
+	for _, c := range ad.pending {
+		ad.take(c)
+	}
+	ad.held, ad.pending = false, nil
 }
 
 // DropTombstones forgets all deleted objects, as happens when their life ends, or
@@ -243,7 +263,7 @@ func (ad *AD) restore(saved any) {
 		ad.reset()
 		return
 	}
-	ad.usn, ad.nextID, ad.gone, ad.journal = b.usn, b.nextID, 0, nil
+	ad.usn, ad.nextID, ad.gone, ad.journal, ad.pending = b.usn, b.nextID, 0, nil, nil
 	clear(ad.byID)
 	clear(ad.byGUID)
 	clear(ad.byName)

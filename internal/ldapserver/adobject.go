@@ -70,6 +70,15 @@ func (o *adObject) stamp(name string) {
 func (ad *AD) follow(c change) {
 	ad.mu.Lock()
 	defer ad.mu.Unlock()
+	if ad.held {
+		ad.pending = append(ad.pending, c)
+		return
+	}
+	ad.take(c)
+}
+
+// take takes in a change. The caller holds the lock.
+func (ad *AD) take(c change) {
 	switch {
 	case c.before == nil:
 		ad.create(c)

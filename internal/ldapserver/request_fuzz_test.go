@@ -15,6 +15,9 @@ func FuzzRequest(f *testing.F) {
 	f.Add([]byte("\x30\x0c\x02\x01\x01\x60\x07\x02\x01\x03\x04\x00\x80\x00"))
 	f.Add([]byte("\x30\x06\x02\x01\x02\x50\x01\x01"))
 	f.Add(filterMessage(f))
+	for _, ctl := range controlSeeds() {
+		f.Add(searchMessage(2, adSuffix, ctl))
+	}
 	f.Add(bytes.Repeat([]byte{filterNot, 0x84, 0, 0, 1, 0}, 200))
 	d := small(f)
 	f.Fuzz(func(t *testing.T, sent []byte) {
@@ -30,6 +33,16 @@ func FuzzRequest(f *testing.F) {
 		_, _, _, _ = parseRename(m.body)
 		for _, c := range m.controls {
 			_, _ = parsePaging(c.value)
+			q := &adQuery{}
+			for _, oid := range []string{oidExtendedDN, oidDirSync, oidShowDeleted} {
+				_, _ = q.control(control{oid: oid, value: c.value})
+			}
+			_, _ = readDirSyncCookie(string(c.value))
+			_, _ = parseSyncRequest(c.value)
+			if rid, known, ok := parseSyncCookie(string(c.value)); ok && rid != "" && known != nil {
+				inOrder(known)
+			}
+			_, _, _ = alternateName(string(c.value))
 		}
 		if r, err := parseSearch(m.body); err == nil {
 			newSelection(r.attributes, 3)
@@ -39,6 +52,25 @@ func FuzzRequest(f *testing.F) {
 			}
 		}
 	})
+}
+
+// controlSeeds are the controls of those who follow changes.
+func controlSeeds() []control {
+	var sync, dirSync builder
+	start := sync.begin(tagSequence)
+	sync.integer(tagEnumerated, 1)
+	sync.octets(tagOctets, "rid=000,csn=20260301090000.000000Z#000000#001#000000")
+	sync.octets(tagBoolean, "\xff")
+	sync.end(start)
+	start = dirSync.begin(tagSequence)
+	dirSync.integer(tagInteger, dirSyncIncremental)
+	dirSync.integer(tagInteger, 0)
+	dirSync.octets(tagOctets, dirSyncPosition{invocation: GUID(nameUUID("x")), objects: 7, attributes: 5}.cookie())
+	dirSync.end(start)
+	return []control{
+		{oid: oidSyncRequest, value: sync.buf}, {oid: oidDirSync, value: dirSync.buf}, {oid: oidExtendedDN, value: []byte("\x30\x03\x02\x01\x01")},
+		{oid: "cookie", value: []byte("rid=000,csn=20260301090000.000000Z#000000#001#000000;x")}, {oid: "name", value: []byte("<GUID=" + nameUUID("x") + ">")},
+	}
 }
 
 // filterMessage is a search with a filter of every kind.
