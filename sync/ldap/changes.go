@@ -425,11 +425,12 @@ func (s *Source) recall(at identity.Cursor, r *reading) *mirror {
 	s.mirror = nil
 	s.mu.Unlock()
 	switch {
-	case m != nil && m.next != nil && m.nextCursor == at:
+	case m == nil || m.rivals:
+	case m.next != nil && m.nextCursor == at:
 		m.learn(m.next, at)
 		m.next, m.fromRoll = nil, false
 		return m
-	case m != nil && m.cursor == at && m.next.isEmpty():
+	case m.cursor == at && m.next.isEmpty():
 		m.next = nil
 		return m
 	}

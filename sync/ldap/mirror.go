@@ -26,6 +26,9 @@ type mirror struct {
 	// lost holds the groups that list a DN or a name that nobody answers to; the empty
 	// key those whose list was too long to be kept whole.
 	lost map[dnKey][]identity.Key
+	// rivals says that a login name is not one person's. Whose it is once one of them has
+	// gone is not remembered, so such a mirror serves one read only.
+	rivals bool
 	// stamped says that the places have stamps.
 	stamped bool
 	// fromRoll says that what the last run did before it broke off may be in it.
@@ -92,10 +95,12 @@ func (m *mirror) put(dn, parent dnKey, names []dnKey, p place) {
 		return
 	}
 	for _, n := range names {
-		if old, taken := m.names[n]; taken && m.places[old].key != p.key && m.places[old].key != "" {
-			at = ambiguousPlace
+		old, taken := m.names[n]
+		if taken && (old == ambiguousPlace || m.places[old].key != p.key && m.places[old].key != "") {
+			m.names[n], m.rivals = ambiguousPlace, true
+		} else {
+			m.names[n] = at
 		}
-		m.names[n] = at
 	}
 }
 

@@ -122,7 +122,7 @@ func (r *reading) remembered(cursor identity.Cursor) *mirror {
 		}
 		for name, i := range r.names {
 			if i == ambiguous {
-				m.names[name] = ambiguousPlace
+				m.names[name], m.rivals = ambiguousPlace, true
 			} else {
 				m.names[name] = at[i]
 			}
