@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/cespare/xxhash/v2"
+
 	"github.com/rollcall-id/rollcall/identity"
 )
 
@@ -44,7 +46,37 @@ func (r *reading) sweepAll(ctx context.Context) (*sweep, error) {
 			s.users.missing = append(s.users.missing, p.key)
 		}
 	}
+	s.users.missing = append(s.users.missing, r.nowhere(false)...)
+	s.groups.missing = append(s.groups.missing, r.nowhere(true)...)
 	return s, nil
+}
+
+// nowhere lists those whom the roll has and who are at no DN that is remembered: where
+// they were stands somebody whom the roll did not take, because of his name.
+func (r *reading) nowhere(group bool) []identity.Key {
+	var differs uint64
+	for _, p := range r.base.places {
+		if p.key != "" && p.group == group {
+			differs += xxhash.Sum64String(string(p.key))
+		}
+	}
+	for key := range r.known.Present(group) {
+		differs -= xxhash.Sum64String(string(key))
+	}
+	if differs == 0 {
+		return nil
+	}
+	placed := map[identity.Key]bool{}
+	for _, p := range r.base.places {
+		placed[p.key] = true
+	}
+	var out []identity.Key
+	for key := range r.known.Present(group) {
+		if !placed[key] {
+			out = append(out, key)
+		}
+	}
+	return out
 }
 
 func (r *reading) sweepHalf(ctx context.Context, h *half, to *sweptHalf, found []bool) error {
