@@ -53,6 +53,7 @@ var support = map[string][]string{
 	"internal/ldapserver": {"internal/demo", "internal/bench"},
 	"internal/dirtest":    {"internal/bench"},
 	"internal/archtest":   {},
+	"internal/history":    {}, // holds tests only
 }
 
 // testOnly are packages of the house that only tests may import.
@@ -67,6 +68,7 @@ const anywhere = "*"
 var homes = map[string][]string{
 	"github.com/go-ldap/ldap/v3":       {"sync/ldap"},
 	"github.com/go-asn1-ber/asn1-ber":  {"sync/ldap", "internal/ldapserver"},
+	"github.com/jcmturner/gokrb5/v8":   {"sync/ldap"}, // tickets for binds
 	"cel.dev/cel-go":                   {"sync/ldap"},
 	"github.com/elimity-com/scim":      {"scim"},
 	"go.etcd.io":                       {"store/etcd"},
@@ -85,6 +87,7 @@ var homes = map[string][]string{
 	"github.com/cespare/xxhash/v2":     {"identity", "state", "sync/plan", "sync/ldap"},
 	"github.com/go-json-experiment":    {anywhere},
 	"github.com/prometheus":            {anywhere},
+	"golang.org/x/net":                 {}, // the DNS server of a test
 	"golang.org/x/sync":                {anywhere},
 	"golang.org/x/sys":                 {"internal/app", "store/etcd", "cmd/rollcall"},
 	"golang.org/x/text":                {"identity", "sync/ldap", "internal/ldapserver"},

@@ -155,6 +155,8 @@ func (s *DS389) configuration(template string) (string, error) {
 	on := func(plugin string, lines ...string) {
 		set("cn="+plugin+",cn=plugins,cn=config", append(lines, "nsslapd-pluginenabled: on")...)
 	}
+	// It would refuse names that the others take.
+	set("cn=7-bit check,cn=plugins,cn=config", "nsslapd-pluginenabled: off")
 	if !s.options.NoSync {
 		on("Content Synchronization")
 		if s.options.NoTargetID {

@@ -1,0 +1,118 @@
+package history
+
+import (
+	"testing"
+
+	"github.com/rollcall-id/rollcall/config"
+	"github.com/rollcall-id/rollcall/internal/dirtest"
+	"github.com/rollcall-id/rollcall/sync/ldap"
+)
+
+// ground is a directory that a story is played on.
+type ground struct {
+	speaks tongue
+	view   *view
+	apply  func(ldif string)
+	dump   dumper
+	config ldap.Config
+	unsure bool // about where people are whose unit has moved
+}
+
+// family says how a ground is made, and how the changes of it are read.
+type family struct {
+	name string
+	make func(testing.TB) *ground
+	// changes is what the configuration says of them; way is what comes of it in words of
+	// the proof, and blind whether only a comparison of everything finds who is gone.
+	changes string
+	blind   bool
+}
+
+func families() []family {
+	plain := dirtest.SlapdOptions{PPolicy: true}
+	provider := dirtest.SlapdOptions{PPolicy: true, Provider: true, SessionLog: 1000, ServerID: 1}
+	repairing := provider
+	repairing.RefInt, repairing.MemberOf = true, true
+	forgetful := provider
+	forgetful.SessionLog = 0
+	return []family{
+		{name: "OpenLDAP whole", make: slapd(plain), changes: "none"},
+		{name: "OpenLDAP", make: slapd(provider)},
+		{name: "OpenLDAP that repairs groups", make: slapd(repairing)},
+		{name: "OpenLDAP without a session log", make: slapd(forgetful)},
+		{name: "OpenLDAP by time", make: slapd(plain), changes: "timestamps", blind: true},
+		{name: "389-ds whole", make: ds389(dirtest.DS389Options{NoSync: true}), changes: "none"},
+		{name: "389-ds", make: ds389(dirtest.DS389Options{MemberOf: true, RefInt: true})},
+		{name: "389-ds that repairs nothing", make: ds389(dirtest.DS389Options{})},
+		{name: "389-ds by time", make: ds389(dirtest.DS389Options{NoSync: true, RefInt: true}), changes: "timestamps", blind: true},
+		{name: "Active Directory whole", make: samba(whole), changes: "none"},
+	}
+}
+
+func slapd(o dirtest.SlapdOptions) func(testing.TB) *ground {
+	return func(tb testing.TB) *ground {
+		s := dirtest.StartSlapd(tb, o)
+		p := &posix{
+			top: s.Suffix, key: "entryUUID", lock: "pwdAccountLockedTime: 000001010000Z",
+			refint: o.RefInt, someone: "cn=nobody," + s.Suffix,
+		}
+		g := &ground{speaks: p, view: p.view(), apply: s.Apply, dump: s.Dump}
+		g.config.Template = ldap.TemplateOpenLDAP
+		g.config.URLs, g.config.TLS.CA = []string{s.LDAPS}, s.CA
+		g.config.Bind = ldap.Bind{DN: s.Reader.DN, Password: config.SecretRef{File: s.Reader.PasswordFile}}
+		return g.mapped()
+	}
+}
+
+func ds389(o dirtest.DS389Options) func(testing.TB) *ground {
+	return func(tb testing.TB) *ground {
+		s := dirtest.Start389(tb, o)
+		p := &posix{top: s.Suffix, key: "nsUniqueId", lock: "nsAccountLock: TRUE", refint: o.RefInt}
+		g := &ground{speaks: p, view: p.view(), unsure: o.RefInt}
+		g.apply = func(ldif string) { tb.Helper(); s.Apply(tb, ldif) }
+		g.dump = func(base, filter string, attributes ...string) []dirtest.Entry {
+			tb.Helper()
+			return s.Dump(tb, base, filter, attributes...)
+		}
+		g.config.Template = ldap.Template389
+		g.config.URLs, g.config.TLS.CA = []string{s.LDAPS}, s.CA
+		g.config.Bind = ldap.Bind{DN: s.Reader.DN, Password: config.SecretRef{File: s.Reader.PasswordFile}}
+		return g.mapped()
+	}
+}
+
+// whole is the account of who reads a domain whole.
+func whole(s *dirtest.Samba) dirtest.Account { return s.Reader }
+
+func samba(as func(*dirtest.Samba) dirtest.Account) func(testing.TB) *ground {
+	return func(tb testing.TB) *ground {
+		s := dirtest.StartSamba(tb, dirtest.SambaOptions{})
+		d := &domain{top: s.Suffix}
+		g := &ground{speaks: d, view: d.view()}
+		g.apply = func(ldif string) { tb.Helper(); s.Apply(tb, ldif) }
+		g.dump = func(base, filter string, attributes ...string) []dirtest.Entry {
+			tb.Helper()
+			return s.Dump(tb, base, filter, attributes...)
+		}
+		d.token = func(group string) string {
+			tb.Helper()
+			found := s.Dump(tb, group, "(objectClass=group)", "primaryGroupToken")
+			if len(found) != 1 {
+				tb.Fatalf("%d groups at %s", len(found), group)
+			}
+			return found[0].First("primaryGroupToken")
+		}
+		s.Apply(tb, "dn: OU=people,"+s.Suffix+"\nobjectClass: organizationalUnit\n\ndn: OU=groups,"+s.Suffix+"\nobjectClass: organizationalUnit\n")
+		g.config.Template = ldap.TemplateAD
+		g.config.URLs, g.config.TLS.CA = []string{s.LDAPS}, s.CA
+		account := as(s)
+		g.config.Bind = ldap.Bind{DN: account.DN, Password: config.SecretRef{File: account.PasswordFile}}
+		return g.mapped()
+	}
+}
+
+func (g *ground) mapped() *ground {
+	g.config.Users.Bases, g.config.Groups.Bases = []string{g.view.peopleIn}, []string{g.view.groupsIn}
+	g.config.Users.Attributes = map[string]ldap.Mapping{"tags": {Attribute: g.view.tags}}
+	return g
+}

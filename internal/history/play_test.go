@@ -1,0 +1,188 @@
+package history
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
+
+	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/sync"
+	"github.com/rollcall-id/rollcall/sync/ldap"
+	"github.com/rollcall-id/rollcall/sync/plan"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// player follows one directory with one roll.
+type player struct {
+	testing.TB
+	*ground
+	*world
+	family family
+	source *ldap.Source
+	roll   *roll
+	cursor identity.Cursor
+	again  []identity.Gone
+	admit  map[identity.Key]bool
+	// reaches counts the reads by what they looked at.
+	reaches map[identity.Reach]int
+}
+
+func newPlayer(tb testing.TB, f family) *player {
+	tb.Helper()
+	g := f.make(tb)
+	g.config.Changes = f.changes
+	p := &player{
+		TB: tb, ground: g, world: newWorld(g.speaks), family: f, roll: newRoll(), admit: map[identity.Key]bool{},
+		reaches: map[identity.Reach]int{},
+	}
+	p.open()
+	return p
+}
+
+// open makes the source anew, as a daemon that was started does.
+func (p *player) open() {
+	p.Helper()
+	var err error
+	if p.source, err = ldap.New(ldap.Options{Source: "corp", Config: p.config}); err != nil {
+		p.Fatal(err)
+	}
+}
+
+// tell lets the directory know what was told.
+func (p *player) tell() {
+	p.Helper()
+	if ldif := p.told(); ldif != "" {
+		p.apply(ldif)
+	}
+}
+
+// follow reads once, plans, applies, and keeps what a run keeps.
+func (p *player) follow(r sync.PullRequest) (*identity.Observation, *plan.Plan) {
+	p.Helper()
+	r.Since, r.Again, r.Known = p.cursor, p.again, p.roll
+	seen, err := p.source.Pull(p.Context(), r)
+	if err != nil {
+		p.Fatal(err)
+	}
+	done, err := plan.Compute(p.roll, seen, plan.Policy{Admit: p.admit})
+	if err != nil {
+		p.Fatal(err)
+	}
+	if !seen.Proof.Users || !seen.Proof.Groups || !done.Proof.Users || !done.Proof.Groups {
+		p.Fatalf("nothing is proven: %+v", done.Proof)
+	}
+	if err := p.roll.apply(done.Steps); err != nil {
+		p.Fatalf("the plan does not fit the roll: %v", err)
+	}
+	p.cursor, p.again = seen.Cursor, nil
+	for _, c := range done.Conflicts {
+		p.again = append(p.again, identity.Gone{Key: c.Key})
+	}
+	for i := range seen.Groups {
+		if g := &seen.Groups[i]; g.MembersUnknown != "" {
+			p.again = append(p.again, identity.Gone{Key: g.Key, Group: true})
+		}
+	}
+	p.reaches[seen.Reach]++
+	return seen, done
+}
+
+// directory draws the directory once it has come to rest: some put their groups in
+// order after they have answered.
+func (p *player) directory() picture {
+	p.Helper()
+	for last := p.view.draw(p.dump); ; {
+		time.Sleep(20 * time.Millisecond)
+		now := p.view.draw(p.dump)
+		if cmp.Equal(last, now) {
+			return now
+		}
+		last = now
+	}
+}
+
+// compare holds the roll against the directory, without those who are in dispute.
+func (p *player) compare(want picture, disputed map[identity.Key]bool) {
+	p.Helper()
+	if diff := cmp.Diff(want.without(disputed).lines(), p.roll.picture().without(disputed).lines()); diff != "" {
+		p.Errorf("the roll is not what the directory is (-directory +roll):\n%s", diff)
+	}
+}
+
+// chapter plays one step of a story.
+func (p *player) chapter(s step) {
+	p.Helper()
+	s.tell(p.world)
+	p.tell()
+	want := p.directory()
+	_, done := p.follow(sync.PullRequest{})
+	if p.family.blind {
+		p.nothingLost(want)
+		_, done = p.follow(sync.PullRequest{Prove: true})
+	}
+	disputed := map[identity.Key]bool{}
+	for _, c := range done.Conflicts {
+		disputed[c.Key] = true
+	}
+	if len(disputed) != s.disputes {
+		p.Errorf("conflicts %+v, want %d", done.Conflicts, s.disputes)
+	}
+	p.compare(want, disputed)
+	if len(disputed) == 0 {
+		return
+	}
+	// Somebody settles it: they are different people.
+	for k := range disputed {
+		p.admit[k] = true
+	}
+	if _, done := p.follow(sync.PullRequest{}); len(done.Conflicts) > 0 {
+		p.Errorf("what was settled is in dispute: %+v", done.Conflicts)
+	}
+	p.compare(want, nil)
+}
+
+// nothingLost fails if the roll has lost what the directory has.
+func (p *player) nothingLost(want picture) {
+	p.Helper()
+	for k, o := range p.roll.users {
+		if _, there := want.Users[k]; there && o.missing {
+			p.Errorf("%s counts as gone, and the directory has him", o.record.DN)
+		}
+	}
+	for k, o := range p.roll.groups {
+		if _, there := want.Groups[k]; there && o.missing {
+			p.Errorf("group %s counts as gone, and the directory has it", o.record.DN)
+		}
+	}
+}
+
+// TestHistories plays the table on each family of directories.
+func TestHistories(t *testing.T) {
+	t.Parallel()
+	for _, f := range families() {
+		t.Run(f.name, func(t *testing.T) {
+			t.Parallel()
+			p := newPlayer(t, f)
+			playing := ""
+			defer func() {
+				if t.Failed() {
+					t.Logf("while %s", playing)
+				}
+			}()
+			for _, s := range slices.Concat([]step{{name: "the beginning", tell: beginning}}, story) {
+				if s.loose && !p.loose() || s.leaves && p.unsure {
+					continue
+				}
+				playing = s.name
+				if p.chapter(s); t.Failed() {
+					return
+				}
+			}
+			t.Logf("reads: %v", p.reaches)
+		})
+	}
+}
