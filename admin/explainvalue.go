@@ -48,7 +48,7 @@ type ValueOrigin struct {
 type ValueMapping struct {
 	Source identity.SourceID `json:"source"`
 	Entry  string            `json:"entry" doc:"Of the configuration of the source, such as users.attributes.department"`
-	Raw    []string          `json:"raw" doc:"The attributes of the directory, with the test where there is one"`
+	Raw    []string          `json:"raw" doc:"The attributes of the directory, with the test where there is one; or the expression"`
 }
 
 // ValueStep is a membership on the way to a group.

@@ -2213,7 +2213,7 @@ type ValueMapping struct {
 	Source string `json:"source"`
 	// Of the configuration of the source, such as users.attributes.department
 	Entry string `json:"entry"`
-	// The attributes of the directory, with the test where there is one
+	// The attributes of the directory, with the test where there is one; or the expression
 	Raw []string `json:"raw"`
 }
 
