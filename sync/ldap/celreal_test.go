@@ -144,3 +144,30 @@ func compareExpressions(t *testing.T, s *dirtest.Samba, plain *identity.Observat
 		t.Error("nobody is disabled or expires: that was not compared")
 	}
 }
+
+// TestChangesAreMappedWithExpressions follows a directory by what changed, and then
+// with another expression, for which what was read before says nothing.
+func TestChangesAreMappedWithExpressions(t *testing.T) {
+	s := syncprov(t, dirtest.SlapdOptions{}, 500)
+	c := slapdConfig(s)
+	c.Users.Profile = map[string]ldap.Mapping{
+		identity.DisplayName: {CEL: `first(attr('title')) != '' ? first(attr('title')) + ' ' + first(attr('cn')) : first(attr('cn'))`},
+	}
+	c.Users.Attributes = map[string]ldap.Mapping{"unit": {CEL: `dnPart(dn, 'ou').filter(u, u != 'people')`}}
+	c.Users.Disabled = []ldap.Rule{{CEL: `first(attr('mail')) == ''`}}
+	followTown(t, ground{
+		suffix: s.Suffix, config: c, apply: s.Apply, way: "syncrepl", restart: func() { s.Stop(); s.Start() },
+	})
+
+	src, m := source(t, c), newMemory()
+	m.run(t, src, false)
+	if o, p := m.run(t, src, false); o.Reach.Everything() || len(p.Steps) > 0 {
+		t.Errorf("with the same expressions %s is read, and the steps are %v", o.Reach, p.Steps)
+	}
+	c.Users.Attributes = map[string]ldap.Mapping{"unit": {CEL: `dnPart(dn, 'ou').filter(u, u != 'people').map(u, 'unit ' + u)`}}
+	o, p := m.run(t, source(t, c), false)
+	if !o.Reach.Everything() || len(p.Steps) < len(o.Users) {
+		t.Errorf("with another expression %s is read: %d steps for %d users", o.Reach, len(p.Steps), len(o.Users))
+	}
+	proven(t, o)
+}
