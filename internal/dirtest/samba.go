@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -30,6 +31,8 @@ type SambaOptions struct {
 	// LDIF writes change records that are applied before the server starts. It may be
 	// nil: then the domain has what every new domain has.
 	LDIF func(io.Writer) error
+	// Kerberos runs a KDC, and registers ldap/dc1.ad.example.test for the server.
+	Kerberos bool
 }
 
 // Samba is a private Active Directory domain controller.
@@ -41,10 +44,13 @@ type Samba struct {
 	Reader     Account // an ordinary user, who may read
 	Sync       Account // may ask for changes (DirSync) and see what was deleted
 	Blind      Account // may ask for changes, and never sees a deletion
+	Realm      string  // AD.EXAMPLE.TEST
+	KDC        string  // host:port, with SambaOptions.Kerberos
 
-	dir   string
-	proc  *process
-	ports []int
+	dir      string
+	proc     *process
+	ports    []int
+	services string
 }
 
 // StartSamba provisions a domain, which takes some 16 seconds, and starts a server
@@ -64,7 +70,10 @@ func StartSamba(tb testing.TB, o SambaOptions) *Samba {
 // NewSamba does the same below dir, for tests that share one server through
 // sync.OnceValues: then TestMain closes it and removes dir.
 func NewSamba(dir string, o SambaOptions) (*Samba, error) {
-	s := &Samba{Suffix: "DC=ad,DC=example,DC=test", dir: dir}
+	s := &Samba{Suffix: "DC=ad,DC=example,DC=test", Realm: "AD.EXAMPLE.TEST", dir: dir, services: "ldap"}
+	if o.Kerberos {
+		s.services = "ldap, kdc"
+	}
 	s.Admin = Account{DN: "Administrator@ad.example.test", Password: "Adm1n-secret"}
 	s.Reader = Account{DN: "svc-reader@ad.example.test", Password: "Reader-secret1"}
 	s.Sync = Account{DN: "svc-sync@ad.example.test", Password: "Sync-secret1"}
@@ -83,6 +92,12 @@ func NewSamba(dir string, o SambaOptions) (*Samba, error) {
 		s.provision,
 		func() error {
 			return s.python(nil, sambaAccounts, s.conf(), s.sam(), s.Reader.Password, s.Sync.Password, s.Blind.Password)
+		},
+		func() error {
+			if !o.Kerberos {
+				return nil
+			}
+			return s.tool("spn", "add", "ldap/dc1.ad.example.test", "DC1$")
 		},
 		func() error {
 			if o.LDIF == nil {
@@ -126,7 +141,7 @@ sys.exit(cmd_sambatool()._run("samba-tool", *sys.argv[1:]))
 	for _, f := range loose {
 		err = errors.Join(err, os.Rename(f, filepath.Join(s.dir, "lock", filepath.Base(f))))
 	}
-	return errors.Join(err, s.configure([]int{0, 0, 0, 0}))
+	return errors.Join(err, s.configure(make([]int, 6)))
 }
 
 func (s *Samba) conf() string { return filepath.Join(s.dir, "smb.conf") }
@@ -135,12 +150,12 @@ func (s *Samba) sam() string  { return filepath.Join(s.dir, "private", "sam.ldb"
 func (s *Samba) configure(ports []int) error {
 	lines := []string{
 		"[global]", "netbios name = DC1", "workgroup = EXAMPLE", "realm = AD.EXAMPLE.TEST",
-		"server role = active directory domain controller", "server services = ldap", "dcerpc endpoint servers =",
+		"server role = active directory domain controller", "server services = " + s.services, "dcerpc endpoint servers =",
 		"interfaces = 127.0.0.1/8", "bind interfaces only = yes", "disable netbios = yes",
 		"ldap server require strong auth = allow_sasl_over_tls",
 		"tls enabled = yes", "tls cafile = " + s.CA, "tls certfile = " + s.Cert, "tls keyfile = " + s.Key,
 		"logging = file", "log file = " + s.dir + "/samba.log", "log level = 0",
-		fmt.Sprintf("krb5 port = %d", ports[3]),
+		fmt.Sprintf("krb5 port = %d", ports[4]), fmt.Sprintf("kpasswd port = %d", ports[5]),
 	}
 	for key, sub := range map[string]string{
 		"private dir": "private", "state directory": "state", "cache directory": "cache", "lock directory": "lock",
@@ -150,6 +165,32 @@ func (s *Samba) configure(ports []int) error {
 		lines = append(lines, key+" = "+filepath.Join(s.dir, sub))
 	}
 	return os.WriteFile(s.conf(), []byte(strings.Join(lines, "\n")+"\n"), 0o600)
+}
+
+// Keytab writes the keys of an account or a service into a file and returns its path.
+func (s *Samba) Keytab(tb testing.TB, principal string) string {
+	tb.Helper()
+	path := filepath.Join(tb.TempDir(), "krb5.keytab")
+	s.Tool(tb, "domain", "exportkeytab", path, "--principal="+principal)
+	return path
+}
+
+// Tool runs samba-tool on the domain's database. The server may run.
+func (s *Samba) Tool(tb testing.TB, args ...string) {
+	tb.Helper()
+	if err := s.tool(args...); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func (s *Samba) tool(args ...string) error {
+	tool, err := find("samba-tool", installSamba)
+	if err != nil {
+		return err
+	}
+	// It finds the database through the configuration.
+	_, err = run(context.Background(), nil, tool, append(args, "-s", s.conf())...)
+	return err
 }
 
 // Load applies LDIF change records straight to the database. The server may run.
@@ -193,7 +234,7 @@ func (s *Samba) Start() error {
 	const tries = 5
 	for range tries {
 		if s.ports == nil {
-			if s.ports, err = tryPorts(4); err != nil {
+			if s.ports, err = tryPorts(6); err != nil {
 				return err
 			}
 		}
@@ -219,7 +260,12 @@ func (s *Samba) start(samba string) error {
 	if s.proc, err = startProcess(env, samba, "-F", "--no-process-group", "-s", s.conf()); err != nil {
 		return err
 	}
-	for _, p := range s.ports[:2] {
+	awaited := s.ports[:2]
+	if strings.Contains(s.services, "kdc") {
+		s.KDC = fmt.Sprintf("127.0.0.1:%d", s.ports[4])
+		awaited = append(slices.Clone(awaited), s.ports[4])
+	}
+	for _, p := range awaited {
 		if err := s.proc.await("tcp", fmt.Sprintf("127.0.0.1:%d", p)); err != nil {
 			return err
 		}

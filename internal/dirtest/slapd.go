@@ -32,6 +32,8 @@ type SlapdOptions struct {
 	ServerID int
 	// CertificateUntil is when the server's certificate expires; zero: in a year.
 	CertificateUntil time.Time
+	// Env are further variables of the server's environment.
+	Env []string
 	// Global and Database are further lines for slapd.conf.
 	Global, Database string
 }
@@ -227,7 +229,7 @@ func (s *Slapd) Start() {
 			s.setPorts(freePorts(s.tb, 2))
 		}
 		_ = os.Remove(s.socket)
-		if s.proc, err = startProcess(nil, s.slapd, "-d", "0", "-f", s.conf(), "-h", strings.Join([]string{s.URL, s.LDAPS, s.LDAPI}, " ")); err != nil {
+		if s.proc, err = startProcess(s.options.Env, s.slapd, "-d", "0", "-f", s.conf(), "-h", strings.Join([]string{s.URL, s.LDAPS, s.LDAPI}, " ")); err != nil {
 			s.tb.Fatal(err)
 		}
 		// The socket is its own, while a port may have been taken by somebody else.
