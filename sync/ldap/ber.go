@@ -94,3 +94,14 @@ func messageHead(b []byte) (id int64, tag byte, op, after []byte, err error) {
 	tag, op, after, err = element(rest)
 	return id, tag, op, after, err
 }
+
+// elementHead returns the tag and the length of an element.
+func elementHead(tag byte, size int) []byte {
+	switch {
+	case size < 0x80:
+		return []byte{tag, byte(size)}
+	case size < 1<<16:
+		return []byte{tag, 0x82, byte(size >> 8), byte(size)}
+	}
+	return []byte{tag, 0x84, byte(size >> 24), byte(size >> 16), byte(size >> 8), byte(size)}
+}

@@ -1,8 +1,10 @@
 package ldap
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"os"
 	"strings"
 
 	goldap "github.com/go-ldap/ldap/v3"
@@ -23,6 +25,9 @@ func (s *Source) bind(c *session) error {
 		return nil
 	case methodExternal:
 		err = c.ldap.ExternalBind()
+	case methodGSSAPI:
+		who = fmt.Sprintf("as %q", s.cfg.Bind.Kerberos.Principal)
+		err = s.kerberosBind(c)
 	default:
 		who = fmt.Sprintf("as %q", s.cfg.Bind.DN)
 		var resolveErr error
@@ -35,10 +40,20 @@ func (s *Source) bind(c *session) error {
 		s.pool.admit()
 		return nil
 	}
+	if no, ok := errors.AsType[*noTicket](err); ok {
+		err = fmt.Errorf("bind at %s %s: %w", c.url, who, no.err)
+		if no.everywhere {
+			err = &bindRefused{err}
+		}
+		return err
+	}
 	if own := c.conn.err(); own != nil {
 		return fmt.Errorf("bind at %s %s: %w", c.url, who, own)
 	}
-	wrapped := fmt.Errorf("bind at %s %s: %s: %w", c.url, who, bindReason(err), err)
+	wrapped := fmt.Errorf("bind at %s %s: %w", c.url, who, err)
+	if answer := (*goldap.Error)(nil); errors.As(err, &answer) {
+		wrapped = fmt.Errorf("bind at %s %s: %s: %w", c.url, who, bindReason(err), err)
+	}
 	if secret != "" && goldap.IsErrorWithCode(err, goldap.LDAPResultInvalidCredentials) {
 		s.pool.refuse(c.url, secret)
 	}
@@ -62,20 +77,29 @@ func (s *Source) secret() (string, error) {
 	return secret.Reveal(), nil
 }
 
-// mayBind keeps a password that was refused from being tried until it locks the
-// account: schedules are short.
+// mayBind keeps a password or a key that was refused from being tried until it locks
+// the account: schedules are short.
 func (s *Source) mayBind(url string) error {
-	if s.cfg.Bind.Method != methodSimple {
+	why := s.pool.barred(s.shown())
+	if why == "" {
 		return nil
 	}
-	secret, err := s.secret()
-	if err != nil {
-		return nil // bind says so
+	who := cmp.Or(s.cfg.Bind.DN, s.cfg.Bind.Kerberos.Principal)
+	return &bindRefused{fmt.Errorf("bind at %s as %q: wrong password: %s", url, who, why)}
+}
+
+// shown returns what a bind would show to the server or the KDC, or "". Why it cannot
+// be read, the bind itself says.
+func (s *Source) shown() string {
+	switch s.cfg.Bind.Method {
+	case methodSimple:
+		secret, _ := s.secret()
+		return secret
+	case methodGSSAPI:
+		keys, _ := os.ReadFile(s.cfg.Bind.Kerberos.Keytab)
+		return string(keys)
 	}
-	if why := s.pool.barred(secret); why != "" {
-		return &bindRefused{fmt.Errorf("bind at %s as %q: wrong password: %s", url, s.cfg.Bind.DN, why)}
-	}
-	return nil
+	return ""
 }
 
 // bindReason says what a refused bind means. Active Directory gives the reason as a
@@ -86,6 +110,9 @@ func bindReason(err error) string {
 		return "no answer"
 	}
 	text := le.Error()
+	if strings.Contains(text, "80090346") { // SEC_E_BAD_BINDINGS
+		return "the ticket was made for another TLS connection than the one that the server sees: connect to the server itself, without anything that ends TLS in between"
+	}
 	for code, reason := range map[string]string{
 		"525": "there is no such account: check bind.dn",
 		"52e": "wrong password, or no such account: check bind.dn and bind.password",

@@ -97,11 +97,12 @@ type TLS struct {
 
 // Bind says as whom the directory is read.
 type Bind struct {
-	// Method is simple, external (by client certificate or the socket's peer) or
-	// anonymous. Empty: simple.
+	// Method is simple, external (by client certificate or the socket's peer), gssapi
+	// (by a Kerberos ticket) or anonymous. Empty: simple.
 	Method   string           `yaml:"method"`
 	DN       string           `yaml:"dn"` // or, for Active Directory, user@domain
 	Password config.SecretRef `yaml:"password"`
+	Kerberos Kerberos         `yaml:"kerberos"`
 }
 
 // Where says which entries of the directory are meant.
@@ -186,6 +187,7 @@ const (
 
 	methodSimple    = "simple"
 	methodExternal  = "external"
+	methodGSSAPI    = "gssapi"
 	methodAnonymous = "anonymous"
 
 	changesAuto = "auto"

@@ -77,7 +77,7 @@ func (s *Source) try(ctx context.Context, url string) (*session, error) {
 		}
 		_ = c.drop()
 	}
-	if ctx.Err() == nil {
+	if refused := (*bindRefused)(nil); ctx.Err() == nil && !errors.As(err, &refused) {
 		s.pool.failed(url, err)
 	}
 	return nil, err
@@ -124,7 +124,7 @@ func (s *Source) open(ctx context.Context, url string) (*session, error) {
 	drop()
 	if err != nil {
 		_ = c.drop()
-		if limited.Err() != nil {
+		if no := (*noTicket)(nil); limited.Err() != nil && !errors.As(err, &no) {
 			err = fmt.Errorf("bind at %s: no answer within %v", url, s.cfg.Timeouts.Connect)
 		}
 		return nil, err

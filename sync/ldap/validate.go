@@ -145,7 +145,7 @@ func (c *Config) validateTLS(p *config.Problems) {
 }
 
 func (c *Config) validateBind(p *config.Problems) {
-	oneOf(p, "method", c.Bind.Method, methodSimple, methodExternal, methodAnonymous)
+	oneOf(p, "method", c.Bind.Method, methodSimple, methodExternal, methodGSSAPI, methodAnonymous)
 	switch c.Bind.Method {
 	case methodSimple:
 		if c.Bind.DN == "" {
@@ -160,10 +160,17 @@ func (c *Config) validateBind(p *config.Problems) {
 			p.Add("method", "external needs a client certificate: set tls.cert and tls.key")
 		}
 		fallthrough
-	case methodAnonymous:
+	case methodAnonymous, methodGSSAPI:
 		if c.Bind.DN != "" || !c.Bind.Password.IsZero() {
 			p.Add("method", "%s uses no dn and no password: remove them, or set method: simple", c.Bind.Method)
 		}
+	}
+	k := &c.Bind.Kerberos
+	switch {
+	case c.Bind.Method == methodGSSAPI:
+		k.validate(p.In("kerberos"), c)
+	case k.Principal != "" || k.Keytab != "":
+		p.Add("kerberos", "is for method: gssapi")
 	}
 }
 
