@@ -49,6 +49,11 @@ func (s *Source) confine(rules *Secrets, p *config.Problems) {
 	if !rules.file(p, "tls.cert", &t.Cert) || !rules.file(p, "tls.key", &t.Key) {
 		t.Cert, t.Key = "", ""
 	}
+	if k := &s.LDAP.Bind.Kerberos; s.LDAP.Bind.Method == "gssapi" {
+		// Its library connects to KDCs itself, past what outward refuses.
+		p.Add("bind.method", "gssapi is for sources in the daemon's file: its keytab is the machine's")
+		k.Keytab, k.Krb5Conf = "", ""
+	}
 	ref := s.LDAP.Bind.Password
 	rules.file(p, "bind.password.file", &ref.File)
 	if ref.Env != "" && (rules.EnvPrefix == "" || !strings.HasPrefix(ref.Env, rules.EnvPrefix)) {

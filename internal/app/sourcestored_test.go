@@ -230,6 +230,7 @@ func TestWhatTheAPIMayNotConfigure(t *testing.T) {
 		"a CA elsewhere":     {"tls", `{"ca":"` + shut + `/ca.pem"}`, "tls.ca", "no such file below"},
 		"a CA that is none":  {"tls", `{"ca":"` + open + `/ca.pem"}`, "tls.ca", "no certificate"},
 		"a key elsewhere":    {"tls", `{"cert":"` + open + `/ca.pem","key":"/etc/shadow"}`, "tls.key", "no such file below"},
+		"Kerberos":           {"bind", `{"method":"gssapi","kerberos":{"principal":"a@B","keytab":"/etc/krb5.keytab"}}`, "bind.method", "the daemon's file"},
 		"metadata":           {"urls", `["ldaps://169.254.169.254"]`, "urls[0]", "not of a directory"},
 		"metadata, mapped":   {"urls", `["ldaps://[::ffff:169.254.169.254]:80"]`, "urls[0]", "not of a directory"},
 		"a zone":             {"urls", `["ldaps://[fe80::1%25eth0]"]`, "urls[0]", "not of a directory"},
