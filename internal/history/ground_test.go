@@ -1,6 +1,8 @@
 package history
 
 import (
+	"io"
+	"strings"
 	"testing"
 
 	"github.com/rollcall-id/rollcall/config"
@@ -16,12 +18,25 @@ type ground struct {
 	dump   dumper
 	config ldap.Config
 	unsure bool // about where people are whose unit has moved
+	// repairs says that it puts its groups in order after it has answered.
+	repairs bool
 }
+
+// crowd is what a directory holds at the start, as records that add; "": nothing.
+type crowd string
+
+func (c crowd) write(w io.Writer) error {
+	_, err := io.WriteString(w, string(c))
+	return err
+}
+
+// content returns the same without the words that a bulk load does not know.
+func (c crowd) content() crowd { return crowd(strings.ReplaceAll(string(c), "changetype: add\n", "")) }
 
 // family says how a ground is made, and how the changes of it are read.
 type family struct {
 	name string
-	make func(testing.TB) *ground
+	make func(testing.TB, func(tongue) crowd) *ground
 	// changes is what the configuration says of them; way is what comes of it in words of
 	// the proof, and blind whether only a comparison of everything finds who is gone.
 	changes string
@@ -49,14 +64,15 @@ func families() []family {
 	}
 }
 
-func slapd(o dirtest.SlapdOptions) func(testing.TB) *ground {
-	return func(tb testing.TB) *ground {
-		s := dirtest.StartSlapd(tb, o)
+func slapd(o dirtest.SlapdOptions) func(testing.TB, func(tongue) crowd) *ground {
+	return func(tb testing.TB, at func(tongue) crowd) *ground {
 		p := &posix{
-			top: s.Suffix, key: "entryUUID", lock: "pwdAccountLockedTime: 000001010000Z",
-			refint: o.RefInt, someone: "cn=nobody," + s.Suffix,
+			top: "dc=example,dc=org", key: "entryUUID", lock: "pwdAccountLockedTime: 000001010000Z",
+			refint: o.RefInt, someone: "cn=nobody,dc=example,dc=org",
 		}
-		g := &ground{speaks: p, view: p.view(), apply: s.Apply, dump: s.Dump}
+		o.LDIF = at(p).content().write
+		s := dirtest.StartSlapd(tb, o)
+		g := &ground{speaks: p, view: p.view(), apply: s.Apply, dump: s.Dump, repairs: o.RefInt}
 		g.config.Template = ldap.TemplateOpenLDAP
 		g.config.URLs, g.config.TLS.CA = []string{s.LDAPS}, s.CA
 		g.config.Bind = ldap.Bind{DN: s.Reader.DN, Password: config.SecretRef{File: s.Reader.PasswordFile}}
@@ -64,10 +80,11 @@ func slapd(o dirtest.SlapdOptions) func(testing.TB) *ground {
 	}
 }
 
-func ds389(o dirtest.DS389Options) func(testing.TB) *ground {
-	return func(tb testing.TB) *ground {
+func ds389(o dirtest.DS389Options) func(testing.TB, func(tongue) crowd) *ground {
+	return func(tb testing.TB, at func(tongue) crowd) *ground {
+		p := &posix{top: "dc=example,dc=org", key: "nsUniqueId", lock: "nsAccountLock: TRUE", refint: o.RefInt}
+		o.LDIF = at(p).content().write
 		s := dirtest.Start389(tb, o)
-		p := &posix{top: s.Suffix, key: "nsUniqueId", lock: "nsAccountLock: TRUE", refint: o.RefInt}
 		g := &ground{speaks: p, view: p.view(), unsure: o.RefInt}
 		g.apply = func(ldif string) { tb.Helper(); s.Apply(tb, ldif) }
 		g.dump = func(base, filter string, attributes ...string) []dirtest.Entry {
@@ -84,8 +101,8 @@ func ds389(o dirtest.DS389Options) func(testing.TB) *ground {
 // whole is the account of who reads a domain whole.
 func whole(s *dirtest.Samba) dirtest.Account { return s.Reader }
 
-func samba(as func(*dirtest.Samba) dirtest.Account) func(testing.TB) *ground {
-	return func(tb testing.TB) *ground {
+func samba(as func(*dirtest.Samba) dirtest.Account) func(testing.TB, func(tongue) crowd) *ground {
+	return func(tb testing.TB, at func(tongue) crowd) *ground {
 		s := dirtest.StartSamba(tb, dirtest.SambaOptions{})
 		d := &domain{top: s.Suffix}
 		g := &ground{speaks: d, view: d.view()}
@@ -103,6 +120,9 @@ func samba(as func(*dirtest.Samba) dirtest.Account) func(testing.TB) *ground {
 			return found[0].First("primaryGroupToken")
 		}
 		s.Apply(tb, "dn: OU=people,"+s.Suffix+"\nobjectClass: organizationalUnit\n\ndn: OU=groups,"+s.Suffix+"\nobjectClass: organizationalUnit\n")
+		if err := s.Load(at(d).write); err != nil {
+			tb.Fatal(err)
+		}
 		g.config.Template = ldap.TemplateAD
 		g.config.URLs, g.config.TLS.CA = []string{s.LDAPS}, s.CA
 		account := as(s)

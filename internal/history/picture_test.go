@@ -72,9 +72,24 @@ func (p picture) lines() map[string]string {
 		out["user "+string(k)] = fmt.Sprintf("%s at %s, %v, %v, %q, until %q", e.Name, e.DN, e.Profile, e.Attributes, e.Disabled, e.Expires)
 	}
 	for k, e := range p.Groups {
-		out["group "+string(k)] = fmt.Sprintf("%s at %s, %v, members %v, groups %v, not known %q", e.Name, e.DN, e.Profile, e.Members, e.Nested, e.Unresolved)
+		out["group "+string(k)] = fmt.Sprintf("%s at %s, %v, members %v, groups %v, not known %s", e.Name, e.DN, e.Profile, e.Members, e.Nested, strangers(e.Unresolved))
 	}
 	return out
+}
+
+// strangers lists who is not known, or counts them where a roll keeps no more than some.
+func strangers(list []string) string {
+	n := len(list)
+	for _, s := range list {
+		var more int
+		if _, err := fmt.Sscanf(s, "and %d more", &more); err == nil {
+			n += more - 1
+		}
+	}
+	if n > 100 {
+		return fmt.Sprintf("%d of them", n)
+	}
+	return fmt.Sprintf("%q", list)
 }
 
 // view says how a family's entries are to be understood. It knows nothing of how

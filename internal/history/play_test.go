@@ -1,7 +1,7 @@
 package history
 
 import (
-	"slices"
+	"maps"
 	"testing"
 	"time"
 
@@ -31,12 +31,18 @@ type player struct {
 	reaches map[identity.Reach]int
 }
 
-func newPlayer(tb testing.TB, f family) *player {
+// newPlayer starts a directory in which hello was told already.
+func newPlayer(tb testing.TB, f family, hello func(*world)) *player {
 	tb.Helper()
-	g := f.make(tb)
+	var w *world
+	g := f.make(tb, func(t tongue) crowd {
+		w = newWorld(t)
+		hello(w)
+		return crowd(w.told())
+	})
 	g.config.Changes = f.changes
 	p := &player{
-		TB: tb, ground: g, world: newWorld(g.speaks), family: f, roll: newRoll(), admit: map[identity.Key]bool{},
+		TB: tb, ground: g, world: w, family: f, roll: newRoll(), admit: map[identity.Key]bool{},
 		reaches: map[identity.Reach]int{},
 	}
 	p.open()
@@ -91,25 +97,27 @@ func (p *player) follow(r sync.PullRequest) (*identity.Observation, *plan.Plan) 
 	return seen, done
 }
 
-// directory draws the directory once it has come to rest: some put their groups in
-// order after they have answered.
+// directory draws the directory once it has come to rest.
 func (p *player) directory() picture {
 	p.Helper()
-	for last := p.view.draw(p.dump); ; {
+	last := p.view.draw(p.dump)
+	for p.repairs {
 		time.Sleep(20 * time.Millisecond)
 		now := p.view.draw(p.dump)
-		if cmp.Equal(last, now) {
-			return now
+		if maps.Equal(last.lines(), now.lines()) {
+			break
 		}
 		last = now
 	}
+	return last
 }
 
 // compare holds the roll against the directory, without those who are in dispute.
 func (p *player) compare(want picture, disputed map[identity.Key]bool) {
 	p.Helper()
-	if diff := cmp.Diff(want.without(disputed).lines(), p.roll.picture().without(disputed).lines()); diff != "" {
-		p.Errorf("the roll is not what the directory is (-directory +roll):\n%s", diff)
+	directory, roll := want.without(disputed).lines(), p.roll.picture().without(disputed).lines()
+	if !maps.Equal(directory, roll) {
+		p.Errorf("the roll is not what the directory is (-directory +roll):\n%s", cmp.Diff(directory, roll))
 	}
 }
 
@@ -160,29 +168,50 @@ func (p *player) nothingLost(want picture) {
 	}
 }
 
+// play tells a story to the end, or to the first step that goes wrong.
+func (p *player) play(story []step) {
+	p.Helper()
+	playing := "the beginning"
+	defer func() {
+		if p.Failed() {
+			p.Logf("while %s", playing)
+		}
+	}()
+	for _, s := range story {
+		if s.loose && !p.loose() || s.leaves && p.unsure {
+			continue
+		}
+		playing = s.name
+		if p.chapter(s); p.Failed() {
+			return
+		}
+	}
+	p.Logf("reads: %v", p.reaches)
+}
+
 // TestHistories plays the table on each family of directories.
 func TestHistories(t *testing.T) {
 	t.Parallel()
 	for _, f := range families() {
 		t.Run(f.name, func(t *testing.T) {
 			t.Parallel()
-			p := newPlayer(t, f)
-			playing := ""
-			defer func() {
-				if t.Failed() {
-					t.Logf("while %s", playing)
-				}
-			}()
-			for _, s := range slices.Concat([]step{{name: "the beginning", tell: beginning}}, story) {
-				if s.loose && !p.loose() || s.leaves && p.unsure {
-					continue
-				}
-				playing = s.name
-				if p.chapter(s); t.Failed() {
-					return
+			newPlayer(t, f, beginning).play(story)
+		})
+	}
+}
+
+// TestCrowds plays what happens to large groups. Samba takes two minutes to make
+// 20,000 people, so it has groups of 1,800.
+func TestCrowds(t *testing.T) {
+	t.Parallel()
+	for name, size := range map[string]int{"OpenLDAP": 20_000, "389-ds that repairs nothing": 20_000, "Active Directory whole": 1_800} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, f := range families() {
+				if f.name == name {
+					newPlayer(t, f, people(size)).play(crowds(size))
 				}
 			}
-			t.Logf("reads: %v", p.reaches)
 		})
 	}
 }

@@ -42,6 +42,7 @@ func beginning(w *world) {
 
 // story is the table.
 var story = []step{
+	{name: "everything is new", tell: func(*world) {}},
 	{name: "nothing happens", tell: func(*world) {}},
 	{name: "somebody is added", tell: func(w *world) { w.person("ann", "staff") }},
 	{name: "and is added to a group", tell: func(w *world) { w.join("all", "ann") }},
@@ -100,6 +101,7 @@ var story = []step{
 	{name: "another first group", tell: func(w *world) { w.join("quiet", "p21"); w.primary("p21", "quiet") }},
 	{name: "and another", tell: func(w *world) { w.primary("p20", "quiet"); w.join("ops", "p21"); w.primary("p21", "ops") }},
 	{name: "the first group of somebody is renamed", tell: func(w *world) { w.rename("quiet", "silent") }},
+	{name: "and back to the first one", tell: func(w *world) { w.primary("p21", "quiet") }},
 	{name: "everybody in a group is renamed", tell: func(w *world) {
 		for _, id := range []string{"p13", "p14", "p16"} {
 			w.rename(id, id+"x")
@@ -132,4 +134,43 @@ var story = []step{
 		w.promised = hello
 	}},
 	{name: "and then he is", loose: true, tell: func(w *world) { w.ldif.WriteString(w.promised) }},
+}
+
+// people are a number of them in one unit.
+func people(n int) func(*world) {
+	return func(w *world) {
+		w.unit("staff", "people")
+		for _, id := range ids(0, n) {
+			w.person(id, "staff")
+		}
+	}
+}
+
+func ids(from, to int) []string {
+	out := make([]string, 0, to-from)
+	for i := from; i < to; i++ {
+		out = append(out, fmt.Sprintf("p%05d", i))
+	}
+	return out
+}
+
+// crowds is the table of large groups, of which the larger has n members.
+func crowds(n int) []step {
+	return []step{
+		{name: "everything is new", tell: func(*world) {}},
+		{name: "a group of 1,800", tell: func(w *world) { w.group("large", "groups", ids(0, 1_800)...) }},
+		{name: "a group of all", tell: func(w *world) { w.group("huge", "groups", ids(1, n)...) }},
+		{name: "one more in both", tell: func(w *world) {
+			w.person("new", "staff")
+			w.join("large", "new")
+			w.join("huge", "new", ids(0, 1)[0])
+		}},
+		{name: "one fewer in both", tell: func(w *world) { w.leave("large", ids(7, 8)...); w.leave("huge", ids(7, 8)...) }},
+		{name: "a hundred come and go", tell: func(w *world) { w.leave("huge", ids(100, 200)...); w.leave("large", ids(300, 400)...) }},
+		{name: "one within the other", tell: func(w *world) { w.join("huge", "large") }},
+		{name: "a member is renamed", tell: func(w *world) { w.rename("new", "newer") }},
+		{name: "a member is deleted", tell: func(w *world) { w.remove(ids(3, 4)[0]) }},
+		{name: "their unit is renamed", tell: func(w *world) { w.rename("staff", "crew") }},
+		{name: "the larger group is deleted", tell: func(w *world) { w.remove("huge") }},
+	}
 }
