@@ -6,6 +6,17 @@ import "context"
 // changed: when one is renamed or moved, all below it are at other DNs, and no
 // directory says so of them.
 func (r *reading) below(ctx context.Context, dns []string) error {
+	var other []string
+	for _, dn := range dns {
+		if r.base.parents[r.hasher.key([]byte(dn))] == 0 {
+			other = append(other, dn)
+		}
+	}
+	return r.renamed(ctx, other)
+}
+
+// renamed does so of what is known to be renamed or moved.
+func (r *reading) renamed(ctx context.Context, dns []string) error {
 	bases := r.bases()
 	for _, dn := range dns {
 		canonical, err := canonicalDN(nil, []byte(dn))
@@ -17,7 +28,7 @@ func (r *reading) below(ctx context.Context, dns []string) error {
 		for _, base := range bases {
 			above = above || withinDN(base, canonical)
 		}
-		if above || r.base.parents[r.hasher.sum(canonical)] > 0 {
+		if above {
 			continue
 		}
 		for _, h := range []*half{&r.users, &r.groups} {

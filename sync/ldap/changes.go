@@ -45,6 +45,8 @@ type cursor struct {
 	Scope  string   `json:"scope"`  // hash of bases, filters and what is read
 	N      int      `json:"n"`      // counts reads, so that no two cursors are equal
 	At     position `json:"at"`
+	// Unsettled are to be read again although nothing may say that they changed.
+	Unsettled []identity.Gone `json:"unsettled,omitempty"`
 }
 
 func (c *cursor) encode() identity.Cursor {
@@ -72,6 +74,8 @@ func (r *reading) ways() []follower {
 		if !r.s.isBroken(r.c.url) {
 			all = append(all, syncrepl{of389: true})
 		}
+	case TemplateAD:
+		all = append(all, &dirSync{}, &usn{})
 	}
 	all = append(all, timestamps{})
 	switch want := r.s.cfg.Changes; want {
@@ -104,7 +108,11 @@ func (r *reading) begin(ctx context.Context) (*cursor, follower) {
 			why = append(why, fmt.Sprintf("not by %s: %s", way.name(), clip(err.Error(), 300)))
 			continue
 		}
-		r.waySaid = strings.Join(append([]string{"changes are read by " + way.name()}, why...), "; ")
+		said := []string{"changes are read by " + way.name()}
+		if c, ok := way.(interface{ caveats() []string }); ok {
+			said = append(said, c.caveats()...)
+		}
+		r.waySaid = strings.Join(append(said, why...), "; ")
 		return &cursor{V: 1, Way: way.name(), Server: r.c.url, Scope: r.s.scope(), At: at}, way
 	}
 	if len(why) == 0 {
@@ -164,6 +172,10 @@ func (r *reading) since(ctx context.Context, p sync.PullRequest) error {
 	}
 	from.N++
 	from.Server = r.c.url
+	var few bool
+	if from.Unsettled, few = r.unsettled(); !few {
+		return readAll("the members of %d groups could not be read whole", len(from.Unsettled))
+	}
 	r.out.Cursor = from.encode()
 	r.base.next, r.base.nextCursor = r.news(), r.out.Cursor
 	r.s.remember(r.base)
@@ -183,6 +195,9 @@ func (r *reading) follow(ctx context.Context, way follower, from cursor, prove b
 		}
 	}
 	r.tell("changes")
+	for _, x := range from.Unsettled {
+		r.side(x.Group).want(x.Key)
+	}
 	at, err := way.changes(ctx, r, from.At)
 	if err != nil {
 		return err
@@ -208,6 +223,7 @@ func (r *reading) follow(ctx context.Context, way follower, from cursor, prove b
 		return readAll("the answer was not whole: %s", why[0])
 	}
 	r.join()
+	r.links.patch(r)
 	r.told()
 	r.out.Blind = !way.removals()
 	r.concludeChanges(swept, way)
@@ -293,6 +309,9 @@ func (r *reading) askFor(ctx context.Context, h *half, wants map[identity.Key]bo
 func (r *reading) carry(ctx context.Context) error {
 	if len(r.groups.where.Bases) == 0 {
 		return nil
+	}
+	if r.links != nil {
+		return r.links.settle(ctx, r)
 	}
 	want := map[identity.Key]bool{}
 	for _, h := range []*half{&r.users, &r.groups} {
@@ -463,7 +482,7 @@ func (r *reading) concludeChanges(swept *sweep, way follower) {
 	} else if way.removals() {
 		why = append(why, "the server accounted for all changes since the last read")
 	} else {
-		why = append(why, "what was added and changed since the last read is known by its time; who is gone will be found when everything is compared")
+		why = append(why, "what was added and changed since the last read was read; who is gone will be found when everything is compared")
 	}
 	p.Why = strings.Join(why, "; ")
 }

@@ -24,6 +24,8 @@ type clan struct {
 	dn      string
 	stamp   string
 	unknown string
+	sid     string // where people have primary groups
+	primary []ref  // whose primary group it is, in a read of changes
 }
 
 // roll holds the members of one group.
@@ -71,7 +73,8 @@ func (r *reading) clan(e *Entry) error {
 		g.ranged, g.dn, g.stamp = h.m.ranged[0], string(e.DN), string(h.m.stampValue())
 	}
 	if h.m.sid >= 0 && len(h.m.values[h.m.sid]) == 1 {
-		g.found = append(g.found, r.primary[string(h.m.values[h.m.sid][0])]...)
+		g.sid = string(h.m.values[h.m.sid][0])
+		g.found = append(g.found, r.primary[g.sid]...)
 	}
 	for _, ms := range h.m.members {
 		if g.ranged.next == 0 || ms.slot != g.ranged.slot {
@@ -258,6 +261,7 @@ func (r *reading) join() {
 
 func (r *reading) joined(g *clan) identity.Seen {
 	h := &r.groups
+	g.found = append(g.found, g.primary...)
 	for _, l := range g.later {
 		if i, ok := r.anyone(l.key); ok {
 			g.found = append(g.found, i)

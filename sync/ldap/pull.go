@@ -103,8 +103,11 @@ func (r *reading) all(ctx context.Context) error {
 	r.conclude()
 	if begun != nil && r.out.Proof.Users && r.out.Proof.Groups {
 		begun.At, r.out.Blind = way.ended(r, begun.At), !way.removals()
-		r.out.Cursor = begun.encode()
-		r.s.remember(r.remembered(r.out.Cursor))
+		var few bool
+		if begun.Unsettled, few = r.unsettled(); few {
+			r.out.Cursor = begun.encode()
+			r.s.remember(r.remembered(r.out.Cursor))
+		}
 	}
 	return nil
 }

@@ -38,6 +38,8 @@ type reading struct {
 	names         map[dnKey]ref // of people, when members are listed by name
 	primary       map[string][]ref
 	clans         []clan
+	locked        []identity.Key // people whose lock ends by the clock
+	links         *links         // of a read of changes where the directory keeps members right; else nil
 }
 
 // half is what is read of one kind: people or groups.
@@ -294,6 +296,9 @@ func (r *reading) user(e *Entry) error {
 		if sid, err := h.m.primaryGroupSID(); err == nil {
 			r.primary[sid] = append(r.primary[sid], ref(i))
 		}
+	}
+	if h.m.lockEnds() {
+		r.locked = append(r.locked, key)
 	}
 	seen := identity.Seen{Key: key}
 	hash := h.m.hash()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	goldap "github.com/go-ldap/ldap/v3"
@@ -17,6 +18,10 @@ type root struct {
 	capabilities    []string
 	contexts        []string
 	classes         []string
+	// Of a domain controller:
+	service string // dsServiceName
+	schema  string // schemaNamingContext
+	usn     uint64 // highestCommittedUSN
 }
 
 const (
@@ -28,7 +33,7 @@ const (
 func (c *session) readRoot(ctx context.Context) error {
 	request := goldap.NewSearchRequest("", goldap.ScopeBaseObject, goldap.NeverDerefAliases, 0, 0, false, "(objectClass=*)", []string{
 		"objectClass", "vendorName", "vendorVersion", "supportedControl", "supportedCapabilities", "namingContexts",
-		"dnsHostName",
+		"dnsHostName", "dsServiceName", "schemaNamingContext", "highestCommittedUSN",
 	}, nil)
 	found := false
 	_, err := c.search(ctx, request, &handler{
@@ -42,7 +47,10 @@ func (c *session) readRoot(ctx context.Context) error {
 				capabilities: texts(e.Get("supportedCapabilities")),
 				contexts:     texts(e.Get("namingContexts")),
 				classes:      texts(e.Get("objectClass")),
+				service:      string(e.First("dsServiceName")),
+				schema:       string(e.First("schemaNamingContext")),
 			}
+			c.root.usn, _ = strconv.ParseUint(string(e.First("highestCommittedUSN")), 10, 64)
 			return nil
 		},
 		broken: func([]byte, string) error { return nil },

@@ -40,6 +40,8 @@ type region struct {
 	scope  int
 	filter string
 	attrs  []string
+	// with are controls of every request.
+	with []goldap.Control
 }
 
 func (w *Where) regions(attrs []string) []region {
@@ -54,6 +56,7 @@ func (w *Where) regions(attrs []string) []region {
 }
 
 func (g region) request(controls ...goldap.Control) *goldap.SearchRequest {
+	controls = append(controls, g.with...)
 	return goldap.NewSearchRequest(g.base, g.scope, goldap.NeverDerefAliases, 0, 0, false, g.filter, g.attrs, controls)
 }
 

@@ -1,0 +1,184 @@
+package ldap
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	goldap "github.com/go-ldap/ldap/v3"
+
+	"github.com/rollcall-id/rollcall/identity"
+)
+
+// usn reads what has a higher uSNChanged than the controller had counted when the last
+// read began. The count is the controller's own: changes can be read only from the one
+// that was read before, while its database lives. Groups of which one member changed
+// come whole.
+type usn struct {
+	blind  bool
+	silent []string
+}
+
+func (*usn) name() string                              { return "usn" }
+func (u *usn) removals() bool                          { return !u.blind }
+func (*usn) ended(_ *reading, begun position) position { return begun }
+
+func (u *usn) caveats() []string {
+	out := []string{"from this domain controller only"}
+	if u.blind {
+		out = append(out, seesNoDeleted)
+	}
+	return append(out, silently(u.silent)...)
+}
+
+func (u *usn) begin(ctx context.Context, r *reading) (position, error) {
+	if err := r.fitsDomain(); err != nil {
+		return nil, err
+	}
+	at, err := r.controller(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if u.silent, err = r.silentAttributes(ctx); err != nil {
+		return nil, err
+	}
+	if u.blind, err = r.seesNoDeleted(ctx); err != nil {
+		return nil, err
+	}
+	p := &domainPosition{controller: at, blind: u.blind}
+	return p.encode(), nil
+}
+
+// seesNoDeleted reports whether CN=Deleted Objects is hidden from the account in one of
+// the naming contexts.
+func (r *reading) seesNoDeleted(ctx context.Context) (bool, error) {
+	for _, base := range r.contexts() {
+		found := false
+		g := region{
+			base: base, scope: goldap.ScopeSingleLevel, filter: "(&(isDeleted=TRUE)(cn=Deleted Objects))",
+			attrs: []string{"isDeleted"}, with: []goldap.Control{goldap.NewControlString(oidShowDeleted, true, "")},
+		}
+		_, err := r.c.search(ctx, g.request(), &handler{
+			entry:  func(*Entry) error { found = true; return nil },
+			broken: func([]byte, string) error { return nil },
+		})
+		if _, answered := r.refusal(err); err != nil && !answered {
+			return false, fmt.Errorf("look for deleted objects below %s: %w", base, err)
+		}
+		if !found {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// changes implements follower.
+func (u *usn) changes(ctx context.Context, r *reading, since position) (position, error) {
+	p, err := decodeDomainPosition(since)
+	if err != nil {
+		return nil, readAll("%v", err)
+	}
+	u.blind = p.blind
+	now, err := r.controller(ctx)
+	if err != nil {
+		return nil, readAll("%v", err)
+	}
+	if why := now.follows(&p.controller, true); why != "" {
+		return nil, readAll("%s", why)
+	}
+	later := p.usn + 1
+	p.controller = now
+	r.links = &links{changed: map[identity.Key]*objectChange{}}
+	for _, h := range []*half{&r.users, &r.groups} {
+		if err := u.half(ctx, r, h, later); err != nil {
+			return nil, err
+		}
+	}
+	moved, err := u.others(ctx, r, later)
+	if err != nil {
+		return nil, err
+	}
+	if u.blind {
+		r.note(seesNoDeleted)
+	}
+	return p.encode(), r.below(ctx, moved)
+}
+
+// half reads those of one kind that changed.
+func (u *usn) half(ctx context.Context, r *reading, h *half, later uint64) error {
+	for _, g := range h.where.regions(h.m.request) {
+		h.sweep++
+		g.filter = fmt.Sprintf("(&%s(uSNChanged>=%d))", h.where.Filter, later)
+		end, err := r.s.sweep(ctx, r.c, g, h.handler(), &h.t, func() { r.pages++; r.tell("changes") })
+		switch {
+		case err != nil:
+			return err
+		case end.partial != "":
+			return readAll("the answer was not whole: %s", end.partial)
+		}
+	}
+	return r.identify(ctx, h)
+}
+
+// others looks at everything that changed, deleted objects too where the account sees
+// them: known entries that are in reach no more, and the DNs of what may have entries
+// below it.
+func (u *usn) others(ctx context.Context, r *reading, later uint64) (moved []string, err error) {
+	var t tally
+	receive := &handler{
+		entry: func(e *Entry) error {
+			t.received++
+			t.fresh++
+			if key, err := keyGUID.key(e.Get("objectGUID")); err == nil {
+				c := r.links.object(key)
+				c.dn = string(e.DN)
+				c.dead = equalFoldASCII(e.First("isDeleted"), "TRUE")
+				made, err := strconv.ParseUint(string(e.First("uSNCreated")), 10, 64)
+				c.fresh = err == nil && made >= later
+				c.named = !isLeaf(e.Get("objectClass"))
+			}
+			return nil // one without a key is not in reach either, or was met
+		},
+		broken: func([]byte, string) error { t.received++; t.fresh++; return nil },
+	}
+	for _, base := range r.contexts() {
+		g := region{
+			base: base, scope: goldap.ScopeWholeSubtree, filter: fmt.Sprintf("(uSNChanged>=%d)", later),
+			attrs: []string{"objectGUID", "objectClass", "uSNCreated", "isDeleted"},
+		}
+		if !u.blind {
+			g.with = []goldap.Control{goldap.NewControlString(oidShowDeleted, true, "")}
+		}
+		end, err := r.s.sweep(ctx, r.c, g, receive, &t, func() { r.pages++; r.tell("changes") })
+		switch {
+		case err != nil:
+			return nil, err
+		case end.partial != "":
+			return nil, readAll("the answer was not whole: %s", end.partial)
+		}
+	}
+	for key, c := range r.links.changed {
+		switch h := r.halfWith(key); {
+		case c.dead:
+			r.users.lose(key)
+			r.groups.lose(key)
+		case h != nil && !h.has(key):
+			h.want(key)
+		case h == nil && c.named && !c.fresh:
+			moved = append(moved, c.dn)
+		}
+	}
+	return moved, nil
+}
+
+// isLeaf reports whether an object is of a class that nothing of interest lies below.
+func isLeaf(classes [][]byte) bool {
+	for _, c := range classes {
+		for _, leaf := range []string{"user", "group", "contact", "foreignSecurityPrincipal"} {
+			if equalFoldASCII(c, leaf) {
+				return true
+			}
+		}
+	}
+	return false
+}
