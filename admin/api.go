@@ -144,5 +144,6 @@ func (a *API) routes() {
 	a.feedRoutes()
 	a.usageRoutes()
 	a.localRoutes()
+	a.linkRoutes()
 	a.describePlain()
 }

@@ -80,7 +80,11 @@ func put(s *state.Snapshot, groups []reached, wanted func(identity.SourceID) boo
 
 func isLocal(o identity.SourceID) bool { return o == identity.Local }
 
-func isExternal(o identity.SourceID) bool { return o != identity.Local }
+// isOf wants what one source states; of what was made here that is nothing, as it stands
+// among what was put on top.
+func isOf(source identity.SourceID) func(identity.SourceID) bool {
+	return func(o identity.SourceID) bool { return o == source && o != identity.Local }
+}
 
 // effectiveValues puts the object's own layers and those of its groups together.
 func effectiveValues(s *state.Snapshot, own []identity.Layer, groups []reached) map[string][]Value {

@@ -151,7 +151,7 @@ func orNone[T any](list []T) []T {
 
 // plainAttributes returns the effective values without where they come from.
 func plainAttributes(s *state.Snapshot, u *identity.User, groups []reached) map[string][]string {
-	all := u.Record.Attributes.Merge(u.Local.Counting())
+	all := u.Attributes()
 	for _, r := range groups {
 		if g, _, ok := s.Group(r.id); ok && g.Missing.IsZero() {
 			all = all.Merge(g.Record.Attributes).Merge(g.Local.Counting())

@@ -75,6 +75,8 @@ func (o *ValueOrigin) words(owner identity.SourceID, now time.Time) string {
 		facts = append(facts, fmt.Sprintf("but the group is missing from %s since %s", o.Group.Source, date(o.Time, now)))
 	case reasonNotAllowed:
 		facts = append(facts, "but "+o.forbidden(owner))
+	case string(identity.ReasonMissing):
+		facts = append(facts, fmt.Sprintf("but %s no longer has the person", o.Origin))
 	case reasonShadowed:
 		facts = append(facts, "but something that goes before decides")
 	}

@@ -132,6 +132,7 @@ func (a *API) explainValueRoutes() {
 // explained is whose value is being explained.
 type explained struct {
 	member  identity.Member
+	user    *identity.User // nil: a group
 	record  *identity.Record
 	local   *identity.LocalLayer
 	missing time.Time
@@ -178,7 +179,7 @@ func (a *API) explainedOf(s *state.Snapshot, m identity.Member) *explained {
 	}
 	id, _ := m.User()
 	u, _, _ := s.User(id)
-	x.record, x.local, x.missing = &u.Record, &u.Local, u.Missing
+	x.user, x.record, x.local, x.missing = u, &u.Record, &u.Local, u.Missing
 	return x
 }
 
@@ -198,12 +199,14 @@ func (x *explained) mapping(source identity.SourceID, entry string) *ValueMappin
 	return nil
 }
 
-// configured returns what the source of the subject reads for the entries.
+// configured returns what the sources of the subject read for the entries.
 func (x *explained) configured(entries ...string) []ValueMapping {
 	out := []ValueMapping{}
-	for _, e := range entries {
-		if m := x.mapping(x.record.Source, e); m != nil {
-			out = append(out, *m)
+	for _, source := range x.sources() {
+		for _, e := range entries {
+			if m := x.mapping(source, e); m != nil {
+				out = append(out, *m)
+			}
 		}
 	}
 	return out
@@ -227,7 +230,11 @@ func (x *explained) attribute(s *state.Snapshot, key string) []ExplainedValue {
 		}
 		add(l.Attributes[key], o)
 	}
-	layers(x.member, x.record, x.local, ValueOrigin{Counts: true})
+	if x.user != nil {
+		x.own(key, add)
+	} else {
+		layers(x.member, x.record, x.local, ValueOrigin{Counts: true})
+	}
 	above := groupsAbove(s, x.member)
 	for _, r := range above {
 		x.group(s, r.id, ValueOrigin{Counts: true, Through: steps(s, x.member, r.chain)}, layers)
@@ -313,7 +320,11 @@ func (x *explained) field(key string) (string, []ExplainedValue, []ValueMapping,
 		return fieldStatus, x.status(), x.configured("users.disabled", "users.locked", "users.expires"), nil
 	}
 	f := identity.ProfileFields()[i-2]
-	return f, x.single(x.record.Profile[f], "profile."+f), x.configured(entryOf(x.member, "profile."+f)), nil
+	values := x.single(x.record.Profile[f], "profile."+f)
+	if x.user != nil {
+		values = x.ownField(f)
+	}
+	return f, values, x.configured(entryOf(x.member, "profile."+f)), nil
 }
 
 // single is a value that only the owning source says.
@@ -344,15 +355,10 @@ func (x *explained) status() []ExplainedValue {
 		add(identity.ReasonMissing, ValueOrigin{Origin: source, Time: x.missing})
 	}
 	if r := x.record.Disabled; r != identity.Active {
-		entry := "users.disabled"
-		if r == identity.ReasonLocked {
-			entry = "users.locked"
-		}
-		add(r, ValueOrigin{Origin: source, Mapping: x.mapping(x.record.Source, entry)})
+		add(r, ValueOrigin{Origin: source, Mapping: x.mapping(x.record.Source, disabledEntry(r))})
 	}
-	if end := x.record.Expires; !end.IsZero() && !x.now.Before(end) {
-		add(identity.ReasonExpired, ValueOrigin{Origin: source, Time: end, Mapping: x.mapping(x.record.Source, "users.expires")})
-	}
+	x.keptOut(add)
+	x.ended(add)
 	if len(out) == 0 {
 		add("active", ValueOrigin{Origin: source})
 	}

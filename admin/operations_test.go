@@ -107,6 +107,10 @@ var bodies = map[string]any{
 	"check":                 map[string]string{"user": "target", "permission": "GOVERNANCE"},
 	"approvePlan":           map[string]string{"digest": "sha256:1"},
 	"trySourceUser":         map[string]string{"user": "ann"},
+	"linkUsers":             map[string]string{"user": "team-mate"},
+	"settleEntry":           map[string]string{"entry": "k-1", "decision": "ignore"},
+	"putPrecedence":         map[string]any{"order": map[string][]string{"department": {"hr", "corp"}}},
+	"migrateUsers":          map[string]string{"from": "local", "to": "corp", "by": "employeeNumber"},
 	"reportTouches":         map[string][]string{"names": {"cli:grant"}},
 }
 

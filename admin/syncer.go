@@ -48,6 +48,8 @@ type Source struct {
 	// AllowLocalAttributes and AllowLocalMemberships say whether administrators may put
 	// attributes on users and groups of the source here, and members into its groups.
 	AllowLocalAttributes, AllowLocalMemberships bool
+	// AddsOnly says that its records never make a user, but add to those that they join.
+	AddsOnly bool
 	// Config is the configuration with everything filled in that was left out, as
 	// something that encodes to JSON. It holds no secret.
 	Config any

@@ -192,7 +192,8 @@ func userContains(u *identity.User, folded string) bool {
 	if folded == "" {
 		return true
 	}
-	for _, s := range []string{u.Record.Name, u.Record.Profile[identity.DisplayName], u.Record.Profile[identity.Email]} {
+	profile := u.Profile()
+	for _, s := range []string{u.Record.Name, profile[identity.DisplayName], profile[identity.Email]} {
 		if strings.Contains(identity.FoldName(s), folded) {
 			return true
 		}
@@ -201,9 +202,10 @@ func userContains(u *identity.User, folded string) bool {
 }
 
 func summaryOf(u *identity.User, status identity.Reason) UserSummary {
+	profile := u.Profile()
 	return UserSummary{
 		ID: u.ID.String(), UserName: u.Record.Name, Source: u.Record.Source,
-		DisplayName: u.Record.Profile[identity.DisplayName], Email: u.Record.Profile[identity.Email], Status: statusOf(status),
+		DisplayName: profile[identity.DisplayName], Email: profile[identity.Email], Status: statusOf(status),
 	}
 }
 

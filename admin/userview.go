@@ -18,10 +18,11 @@ import (
 type User struct {
 	UserSummary
 	CreateTime  time.Time      `json:"createTime"`
-	ExpireTime  time.Time      `json:"expireTime,omitzero" doc:"When the source no longer lets the person in"`
+	ExpireTime  time.Time      `json:"expireTime,omitzero" doc:"When the person is no longer let in, by the source or by a linked one that may say so"`
 	MissingTime time.Time      `json:"missingTime,omitzero" doc:"Since when the source no longer has the person"`
 	Revision    store.Revision `json:"revision" doc:"Of the user's own rows: his record and his local layer"`
 	External    External       `json:"external"`
+	Linked      []LinkedRecord `json:"linked,omitempty" doc:"What other sources say of the user, at most one record each"`
 	Local       UserLocal      `json:"local"`
 	Effective   UserEffective  `json:"effective"`
 }
@@ -85,16 +86,18 @@ func (a *API) userView(s *state.Snapshot, id identity.UserID) (*User, store.Revi
 	m := identity.UserMember(id)
 	groups := groupsAbove(s, m)
 	e := s.Book().Effective(s, id, now)
+	profile := u.Profile()
 	out := &User{
 		UserSummary: summaryOf(u, u.Status(now)),
-		CreateTime:  u.Created, ExpireTime: u.Record.Expires, MissingTime: u.Missing, Revision: rev,
+		CreateTime:  u.Created, ExpireTime: u.Expires(), MissingTime: u.Missing, Revision: rev,
 		External: externalOf(s, &u.Record, groups),
+		Linked:   linkedOf(s, u, groups),
 		Local: UserLocal{
 			Disabled: disabledOf(u.Local.Disabled), Attributes: attributesOf(u.Local.Attributes), Groups: put(s, groups, isLocal),
 			InactiveAttributes: inactiveAttributes(&u.Local), InactiveGroups: inactiveGroups(s, m),
 		},
 		Effective: UserEffective{
-			Profile:     profileOf(u.Record.Profile),
+			Profile:     profileOf(profile),
 			Attributes:  effectiveValues(s, u.Layers(), groups),
 			Groups:      belongings(s, groups),
 			Permissions: e.Permissions(), Personas: e.Personas(),
@@ -107,7 +110,7 @@ func (a *API) userView(s *state.Snapshot, id identity.UserID) (*User, store.Revi
 func externalOf(s *state.Snapshot, r *identity.Record, groups []reached) External {
 	return External{
 		Key: r.Key, DN: r.DN, Disabled: r.Disabled, Profile: profileOf(r.Profile), Attributes: attributesOf(r.Attributes),
-		Groups: put(s, groups, isExternal), Unresolved: r.Unresolved,
+		Groups: put(s, groups, isOf(r.Source)), Unresolved: r.Unresolved,
 	}
 }
 

@@ -522,6 +522,13 @@ func (c *Client) GetPermission(ctx context.Context, permission string) (*Permiss
 	return answerOf[Permission](ctx, c, r)
 }
 
+// GetPrecedence: Show whose values hold where several sources have some. Who may:
+// APPLICATION_ADMIN or USER_ADMIN or AUDIT.
+func (c *Client) GetPrecedence(ctx context.Context) (*Precedence, error) {
+	r := call{method: http.MethodGet, path: []string{"v1", "precedence"}, reads: true}
+	return answerOf[Precedence](ctx, c, r)
+}
+
 // GetRun: Show a run, with its progress while it is going on. Who may: APPLICATION_ADMIN or
 // USER_ADMIN.
 func (c *Client) GetRun(ctx context.Context, source, run string) (*Run, error) {
@@ -576,6 +583,23 @@ func (c *Client) GetUser(ctx context.Context, user string) (*User, error) {
 func (c *Client) GetUserGrants(ctx context.Context, user string) (*UserGrants, error) {
 	r := call{method: http.MethodGet, path: []string{"v1", "users", user, "grants"}, reads: true}
 	return answerOf[UserGrants](ctx, c, r)
+}
+
+// LinkUsersQuery narrows or directs LinkUsers.
+type LinkUsersQuery struct {
+	// Of the plan, as a dry run has shown it
+	Digest string
+}
+
+// LinkUsers: Make two users of two sources one person: the other's record joins this user,
+// with its memberships. Who may: USER_ADMIN. With an Idempotency-Key it is done once,
+// however often it is sent. With dryRun=true everything is checked and answered, and
+// nothing is stored.
+func (c *Client) LinkUsers(ctx context.Context, user string, query LinkUsersQuery, body LinkRequest) (*LinkPlan, error) {
+	r := call{method: http.MethodPost, path: []string{"v1", "users", user, "links"}, body: body, repeatable: true, tryable: true}
+	r.query = url.Values{}
+	addToText(r.query, "digest", query.Digest)
+	return answerOf[LinkPlan](ctx, c, r)
 }
 
 // ListAuditQuery narrows or directs ListAudit.
@@ -880,6 +904,13 @@ func (c *Client) ListServices(ctx context.Context) (*ServiceList, error) {
 	return answerOf[ServiceList](ctx, c, r)
 }
 
+// ListSettlements: List what was decided about single entries of a source. Who may:
+// USER_ADMIN or AUDIT.
+func (c *Client) ListSettlements(ctx context.Context, source string) (*SettlementList, error) {
+	r := call{method: http.MethodGet, path: []string{"v1", "sources", source, "settlements"}, reads: true}
+	return answerOf[SettlementList](ctx, c, r)
+}
+
 // ListSourceRequests: List what an identity provider sent of late, what was made of it, and
 // how it ended. Who may: APPLICATION_ADMIN or USER_ADMIN.
 func (c *Client) ListSourceRequests(ctx context.Context, source string) (*PushRequestList, error) {
@@ -953,6 +984,23 @@ func (c *Client) ListUsersAll(ctx context.Context, query ListUsersQuery) iter.Se
 		}
 		return p.Users, p.NextPageToken, nil
 	})
+}
+
+// MigrateUsersQuery narrows or directs MigrateUsers.
+type MigrateUsersQuery struct {
+	// Of the plan, as a dry run has shown it
+	Digest string
+}
+
+// MigrateUsers: Let another source own users: their ids, grants and memberships stay; one
+// user after the other, and again from where it was cut off. Who may: USER_ADMIN. With an
+// Idempotency-Key it is done once, however often it is sent. With dryRun=true everything is
+// checked and answered, and nothing is stored.
+func (c *Client) MigrateUsers(ctx context.Context, query MigrateUsersQuery, body MigrationRequest) (*Migration, error) {
+	r := call{method: http.MethodPost, path: []string{"v1", "migrations"}, body: body, repeatable: true, tryable: true}
+	r.query = url.Values{}
+	addToText(r.query, "digest", query.Digest)
+	return answerOf[Migration](ctx, c, r)
 }
 
 // PauseSource: Refuse pushes to a source until it is resumed. Who may: APPLICATION_ADMIN or
@@ -1043,6 +1091,15 @@ func (c *Client) PutGroupMember(ctx context.Context, group, member string, query
 	return answerOf[GroupMember](ctx, c, r)
 }
 
+// PutPrecedence: Set whose values hold where several sources have some. Who may:
+// APPLICATION_ADMIN. With dryRun=true everything is checked and answered, and nothing is
+// stored. With If-Match it is done only if nothing changed since.
+func (c *Client) PutPrecedence(ctx context.Context, body Precedence, version string) (*Precedence, error) {
+	r := call{method: http.MethodPut, path: []string{"v1", "precedence"}, body: body, tryable: true}
+	r.set("If-Match", version)
+	return answerOf[Precedence](ctx, c, r)
+}
+
 // PutSettings: Change the settings. Who may: APPLICATION_ADMIN. With dryRun=true everything
 // is checked and answered, and nothing is stored. With If-Match it is done only if nothing
 // changed since.
@@ -1110,6 +1167,15 @@ func (c *Client) RotateServiceKey(ctx context.Context, service, apiKey string, b
 	return answerOf[CreatedKey](ctx, c, r)
 }
 
+// SettleEntry: Decide about an entry that a run left alone; the next run carries it out,
+// and waits for approval if that raises anybody. Who may: USER_ADMIN. With an
+// Idempotency-Key it is done once, however often it is sent. With dryRun=true everything is
+// checked and answered, and nothing is stored.
+func (c *Client) SettleEntry(ctx context.Context, source string, body SettleRequest) (*SettlementList, error) {
+	r := call{method: http.MethodPost, path: []string{"v1", "sources", source, "settlements"}, body: body, repeatable: true, tryable: true}
+	return answerOf[SettlementList](ctx, c, r)
+}
+
 // StartRun: Start a run of a source now. Who may: APPLICATION_ADMIN or USER_ADMIN. With an
 // Idempotency-Key it is done once, however often it is sent. With dryRun=true everything is
 // checked and answered, and nothing is stored.
@@ -1149,6 +1215,41 @@ func (c *Client) TrySourceUser(ctx context.Context, source string, body TryReque
 func (c *Client) UndoSource(ctx context.Context, source string, body UndoRequest) (*UndoDone, error) {
 	r := call{method: http.MethodPost, path: []string{"v1", "sources", source, "undo"}, body: body, repeatable: true, tryable: true, time: Patience, limit: maxPlan}
 	return answerOf[UndoDone](ctx, c, r)
+}
+
+// UnlinkUserQuery narrows or directs UnlinkUser.
+type UnlinkUserQuery struct {
+	// Of the plan, as a dry run has shown it
+	Digest string
+	// reason
+	Reason string
+}
+
+// UnlinkUser: Take a linked record from a user; whoever was linked by hand is back with
+// what he had. Who may: USER_ADMIN. With dryRun=true everything is checked and answered,
+// and nothing is stored.
+func (c *Client) UnlinkUser(ctx context.Context, user, source string, query UnlinkUserQuery) (*LinkPlan, error) {
+	r := call{method: http.MethodDelete, path: []string{"v1", "users", user, "links", source}, tryable: true}
+	r.query = url.Values{}
+	addToText(r.query, "digest", query.Digest)
+	addToText(r.query, "reason", query.Reason)
+	return answerOf[LinkPlan](ctx, c, r)
+}
+
+// UnsettleEntryQuery narrows or directs UnsettleEntry.
+type UnsettleEntryQuery struct {
+	// The lasting key of the entry
+	Entry string
+}
+
+// UnsettleEntry: Take back what was decided about an entry; what was done by it stays. Who
+// may: USER_ADMIN. With dryRun=true everything is checked and answered, and nothing is
+// stored.
+func (c *Client) UnsettleEntry(ctx context.Context, source string, query UnsettleEntryQuery) error {
+	r := call{method: http.MethodDelete, path: []string{"v1", "sources", source, "settlements"}, tryable: true}
+	r.query = url.Values{}
+	addToText(r.query, "entry", query.Entry)
+	return c.do(ctx, r, nil)
 }
 
 // UpdateGroup: Change a local group; what a source owns is changed there. Who may:

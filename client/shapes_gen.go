@@ -1018,6 +1018,69 @@ type KeyList struct {
 	Keys []Key `json:"keys"`
 }
 
+// LinkPlan is what a link by hand, or taking one back, does.
+type LinkPlan struct {
+	// Who stays
+	User UserSummary `json:"user"`
+	// Who goes, or who is back, or new; nothing: nobody
+	Other *UserSummary `json:"other,omitzero"`
+	// Of the record that is linked, or unlinked
+	Source string `json:"source"`
+	// Memberships that go with the record, and those that were made here
+	Groups []Subject `json:"groups"`
+	// Grants that change hands or end
+	Grants []string `json:"grants"`
+	// Local attributes that change hands
+	Attributes []string `json:"attributes"`
+	// What the user who stays may do afterwards, and may not now
+	Gains []string `json:"gains"`
+	// What he may do now, and not afterwards
+	Loses []string `json:"loses"`
+	// Of all that, as it is: to be sent to have it done
+	Digest string `json:"digest"`
+}
+
+// LinkRequest says which other user is the same person.
+type LinkRequest struct {
+	// The user who is the same person: his record becomes a linked one, and he himself is no
+	// more
+	User string `json:"user"`
+	// keep, the default: his grants go over; end: they end: keep, end
+	Grants string `json:"grants,omitzero"`
+	// Why
+	Reason string `json:"reason,omitzero"`
+}
+
+// LinkedRecord is what another source than the owning one says of a user.
+type LinkedRecord struct {
+	// Who owns it: the id of a source, or local
+	Source string `json:"source"`
+	// In that source
+	UserName string `json:"userName"`
+	// The lasting key in the source
+	Key string `json:"key"`
+	// Where the entry is in the directory
+	DN string `json:"dn,omitzero"`
+	// Why the source does not let the person in
+	Disabled string `json:"disabled,omitzero"`
+	// Whom this source keeps out, or has lost, is inactive
+	Decides bool `json:"decides"`
+	// Since when the source no longer has the person: then nothing of it counts
+	MissingTime time.Time `json:"missingTime,omitzero"`
+	// Names, address and other facts of a person, by field
+	Profile map[string]string `json:"profile"`
+	// Attributes by name
+	Attributes map[string][]string `json:"attributes"`
+	// Direct memberships that the source states
+	Groups []Subject `json:"groups"`
+	// By which rule the record joined the user; nothing: somebody linked it
+	Rule string `json:"rule,omitzero"`
+	// The run or the person who linked it, as in the audit log
+	LinkedBy string `json:"linkedBy"`
+	// When it was linked
+	LinkTime time.Time `json:"linkTime"`
+}
+
 // LocalAttribute is an attribute that was put on a user or a group here.
 type LocalAttribute struct {
 	Versioned
@@ -1076,6 +1139,54 @@ type MembersChanged struct {
 	Removed int `json:"removed"`
 	// Of the store, that this was read at
 	Revision int64 `json:"revision"`
+}
+
+// Migration is what a migration does, or did.
+type Migration struct {
+	// Where it begins
+	From string `json:"from"`
+	// Where it ends
+	To string `json:"to"`
+	// Who of one source is who of the other
+	Rule string `json:"rule"`
+	// Who moves
+	Users int `json:"users"`
+	// Of these, those who are users of the other source until then
+	Merged int `json:"merged"`
+	// The first 100 who move, each with the user who is merged into him
+	UserNames []string `json:"userNames"`
+	// Users to whom nobody answers: they stay
+	Alone int `json:"alone"`
+	// The first 100 of them, by name
+	AloneNames []string `json:"aloneNames"`
+	// Users to whom several answer, or who share one: they stay
+	Unclear int `json:"unclear"`
+	// The first 100 of them, by name
+	UnclearNames []string `json:"unclearNames"`
+	// The first 100 who cannot move, and why: they stay
+	Refused []string `json:"refused"`
+	// How many have moved
+	Done int `json:"done"`
+	// Of the plan, to be sent to have it done
+	Digest string `json:"digest"`
+}
+
+// MigrationRequest says which users get which source as their owner.
+type MigrationRequest struct {
+	// Whose users move; local: those that were made here
+	From string `json:"from"`
+	// The source that owns them afterwards
+	To string `json:"to"`
+	// The attribute of a user's record that says who he is, or name for the login name
+	By string `json:"by"`
+	// The attribute of the other source that it has to be equal to; nothing: the same
+	Equals string `json:"equals,omitzero"`
+	// folded: case and surrounding space are ignored: exact, folded
+	Compare string `json:"compare,omitzero"`
+	// Of users of the other source who are merged: keep, the default, or end: keep, end
+	Grants string `json:"grants,omitzero"`
+	// Why
+	Reason string `json:"reason,omitzero"`
 }
 
 // NewGroup is a local group to be made, or what one is to become.
@@ -1379,7 +1490,8 @@ type PlanStep struct {
 	Add []PlanMemberKey `json:"add,omitempty"`
 	// Members to take out
 	Remove []PlanMemberKey `json:"remove,omitempty"`
-	Rule   string          `json:"rule,omitzero"`
+	// Rule is the one by which an entry joins a user.
+	Rule string `json:"rule,omitzero"`
 	// MembersKnown is how many members the source had in the group before; zero for a group
 	// that was missing, whose members had nothing from it.
 	MembersKnown int `json:"membersKnown,omitzero"`
@@ -1497,6 +1609,16 @@ type PlanTrialScope struct {
 	Base string `json:"base,omitzero"`
 	// in words
 	Why string `json:"why"`
+}
+
+// Precedence says whose values hold where several sources have some.
+type Precedence struct {
+	Versioned
+	// By attribute or field of the profile, or * for all others, the sources in the order in
+	// which they are asked. A source that is not named comes after those: first the one that
+	// owns the user, then the others by name. Local values add to what holds, unless local is
+	// named: then they win or lose like a source's
+	Order map[string][]string `json:"order"`
 }
 
 // Progress is how far a run has come.
@@ -1711,6 +1833,46 @@ type Settings struct {
 	// What a USER_ADMIN may give: any permission, or only what he effectively holds himself:
 	// user_admin, held
 	GrantRule string `json:"grantRule"`
+}
+
+// SettleRequest decides about an entry.
+type SettleRequest struct {
+	// The lasting key of the entry, as the run's conflicts name it
+	Entry string `json:"entry"`
+	// merge: the entry is the user, whom the source knew under another key; he keeps his id
+	// and his grants. join: it is a linked record of the user. replace: it becomes a user of
+	// its own, without grants. ignore: it is left out: merge, join, replace, ignore
+	Decision string `json:"decision"`
+	// Of merge and join: which user it is
+	User string `json:"user,omitzero"`
+	// Of the entry, for people to read
+	UserName string `json:"userName,omitzero"`
+	// Why
+	Reason string `json:"reason,omitzero"`
+}
+
+// Settlement is what was decided about an entry of a source that a run had left alone.
+type Settlement struct {
+	// The lasting key of the entry, as the run's conflicts name it
+	Entry string `json:"entry"`
+	// Of the entry, as it was then
+	UserName string `json:"userName,omitzero"`
+	// Yes or no: join, replace, ignore
+	Decision string `json:"decision"`
+	// Whom the entry joins
+	User *Subject `json:"user,omitzero"`
+	// Who did it, as the audit log names him
+	By string `json:"by"`
+	// When it was settled
+	Time time.Time `json:"time"`
+	// Why
+	Reason string `json:"reason,omitzero"`
+}
+
+// SettlementList is all that was settled of a source.
+type SettlementList struct {
+	// The newest first
+	Settlements []Settlement `json:"settlements"`
 }
 
 // Skipped is an entry that was read but not understood, or not to be used.
@@ -2055,14 +2217,16 @@ type User struct {
 	Reason string `json:"reason,omitzero"`
 	// When it was made
 	CreateTime time.Time `json:"createTime"`
-	// When the source no longer lets the person in
+	// When the person is no longer let in, by the source or by a linked one that may say so
 	ExpireTime time.Time `json:"expireTime,omitzero"`
 	// Since when the source no longer has the person
 	MissingTime time.Time `json:"missingTime,omitzero"`
 	// Of the user's own rows: his record and his local layer
-	Revision int64     `json:"revision"`
-	External External  `json:"external"`
-	Local    UserLocal `json:"local"`
+	Revision int64    `json:"revision"`
+	External External `json:"external"`
+	// What other sources say of the user, at most one record each
+	Linked []LinkedRecord `json:"linked,omitempty"`
+	Local  UserLocal      `json:"local"`
 	// Whether the way counts
 	Effective UserEffective `json:"effective"`
 }

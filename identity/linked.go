@@ -58,8 +58,8 @@ type Precedence map[string][]SourceID
 // EveryKey stands in a Precedence for all keys that are not named.
 const EveryKey = "*"
 
-// of returns the declared order for a folded key.
-func (p Precedence) of(key string) []SourceID {
+// Of returns the declared order for a folded key.
+func (p Precedence) Of(key string) []SourceID {
 	if order, ok := p[key]; ok {
 		return order
 	}
@@ -97,7 +97,7 @@ func (u *User) Says(key string) []Said {
 			said = append(said, Said{r.Source, values})
 		}
 	}
-	order := u.First.of(key)
+	order := u.First.Of(key)
 	if slices.Contains(order, Local) {
 		if values := u.Local.Counting()[key]; len(values) > 0 {
 			said = addSaid(said, values)
@@ -123,7 +123,7 @@ func (u *User) SaysField(field string) []Said {
 			said = append(said, Said{r.Source, []string{v}})
 		}
 	}
-	return ranked(said, u.First.of(FoldKey(field)))
+	return ranked(said, u.First.Of(FoldKey(field)))
 }
 
 // ranked puts those that stand in an order before the others.
@@ -194,7 +194,7 @@ func (u *User) Layers() []Layer {
 		if said := u.Says(key); len(said) > 0 {
 			win(said[0].Source, key, said[0].Values)
 		}
-		if !slices.Contains(u.First.of(key), Local) {
+		if !slices.Contains(u.First.Of(key), Local) {
 			win(Local, key, here[key])
 		}
 	}

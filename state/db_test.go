@@ -266,6 +266,7 @@ func checkHistory(rt *rapid.T, s store.Store, l store.Leader, fallBehind func())
 	defer d.stop()
 	h := history{t: rt, d: d, term: lead(rt, l).Fence()}
 	h.check(rt) // of nothing
+	d.commit(rt, run, PutSource{Source: "hr", State: SourceState{LastRun: "1"}})
 	h.createUser(rt)
 	h.createGroup(rt)
 	rt.Repeat(map[string]func(*rapid.T){
@@ -438,7 +439,12 @@ func (h *history) link(t *rapid.T) {
 		h.d.commit(t, run, LinkRecord{User: u, Record: r, Bars: bars, Rule: "the test"})
 		return
 	}
-	switch r.Key = have.Record.Key; rapid.IntRange(0, 2).Draw(t, "do") {
+	switch r.Key = have.Record.Key; rapid.IntRange(0, 4).Draw(t, "do") {
+	case 3:
+		h.decide(t, ChangeOwner{User: u, To: "hr"})
+		h.decide(t, ChangeOwner{User: u, To: "corp"})
+	case 4:
+		h.unlinkAndMerge(t, u)
 	case 0:
 		h.d.commit(t, run, Update{Member: identity.UserMember(u), Record: r, Bars: bars})
 	case 1:
@@ -446,6 +452,23 @@ func (h *history) link(t *rapid.T) {
 	case 2:
 		h.d.commit(t, run, removeLinked{u, "hr"})
 	}
+}
+
+// unlinkAndMerge makes a user of what was linked, and then one user of both again.
+func (h *history) unlinkAndMerge(t *rapid.T, u identity.UserID) {
+	next := identity.NewUserID()
+	h.decide(t, Unlink{User: u, Source: "hr", New: next})
+	s := h.d.View().Now()
+	if s.MayMerge(u, next) == nil && rapid.Bool().Draw(t, "merge again") {
+		h.decide(t, Merge{Into: u, From: next, KeepGrants: true})
+		return
+	}
+	h.commitGone(t, next)
+}
+
+// commitGone deletes a user of hr for good.
+func (h *history) commitGone(t *rapid.T, u identity.UserID) {
+	h.d.commit(t, run, Delete{Member: identity.UserMember(u), Source: "hr"})
 }
 
 func (h *history) order(t *rapid.T) {

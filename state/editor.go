@@ -224,13 +224,12 @@ func (e *editor) user(key string, v rawValue) error {
 		if !head.Expires.IsZero() {
 			n.expires = head.Expires.Unix()
 		}
-		e.userKeys.add(keyHash(n.source, n.key), h)
-		e.userNames.add(nameHash(n.source, identity.FoldName(n.name)), h)
 		for _, term := range head.Terms {
 			e.userTerms.add(textHash(string(n.source), term), h)
 		}
 	}
 	e.setUser(int(h), n)
+	e.findable(h)
 	return nil
 }
 

@@ -168,11 +168,27 @@ func (e *editor) linked(key string, v rawValue) error {
 		l.facet = facet{v.raw, key, name, uint64(o.Hash), v.rev, !o.Missing.IsZero()}
 		l.off, l.expires = intern(e.reasons, o.Disabled), seconds(o.Expires)
 		l.bars, l.left = o.Link != nil && o.Link.Bars, e.leaving(source)
-		e.userKeys.add(keyHash(source, l.key), h)
-		e.userNames.add(nameHash(source, identity.FoldName(l.name)), h)
 	}
 	e.setUser(int(h), u.withLinked(l))
+	e.findable(h)
 	return nil
+}
+
+// findable lets a user be found by each of his records. When two of them change places in
+// one transaction, taking one in makes room for what the other is found by already.
+func (e *editor) findable(h uint32) {
+	u := e.users.Ref(int(h))
+	if u.exists() {
+		e.userKeys.add(keyHash(u.source, u.key), h)
+		e.userNames.add(nameHash(u.source, identity.FoldName(u.name)), h)
+	}
+	if u.links == nil {
+		return
+	}
+	for _, l := range *u.links {
+		e.userKeys.add(keyHash(l.source, l.key), h)
+		e.userNames.add(nameHash(l.source, identity.FoldName(l.name)), h)
+	}
 }
 
 // leavesLinked makes the linked records of a source count for nothing.

@@ -105,13 +105,13 @@ var workflows = [...]Name{
 var verbs = [...]string{
 	"audit", "audit export", "audit head", "audit verify", "backup", "can", "disable", "enable", "events",
 	"grant", "grants", "grants apply", "grants set", "grants show", "groups", "groups add", "groups create", "groups delete",
-	"groups remove", "groups update", "key create", "key list", "key revoke", "metrics usage", "permissions",
+	"groups remove", "groups update", "key create", "key list", "key revoke", "link", "metrics usage", "migrate", "permissions",
 	"permissions create", "permissions delete", "permissions show", "personas", "revoke", "scim pause", "scim requests",
 	"scim resume", "scim token create", "scim token list", "scim token revoke", "scim undo", "service create",
 	"service delete", "service key", "service list", "service revoke", "service rotate", "set", "settings",
-	"settings defaults", "settings set", "source change", "source create", "source delete", "source disable", "source enable",
-	"source list", "source show", "source test", "sync approve", "sync held", "sync plan", "sync run", "sync runs",
-	"sync status", "sync test", "sync try", "unset", "users", "users create", "users delete", "users update", "who-can", "whoami", "why",
+	"settings defaults", "settings precedence", "settings set", "source change", "source create", "source delete", "source disable", "source enable",
+	"source list", "source settle", "source settlements", "source show", "source test", "sync approve", "sync held", "sync plan", "sync run", "sync runs",
+	"sync status", "sync test", "sync try", "unlink", "unset", "users", "users create", "users delete", "users update", "who-can", "whoami", "why",
 }
 
 // controls are the pages of the console and what can be done on them.

@@ -81,7 +81,7 @@ func addCommands(c *cli, root *cobra.Command) {
 	add(root, groupChange, c.changes(c.completes(grantCommand(c), targetNames, permissionNames)),
 		c.changes(c.completes(revokeCommand(c), targetNames, permissionNames)), c.changes(c.completes(disableCommand(c), userNames)),
 		c.changes(c.completes(enableCommand(c), userNames)), c.changes(c.completes(setCommand(c), targetNames)),
-		c.changes(c.completes(unsetCommand(c), targetNames)), settingsCommand(c), keyCommand(c), serviceCommand(c))
+		c.changes(c.completes(unsetCommand(c), targetNames)), linkCommand(c), unlinkCommand(c), migrateCommand(c), settingsCommand(c), keyCommand(c), serviceCommand(c))
 	add(root, groupSync, syncCommand(c), sourceCommand(c), scimCommand(c))
 	add(root, groupRun, serveCommand(), demoCommand(), bootstrapCommand(c), loginCommand(c), logoutCommand(c), configCommand(c),
 		backupCommand(c), restoreCommand(c), recoverCommand(c), healthcheckCommand(c), versionCommand(c))

@@ -72,6 +72,8 @@ func TestScripts(t *testing.T) {
 			"store":     makeStore,
 			"push":      push,
 			"lockouts":  lockouts,
+			"linked":    linked,
+			"digest":    digest,
 		},
 	})
 }

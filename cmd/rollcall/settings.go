@@ -69,7 +69,7 @@ func settingsCommand(c *cli) *cobra.Command {
 			}
 			return c.showSettings(s)
 		}),
-	}, settingsSetCommand(c), settingsDefaultsCommand(c))
+	}, settingsSetCommand(c), settingsDefaultsCommand(c), settingsPrecedenceCommand(c))
 }
 
 func (c *cli) showSettings(s *client.Settings) error {

@@ -124,6 +124,9 @@ func (c *cli) writeUser(w io.Writer, u *client.User) {
 	b.add("expires", "%s", c.when(u.ExpireTime))
 	b.write(w)
 	c.writeExternal(w, &u.External, u.Source)
+	for i := range u.Linked {
+		c.writeLinked(w, &u.Linked[i])
+	}
 	fmt.Fprintln(w, "\nPut on top here")
 	b = block{}
 	if d := u.Local.Disabled; d != nil {
@@ -167,6 +170,30 @@ func (c *cli) writeExternal(w io.Writer, e *client.External, source string) {
 	b.add("groups", "%s", subjectNames(e.Groups))
 	b.add("unresolved", "%s", strings.Join(e.Unresolved, ", "))
 	b.orNothing(w)
+}
+
+// writeLinked writes what another source says of a user.
+func (c *cli) writeLinked(w io.Writer, l *client.LinkedRecord) {
+	fmt.Fprintf(w, "\nWhat %s says\n", printable(l.Source))
+	var b block
+	b.add("login", "%s", l.UserName)
+	b.add("key", "%s", l.Key)
+	b.add("dn", "%s", l.DN)
+	b.add("kept out", "%s", strings.ReplaceAll(l.Disabled, "_", " "))
+	if !l.MissingTime.IsZero() {
+		b.add("missing", "since %s: nothing of it counts", date(l.MissingTime))
+	}
+	for _, k := range slices.Sorted(maps.Keys(l.Profile)) {
+		b.add(k, "%s", l.Profile[k])
+	}
+	b.attributes(l.Attributes)
+	b.add("groups", "%s", subjectNames(l.Groups))
+	by := l.Rule
+	if by == "" {
+		by = actor(l.LinkedBy)
+	}
+	b.add("linked", "%s by %s", date(l.LinkTime), by)
+	b.write(w)
 }
 
 func (b *block) attributes(a map[string][]string) {

@@ -167,6 +167,7 @@ type fakeSource struct {
 	mu      sync.Mutex // guards the rest
 	none    bool       // no source is configured
 	pushed  bool       // okta is, too
+	more    []admin.Source
 	plan    *plan.Plan
 	held    *plan.Held
 	outcome string // of the next run: succeeded, unchanged, held, failed
@@ -194,7 +195,7 @@ func (f *fakeSource) Sources() []admin.Source {
 	if f.pushed {
 		all = append(all, admin.Source{ID: pushedSource, Kind: "scim", Config: map[string]any{"preset": "default"}})
 	}
-	return all
+	return append(all, f.more...)
 }
 
 func (f *fakeSource) Start(context.Context, identity.SourceID, audit.Actor) (string, error) {

@@ -37,6 +37,7 @@ func (s *syncer) Sources() []admin.Source {
 func (s *syncer) shown(f *fleet, c *Source) admin.Source {
 	out := admin.Source{
 		ID: c.ID(), Kind: c.Kind, File: s.app.config.File, Problem: f.broken[c.ID()], Hides: f.hidden[c.ID()],
+		AddsOnly:             c.Sync.Use == plan.UseAttributes,
 		AllowLocalAttributes: allowed(c.AllowLocalAttributes), AllowLocalMemberships: allowed(c.AllowLocalMemberships),
 	}
 	if c.Stored {

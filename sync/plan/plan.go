@@ -124,9 +124,9 @@ type Step struct {
 	// Add and Remove are the members to put into and take out of a group, sorted.
 	Add    []MemberKey `json:"add,omitempty"`
 	Remove []MemberKey `json:"remove,omitempty"`
-	// Bars and Rule are of a link: whether the record may keep its user out, and by which
-	// rule it joined him.
-	Bars bool   `json:"-"`
+	// Bars says of a link that the record may keep its user out.
+	Bars bool `json:"-"`
+	// Rule is the one by which an entry joins a user.
 	Rule string `json:"rule,omitempty"`
 	// MembersKnown is how many members the source had in the group before; zero for
 	// a group that was missing, whose members had nothing from it.
