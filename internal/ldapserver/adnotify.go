@@ -7,7 +7,7 @@ import (
 
 // checkNotification refuses what LDAP_SERVER_NOTIFICATION_OID does not do (MS-ADTS
 // §3.1.1.3.4.1.9): a filter, and the subtree of anything but the domain.
-func (ad *AD) checkNotification(a *answer) error {
+func (ad *AD) checkNotification(q *adQuery, a *answer) error {
 	if f, ok := a.query.filter.(*presentFilter); !ok || f.key != "objectclass" {
 		return failf(UnwillingToPerform, "00002077: the filter of a notification is (objectClass=*)")
 	}
@@ -15,10 +15,11 @@ func (ad *AD) checkNotification(a *answer) error {
 	if a.query.scope == ScopeSub && (err != nil || base.folded != ad.suffix.folded) {
 		return failf(UnwillingToPerform, "00002077: a notification of a subtree is one of the whole domain, %s", ad.suffix.text)
 	}
+	q.heard = ad.HighestUSN()
 	return nil
 }
 
-// notify sends every object in scope that changes from now on, until the client
+// notify sends every object in scope that changes after the request came, until the client
 // abandons the search or leaves. What changes twice before it is sent comes once.
 func (ad *AD) notify(q *adQuery, a *answer) {
 	base, err := q.base(a.query.base)
@@ -26,7 +27,7 @@ func (ad *AD) notify(q *adQuery, a *answer) {
 		a.finish(asResult(err))
 		return
 	}
-	last := ad.HighestUSN()
+	last := q.heard
 	for {
 		objects, next, changed := ad.since(last)
 		last = next

@@ -25,6 +25,7 @@ type adQuery struct {
 	domainScope bool
 	extended    *int // the format of extended names, if they are asked for
 	notify      bool
+	heard       uint64 // the last change before a notification was asked for
 	sync        *dirSyncRequest
 }
 
@@ -66,7 +67,7 @@ func (q *adQuery) check(a *answer) error {
 	case q.sync != nil:
 		return q.ad.checkDirSync(q, a)
 	case q.notify:
-		return q.ad.checkNotification(a)
+		return q.ad.checkNotification(q, a)
 	}
 	return nil
 }

@@ -333,6 +333,9 @@ func TestNotificationsComeAtOnce(t *testing.T) {
 		}
 		w.server.mu.Unlock()
 	}
+	if !began {
+		t.Fatal("the search did not begin")
+	}
 	next := func() string {
 		t.Helper()
 		if !events.Next() {

@@ -68,8 +68,11 @@ func controlSeeds() []control {
 	dirSync.octets(tagOctets, dirSyncPosition{invocation: GUID(nameUUID("x")), objects: 7, attributes: 5}.cookie())
 	dirSync.end(start)
 	return []control{
-		{oid: oidSyncRequest, value: sync.buf}, {oid: oidDirSync, value: dirSync.buf}, {oid: oidExtendedDN, value: []byte("\x30\x03\x02\x01\x01")},
-		{oid: "cookie", value: []byte("rid=000,csn=20260301090000.000000Z#000000#001#000000;x")}, {oid: "name", value: []byte("<GUID=" + nameUUID("x") + ">")},
+		{oid: oidSyncRequest, value: sync.buf},
+		{oid: oidDirSync, value: dirSync.buf},
+		{oid: oidExtendedDN, value: []byte("\x30\x03\x02\x01\x01")},
+		{oid: "cookie", value: []byte("rid=000,csn=20260301090000.000000Z#000000#001#000000;x")},
+		{oid: "name", value: []byte("<GUID=" + nameUUID("x") + ">")},
 	}
 }
 
