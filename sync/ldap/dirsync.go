@@ -51,7 +51,8 @@ func (d *dirSync) caveats() []string {
 }
 
 // begin asks for a cookie with a filter that lets one object through: CN=Deleted
-// Objects, which is deleted itself. Whoever gets it sees what is deleted.
+// Objects, which is deleted itself. Whoever gets it, or finds it by an ordinary search,
+// sees what is deleted.
 func (d *dirSync) begin(ctx context.Context, r *reading) (position, error) {
 	if err := r.fitsDomain(); err != nil {
 		return nil, err
@@ -98,6 +99,12 @@ func (d *dirSync) cookies(ctx context.Context, r *reading, p *domainPosition) er
 			return err
 		}
 		p.cookies, p.blind = append(p.cookies, q.cookie), p.blind || !seen
+	}
+	if p.blind {
+		var err error
+		if p.blind, err = r.seesNoDeleted(ctx); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -175,7 +182,7 @@ func (r *reading) dirSyncAttributes() []string {
 			}
 		}
 	}
-	add("objectGUID", "name", "parentGUID", "isDeleted", "objectClass")
+	add("objectGUID", "name", "parentGUID", "isDeleted", "lastKnownParent", "objectClass")
 	for _, h := range []*half{&r.users, &r.groups} {
 		if len(h.where.Bases) > 0 {
 			add(h.m.request...)

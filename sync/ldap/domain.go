@@ -148,3 +148,26 @@ func (r *reading) refusal(err error) (*goldap.Error, bool) {
 	le, ok := errors.AsType[*goldap.Error](err)
 	return le, ok && r.c.conn.err() == nil
 }
+
+// seesNoDeleted reports whether CN=Deleted Objects is hidden from the account in one of
+// the naming contexts.
+func (r *reading) seesNoDeleted(ctx context.Context) (bool, error) {
+	for _, base := range r.contexts() {
+		found := false
+		g := region{
+			base: base, scope: goldap.ScopeSingleLevel, filter: "(&(isDeleted=TRUE)(cn=Deleted Objects))",
+			attrs: []string{"isDeleted"}, with: []goldap.Control{goldap.NewControlString(oidShowDeleted, true, "")},
+		}
+		_, err := r.c.search(ctx, g.request(), &handler{
+			entry:  func(*Entry) error { found = true; return nil },
+			broken: func([]byte, string) error { return nil },
+		})
+		if _, answered := r.refusal(err); err != nil && !answered {
+			return false, fmt.Errorf("look for deleted objects below %s: %w", base, err)
+		}
+		if !found {
+			return true, nil
+		}
+	}
+	return false, nil
+}

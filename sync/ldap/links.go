@@ -27,8 +27,10 @@ type links struct {
 // objectChange is what the directory told of one object.
 type objectChange struct {
 	dn      string
-	fresh   bool // made since the last read, and all its memberships with it
-	named   bool // it was renamed or moved
+	was     string // where it was, of one that is dead; or ""
+	fresh   bool   // made since the last read, and all its memberships with it
+	named   bool   // it may have been renamed or moved
+	above   bool   // and then what lies below it
 	dead    bool
 	revived bool                  // it was deleted and is there again
 	other   bool                  // more changed than members
@@ -86,7 +88,9 @@ func (l *links) take(r *reading, e *Entry) error {
 		case "objectclass":
 			c.fresh, c.other = true, true
 		case "name", "parentguid":
-			c.named, c.other = true, true
+			c.named, c.above, c.other = true, true, true
+		case "lastknownparent":
+			c.was = formerDN(c.dn, string(e.First("lastKnownParent")))
 		default:
 			if came, ok := incremental(options); ok && r.isMember(name) {
 				c.takeMembers(a.Values, came)
@@ -96,6 +100,16 @@ func (l *links) take(r *reading, e *Entry) error {
 		}
 	}
 	return nil
+}
+
+// formerDN returns where a deleted object was: its name has "\nDEL:" and its GUID behind
+// it now (MS-ADTS §3.1.1.5.5).
+func formerDN(dn, parent string) string {
+	rdn, _, ok := strings.Cut(dn, `\0ADEL:`)
+	if !ok || parent == "" {
+		return ""
+	}
+	return rdn + "," + string(memberDN([]byte(parent)))
 }
 
 // isMember reports whether an attribute is the one that groups list their members in.
@@ -162,7 +176,7 @@ func (l *links) follow(ctx context.Context, r *reading) error {
 		case h == nil && c.other:
 			r.users.want(key)
 			r.groups.want(key)
-			if c.named && !c.fresh {
+			if c.above && !c.fresh {
 				moved = append(moved, c.dn)
 			}
 		case h == nil: // a group that is out of reach

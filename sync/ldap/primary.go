@@ -51,7 +51,9 @@ type settling struct {
 	*reading
 	primary map[identity.Key]identity.Key // of people who were read: their primary groups
 	whole   map[identity.Key]bool         // groups to read whole
-	asked   int
+	// asked counts whose groups were asked for; strangers those of whom nothing depends
+	// on it.
+	asked, strangers int
 }
 
 // told takes in what the directory said of the members of one group.
@@ -74,19 +76,39 @@ func (s *settling) told(group identity.Key, c *objectChange) {
 }
 
 // left reads the groups of those who left the reach of the source and are there still:
-// their groups list them as somebody unknown now. So do the groups of somebody unknown
-// who got another name.
+// their groups list them as somebody unknown now.
 func (s *settling) left(ctx context.Context) error {
 	for key, c := range s.links.changed {
-		if c.dead || c.fresh || s.users.has(key) || s.groups.has(key) {
-			continue
+		switch {
+		case s.users.has(key) || s.groups.has(key):
+		case s.halfWith(key) == nil:
+			if err := s.stranger(ctx, c); err != nil {
+				return err
+			}
+		case !c.dead && (s.users.gone[key] || s.groups.gone[key]):
+			groups, err := s.ask(ctx, c.dn)
+			if err != nil {
+				return err
+			}
+			maps.Copy(s.whole, groups)
 		}
-		gone := s.users.gone[key] && s.known.Stored(false, key) != nil || s.groups.gone[key] && s.known.Stored(true, key) != nil
-		unknown := s.halfWith(key) == nil && c.named && len(s.base.lost) > 0
-		if !gone && !unknown {
-			continue
+	}
+	return nil
+}
+
+// stranger reads the groups that list somebody unknown by a name that he has no more,
+// as far as that costs little: it is no more than what they show of him.
+func (s *settling) stranger(ctx context.Context, c *objectChange) error {
+	const few = 50
+	switch {
+	case len(s.base.lost) == 0 || c.fresh:
+	case c.dead && c.was != "":
+		for _, g := range s.base.lost[s.hasher.key([]byte(c.was))] {
+			s.whole[g] = true
 		}
-		groups, err := s.ask(ctx, c.dn)
+	case !c.dead && c.named && s.strangers < few:
+		s.strangers++
+		groups, err := s.groupsOf(ctx, c.dn)
 		if err != nil {
 			return err
 		}

@@ -49,29 +49,6 @@ func (u *usn) begin(ctx context.Context, r *reading) (position, error) {
 	return p.encode(), nil
 }
 
-// seesNoDeleted reports whether CN=Deleted Objects is hidden from the account in one of
-// the naming contexts.
-func (r *reading) seesNoDeleted(ctx context.Context) (bool, error) {
-	for _, base := range r.contexts() {
-		found := false
-		g := region{
-			base: base, scope: goldap.ScopeSingleLevel, filter: "(&(isDeleted=TRUE)(cn=Deleted Objects))",
-			attrs: []string{"isDeleted"}, with: []goldap.Control{goldap.NewControlString(oidShowDeleted, true, "")},
-		}
-		_, err := r.c.search(ctx, g.request(), &handler{
-			entry:  func(*Entry) error { found = true; return nil },
-			broken: func([]byte, string) error { return nil },
-		})
-		if _, answered := r.refusal(err); err != nil && !answered {
-			return false, fmt.Errorf("look for deleted objects below %s: %w", base, err)
-		}
-		if !found {
-			return true, nil
-		}
-	}
-	return false, nil
-}
-
 // changes implements follower.
 func (u *usn) changes(ctx context.Context, r *reading, since position) (position, error) {
 	p, err := decodeDomainPosition(since)
@@ -135,7 +112,8 @@ func (u *usn) others(ctx context.Context, r *reading, later uint64) (moved []str
 				c.dead = equalFoldASCII(e.First("isDeleted"), "TRUE")
 				made, err := strconv.ParseUint(string(e.First("uSNCreated")), 10, 64)
 				c.fresh = err == nil && made >= later
-				c.named = !isLeaf(e.Get("objectClass"))
+				c.named, c.above = true, !isLeaf(e.Get("objectClass"))
+				c.was = formerDN(c.dn, string(e.First("lastKnownParent")))
 			}
 			return nil // one without a key is not in reach either, or was met
 		},
@@ -144,7 +122,7 @@ func (u *usn) others(ctx context.Context, r *reading, later uint64) (moved []str
 	for _, base := range r.contexts() {
 		g := region{
 			base: base, scope: goldap.ScopeWholeSubtree, filter: fmt.Sprintf("(uSNChanged>=%d)", later),
-			attrs: []string{"objectGUID", "objectClass", "uSNCreated", "isDeleted"},
+			attrs: []string{"objectGUID", "objectClass", "uSNCreated", "isDeleted", "lastKnownParent"},
 		}
 		if !u.blind {
 			g.with = []goldap.Control{goldap.NewControlString(oidShowDeleted, true, "")}
@@ -164,7 +142,7 @@ func (u *usn) others(ctx context.Context, r *reading, later uint64) (moved []str
 			r.groups.lose(key)
 		case h != nil && !h.has(key):
 			h.want(key)
-		case h == nil && c.named && !c.fresh:
+		case h == nil && c.above && !c.fresh:
 			moved = append(moved, c.dn)
 		}
 	}
