@@ -32,6 +32,7 @@ func (s *Source) Wait(ctx context.Context, since identity.Cursor, ready func()) 
 		return err
 	}
 	defer c.close()
+	c.over.Stop() // a watch has no end, unlike a read
 	r := newReading(s, sync.PullRequest{})
 	r.over(c)
 	way, ok := r.way(from.Way).(watcher)
