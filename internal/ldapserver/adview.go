@@ -151,6 +151,7 @@ func (ad *AD) addBin() {
 	}
 	o.view.entry.Store(e)
 	ad.bin, ad.byGUID[o.guid], ad.byName[name.folded] = o, o, o
+	ad.journal = append(ad.journal, usnRecord{o.usn, o})
 	slots := append(*ad.slots.Load(), o.view)
 	ad.slots.Store(&slots)
 }

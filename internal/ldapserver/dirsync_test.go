@@ -84,6 +84,7 @@ func TestDirSyncSendsWhatChanged(t *testing.T) {
 	r.want("the first answer",
 		"CN=Ann,OU=Staff: instanceType=4; mail=ann@example.org; name=Ann; objectGUID; parentGUID; primaryGroupID=513; userAccountControl=512",
 		"CN=Crew,OU=Staff: instanceType=4; member;range=1-1=CN=Ann,OU=Staff,"+adSuffix+"; name=Crew; objectGUID; parentGUID",
+		"CN=Deleted Objects: instanceType=4; isDeleted=TRUE; name=Deleted Objects; objectGUID",
 		"CN=Domain Users,CN=Users: instanceType=4; name=Domain Users; objectGUID; parentGUID",
 		"OU=Staff: instanceType=4; name=Staff; objectGUID; parentGUID")
 	r.filter = usualFilter
