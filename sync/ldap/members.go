@@ -32,6 +32,7 @@ type clan struct {
 type roll struct {
 	found []ref
 	later []laterMember
+	names []string // in a read of changes, which may yet find that somebody is gone
 	lost  []string // what nobody answers to
 }
 
@@ -41,12 +42,12 @@ type laterMember struct {
 }
 
 // marks remembers how long the lists of a roll were.
-type marks struct{ found, later, lost int }
+type marks struct{ found, later, names, lost int }
 
-func (o *roll) marks() marks { return marks{len(o.found), len(o.later), len(o.lost)} }
+func (o *roll) marks() marks { return marks{len(o.found), len(o.later), len(o.names), len(o.lost)} }
 
 func (o *roll) back(m marks) {
-	o.found, o.later, o.lost = o.found[:m.found], o.later[:m.later], o.lost[:m.lost]
+	o.found, o.later, o.names, o.lost = o.found[:m.found], o.later[:m.later], o.names[:m.names], o.lost[:m.lost]
 }
 
 // clan takes in one group.
@@ -113,13 +114,10 @@ func (r *reading) enroll(o *roll, ms memberSlot, values [][]byte) {
 			continue // some servers let a group without members have an empty one
 		}
 		if ms.by == byName {
-			switch i, ok := r.named(r.hasher.name(string(v))); {
-			case !ok:
-				o.lost = append(o.lost, string(v))
-			case i == ambiguous:
-				o.lost = append(o.lost, string(v)+twice)
-			default:
-				o.found = append(o.found, i)
+			if r.base == nil {
+				r.enrollNamed(o, string(v))
+			} else {
+				o.names = append(o.names, string(v))
 			}
 			continue
 		}
@@ -129,6 +127,18 @@ func (r *reading) enroll(o *roll, ms memberSlot, values [][]byte) {
 		} else {
 			o.later = append(o.later, laterMember{k, string(v)})
 		}
+	}
+}
+
+// enrollNamed adds the one who has a login name.
+func (r *reading) enrollNamed(o *roll, name string) {
+	switch i, ok := r.named(r.hasher.name(name)); {
+	case !ok:
+		o.lost = append(o.lost, name)
+	case i == ambiguous:
+		o.lost = append(o.lost, name+twice)
+	default:
+		o.found = append(o.found, i)
 	}
 }
 
@@ -262,6 +272,9 @@ func (r *reading) join() {
 func (r *reading) joined(g *clan) identity.Seen {
 	h := &r.groups
 	g.found = append(g.found, g.primary...)
+	for _, name := range g.names {
+		r.enrollNamed(&g.roll, name)
+	}
 	for _, l := range g.later {
 		if i, ok := r.anyone(l.key); ok {
 			g.found = append(g.found, i)

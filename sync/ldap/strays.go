@@ -75,7 +75,11 @@ func (r *reading) lost(g *clan) []laterMember {
 
 // sameLost reports whether the roll has the group with these members unresolved.
 func (r *reading) sameLost(g *clan, lost []laterMember) bool {
-	texts := slices.Clone(g.roll.lost)
+	o := roll{lost: slices.Clone(g.roll.lost)}
+	for _, name := range g.names {
+		r.enrollNamed(&o, name)
+	}
+	texts := o.lost
 	for _, l := range lost {
 		texts = append(texts, l.text)
 	}
