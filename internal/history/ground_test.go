@@ -41,6 +41,9 @@ type family struct {
 	// the proof, and blind whether only a comparison of everything finds who is gone.
 	changes string
 	blind   bool
+	// patches says that what comes of a group is its new members and those it lost: whom
+	// it lists out of sight is then known as of the last time it was read whole.
+	patches bool
 }
 
 func families() []family {
@@ -55,21 +58,35 @@ func families() []family {
 		{name: "OpenLDAP", make: slapd(provider)},
 		{name: "OpenLDAP that repairs groups", make: slapd(repairing)},
 		{name: "OpenLDAP without a session log", make: slapd(forgetful)},
+		{name: "OpenLDAP by name", make: names(provider)},
+		{name: "OpenLDAP by name and time", make: names(plain), changes: "timestamps", blind: true},
 		{name: "OpenLDAP by time", make: slapd(plain), changes: "timestamps", blind: true},
 		{name: "389-ds whole", make: ds389(dirtest.DS389Options{NoSync: true}), changes: "none"},
 		{name: "389-ds", make: ds389(dirtest.DS389Options{MemberOf: true, RefInt: true})},
 		{name: "389-ds that repairs nothing", make: ds389(dirtest.DS389Options{})},
 		{name: "389-ds by time", make: ds389(dirtest.DS389Options{NoSync: true, RefInt: true}), changes: "timestamps", blind: true},
-		{name: "Active Directory whole", make: samba(whole), changes: "none"},
+		{name: "Active Directory whole", make: samba(reader), changes: "none"},
+		{name: "Active Directory", make: samba(syncer), patches: true},
+		{name: "Active Directory by numbers", make: samba(syncer), changes: "usn", patches: true},
 	}
 }
 
+// names makes a directory whose groups list login names.
+func names(o dirtest.SlapdOptions) func(testing.TB, func(tongue) crowd) *ground {
+	return slapdSpeaking(o, func(p *posix) { p.byName = true })
+}
+
 func slapd(o dirtest.SlapdOptions) func(testing.TB, func(tongue) crowd) *ground {
+	return slapdSpeaking(o, func(*posix) {})
+}
+
+func slapdSpeaking(o dirtest.SlapdOptions, as func(*posix)) func(testing.TB, func(tongue) crowd) *ground {
 	return func(tb testing.TB, at func(tongue) crowd) *ground {
 		p := &posix{
 			top: "dc=example,dc=org", key: "entryUUID", lock: "pwdAccountLockedTime: 000001010000Z",
 			refint: o.RefInt, someone: "cn=nobody,dc=example,dc=org",
 		}
+		as(p)
 		o.LDIF = at(p).content().write
 		s := dirtest.StartSlapd(tb, o)
 		g := &ground{speaks: p, view: p.view(), apply: s.Apply, dump: s.Dump, repairs: o.RefInt}
@@ -98,8 +115,9 @@ func ds389(o dirtest.DS389Options) func(testing.TB, func(tongue) crowd) *ground 
 	}
 }
 
-// whole is the account of who reads a domain whole.
-func whole(s *dirtest.Samba) dirtest.Account { return s.Reader }
+// The accounts that read a domain.
+func reader(s *dirtest.Samba) dirtest.Account { return s.Reader }
+func syncer(s *dirtest.Samba) dirtest.Account { return s.Sync }
 
 func samba(as func(*dirtest.Samba) dirtest.Account) func(testing.TB, func(tongue) crowd) *ground {
 	return func(tb testing.TB, at func(tongue) crowd) *ground {

@@ -65,6 +65,15 @@ func (p picture) without(keys map[identity.Key]bool) picture {
 	return left
 }
 
+// known takes out whom groups list that nobody knows.
+func (p picture) known() picture {
+	for k, e := range p.Groups {
+		e.Unresolved = nil
+		p.Groups[k] = e
+	}
+	return p
+}
+
 // lines writes each entry on one line, so that a difference is easy to read.
 func (p picture) lines() map[string]string {
 	out := make(map[string]string, len(p.Users)+len(p.Groups))
@@ -113,11 +122,11 @@ type dumper func(base, filter string, attributes ...string) []dirtest.Entry
 // draw makes a picture from dumps.
 func (v *view) draw(dump dumper) picture {
 	p := picture{Users: map[identity.Key]entry{}, Groups: map[identity.Key]entry{}}
-	people, groups := map[string]identity.Key{}, map[string]identity.Key{} // by DN
+	people, groups := map[string]identity.Key{}, map[string]identity.Key{} // by DN and by login name
 	first := map[string][]identity.Key{}                                   // by the SID of the group
 	for _, e := range dump(v.peopleIn, v.people, v.ask...) {
 		key := v.keyOf(&e)
-		people[plainDN(e.DN)] = key
+		people[plainDN(e.DN)], people["uid "+strings.ToLower(e.First(v.name))] = key, key
 		x := entry{Name: e.First(v.name), DN: e.DN, Attributes: identity.Attributes{}}
 		x.Profile = fields(&e, map[string]string{
 			identity.DisplayName: v.displayName, identity.GivenName: "givenName", identity.FamilyName: "sn", identity.Email: "mail",
@@ -152,6 +161,13 @@ func (v *view) draw(dump dumper) picture {
 			x.Members = slices.Clone(first[sid(e.First("objectSid"))])
 		}
 		x.Profile = fields(&e, names)
+		for _, name := range e.Get("memberUid") {
+			if k, ok := people["uid "+strings.ToLower(name)]; ok {
+				x.Members = append(x.Members, k)
+			} else {
+				x.Unresolved = append(x.Unresolved, name)
+			}
+		}
 		for _, a := range v.members {
 			for _, dn := range e.Get(a) {
 				if k, ok := people[plainDN(dn)]; ok {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/rollcall-id/rollcall/internal/dirtest"
 )
@@ -17,6 +18,7 @@ type posix struct {
 	lock    string // the attribute and the value of who is disabled
 	refint  bool
 	someone string // whom every group lists, where it has to list somebody: nobody
+	byName  bool   // groups list login names
 }
 
 func (p *posix) suffix() string { return p.top }
@@ -36,11 +38,26 @@ func (p *posix) create(w io.Writer, x *thing) {
 		dirtest.LDIF(w, "cn", "Display "+x.name)
 		dirtest.LDIF(w, "mail", strings.Fields(x.name + " x")[0]+"@example.test")
 	case group:
+		if p.byName {
+			fmt.Fprint(w, "objectClass: posixGroup\ngidNumber: 1000\n")
+			return
+		}
 		fmt.Fprint(w, "objectClass: groupOfNames\n")
 		if p.someone != "" {
 			dirtest.LDIF(w, "member", p.someone)
 		}
 	}
+}
+
+func (p *posix) member(x *thing, dn string) (attribute, value string) {
+	switch {
+	case !p.byName:
+	case strings.ContainsFunc(x.name, func(c rune) bool { return c > unicode.MaxASCII }):
+		return "memberUid", "" // its syntax is of ASCII
+	default:
+		return "memberUid", x.name
+	}
+	return "member", dn
 }
 
 func (p *posix) attribute(field string) string {
@@ -75,7 +92,7 @@ func (p *posix) first(io.Writer, string, string) bool { return false }
 func (p *posix) view() *view {
 	return &view{
 		key: p.key, displayName: "cn", organization: "o", tags: "departmentNumber",
-		people: "(objectClass=inetOrgPerson)", groups: "(objectClass=groupOfNames)",
+		people: "(objectClass=inetOrgPerson)", groups: "(|(objectClass=groupOfNames)(objectClass=posixGroup))",
 		peopleIn: "ou=people," + p.top, groupsIn: "ou=groups," + p.top, members: []string{"member"},
 		ask: []string{"*", p.key, "pwdAccountLockedTime", "nsAccountLock"},
 		disabled: func(e *dirtest.Entry) bool {
@@ -130,6 +147,8 @@ func (d *domain) create(w io.Writer, x *thing) {
 		dirtest.LDIF(w, "sAMAccountName", login(x.name))
 	}
 }
+
+func (d *domain) member(_ *thing, dn string) (attribute, value string) { return "member", dn }
 
 func (d *domain) attribute(field string) string {
 	if field == "tags" {

@@ -26,7 +26,7 @@ type thing struct {
 	kind  kind
 	name  string // the login name or the name, which is the value of the RDN as well
 	above *thing // nil: the suffix
-	// members are the DNs that were written, by who was meant.
+	// members are what was written, by who was meant.
 	members map[*thing]string
 	first   *thing // the group that a person is in without being listed there
 }
@@ -49,6 +49,8 @@ type tongue interface {
 	create(w io.Writer, x *thing)
 	// attribute names the field of the story.
 	attribute(field string) string
+	// member returns how a group lists x, who is at dn; value "": it cannot.
+	member(x *thing, dn string) (attribute, value string)
 	// renamed writes what has to be said besides when x, now at dn, has a new name.
 	renamed(w io.Writer, x *thing, dn string)
 	disabled(w io.Writer, yes yesno)
@@ -163,8 +165,17 @@ func (w *world) groupNamed(id, name, above string, members ...string) {
 
 func (w *world) list(g *thing, member string) {
 	m := w.get(member)
-	g.members[m] = w.dn(m)
-	dirtest.LDIF(&w.ldif, "member", g.members[m])
+	attribute, value := w.member(m, w.dn(m))
+	if value != "" {
+		g.members[m] = value
+		dirtest.LDIF(&w.ldif, attribute, value)
+	}
+}
+
+// lists begins a change of the members of a group.
+func (w *world) lists(g *thing, how string) {
+	attribute, _ := w.member(g, "")
+	dirtest.LDIF(w.change(g, "modify"), how, attribute)
 }
 
 // set gives a field other values; none: it is cleared.
@@ -223,7 +234,7 @@ func (w *world) expire(id string, at time.Time) {
 
 func (w *world) join(id string, members ...string) {
 	g := w.get(id)
-	dirtest.LDIF(w.change(g, "modify"), "add", "member")
+	w.lists(g, "add")
 	for _, m := range members {
 		w.list(g, m)
 	}
@@ -232,10 +243,11 @@ func (w *world) join(id string, members ...string) {
 
 func (w *world) leave(id string, members ...string) {
 	g := w.get(id)
-	dirtest.LDIF(w.change(g, "modify"), "delete", "member")
+	w.lists(g, "delete")
 	for _, member := range members {
 		m := w.get(member)
-		dirtest.LDIF(&w.ldif, "member", g.members[m])
+		attribute, _ := w.member(m, "")
+		dirtest.LDIF(&w.ldif, attribute, g.members[m])
 		delete(g.members, m)
 	}
 	fmt.Fprint(&w.ldif, "-\n\n")
