@@ -212,8 +212,10 @@ func patternArguments(call ast.CallExpr) []int {
 func checkNodes(checked *cel.Ast) (err error) {
 	tree := checked.NativeRep()
 	ast.PreOrderVisit(tree.Expr(), ast.NewExprVisitor(func(x ast.Expr) {
-		switch {
+		switch t := tree.GetType(x.ID()); {
 		case err != nil:
+		case !flat(t):
+			err = fmt.Errorf("the expression has a value of the type %s: only texts, numbers, times, and lists and maps of them can be used", typeWords(t))
 		case x.Kind() == ast.CallKind:
 			err = checkPatterns(x.AsCall())
 		case x.Kind() == ast.ComprehensionKind:
@@ -224,6 +226,25 @@ func checkNodes(checked *cel.Ast) (err error) {
 		}
 	}))
 	return err
+}
+
+// flat reports whether a type is a single value, or a list or map of such. A list of
+// lists could be doubled again and again for next to no cost, and then be compared.
+func flat(t *cel.Type) bool {
+	switch t.Kind() {
+	case types.ListKind, types.MapKind:
+		return !slices.ContainsFunc(t.Parameters(), func(p *cel.Type) bool { return !single(p) })
+	}
+	return single(t)
+}
+
+func single(t *cel.Type) bool {
+	switch t.Kind() {
+	case types.BoolKind, types.BytesKind, types.DoubleKind, types.DurationKind, types.IntKind, types.StringKind,
+		types.TimestampKind, types.UintKind:
+		return true
+	}
+	return false
 }
 
 // checkPatterns compiles the regular expression of a call, if it has one.
