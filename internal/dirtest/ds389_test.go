@@ -2,6 +2,7 @@ package dirtest_test
 
 import (
 	"io"
+	"path/filepath"
 	"testing"
 
 	"github.com/rollcall-id/rollcall/internal/dirtest"
@@ -23,6 +24,17 @@ func TestDS389ComesBack(t *testing.T) {
 	}
 	if got[0].First("memberOf") != "cn=staff,ou=groups,"+s.Suffix {
 		t.Errorf("memberOf = %q", got[0].First("memberOf"))
+	}
+	backup := filepath.Join(t.TempDir(), "backup")
+	if err := s.Backup(backup); err != nil {
+		t.Fatal(err)
+	}
+	s.Apply(t, "dn: uid=ann,ou=people,"+s.Suffix+"\nchangetype: delete\n")
+	if err := s.Restore(backup); err != nil {
+		t.Fatal(err)
+	}
+	if back := s.Dump(t, "ou=people,"+s.Suffix, "(uid=ann)", "cn"); len(back) != 1 {
+		t.Errorf("%d entries after the restore, want Ann", len(back))
 	}
 	s.Apply(t, "dn: uid=ann,ou=people,"+s.Suffix+"\nchangetype: delete\n")
 	if left := s.Dump(t, "ou=groups,"+s.Suffix, "(cn=staff)", "member"); len(left) != 1 || len(left[0].Get("member")) != 0 {

@@ -135,6 +135,29 @@ func (s *DS389) openChangelog() error {
 		"aci: (targetattr != \"aci\")(version 3.0; acl \"reader\"; allow (read, search, compare) userdn = \"ldap:///%s\";)\n", s.Reader.DN))
 }
 
+// Backup copies the database, the changelog included, to a directory that is not there
+// yet. The server is down meanwhile.
+func (s *DS389) Backup(to string) error {
+	s.Stop()
+	if err := os.CopyFS(to, os.DirFS(s.at("db"))); err != nil {
+		return err
+	}
+	return s.Start()
+}
+
+// Restore puts the database back to what it was: what was done since is undone, and
+// nobody is told.
+func (s *DS389) Restore(backup string) error {
+	s.Stop()
+	if err := os.RemoveAll(s.at("db")); err != nil {
+		return err
+	}
+	if err := os.CopyFS(s.at("db"), os.DirFS(backup)); err != nil {
+		return err
+	}
+	return s.Start()
+}
+
 // Stop ends the server in good order.
 func (s *DS389) Stop() { s.end(syscall.SIGTERM) }
 
