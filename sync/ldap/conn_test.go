@@ -93,7 +93,11 @@ func (s *seen) handler() *handler {
 
 // read arms a search with id 7 and reads stream to its end.
 func read(stream []byte, limit int, chunk func(io.Reader) io.Reader) (s seen, passed []byte, err error) {
-	d := newDivert(&wire{in: chunk(bytes.NewReader(stream))}, time.Minute, bounds(limit))
+	l := bounds(limit)
+	if limit < 1<<16 {
+		l.entries, l.attributes, l.values, l.dn, l.depth, l.references = 5, 3, 6, 40, 6, 4
+	}
+	d := newDivert(&wire{in: chunk(bytes.NewReader(stream))}, time.Minute, l)
 	d.arm(s.handler())
 	if _, err := d.Write(message(7, tlv(tagSearch))); err != nil {
 		return s, nil, err
@@ -221,7 +225,11 @@ func FuzzConn(f *testing.F) {
 	f.Add(message(9, entryOp("cn=a")))
 	f.Add([]byte{tagSequence, 0x80, 0, 0})
 	f.Add(message(7, tlv(tagReference, octets("ldap://x/"))))
+	f.Add(message(7, tlv(tagDone, []byte{tagEnumerated, 1, 10}, octets(""), octets(""), tlv(tagReferrals, octets("a"), octets("b")))))
+	f.Add(message(7, doneOp(0), nested(7)))
+	f.Add(bytes.Repeat(message(7, entryOp("cn=a", attribute("a", "1", "2"), attribute("b"))), 6))
 	f.Fuzz(func(t *testing.T, stream []byte) {
+		// A message is judged alike however it comes in, with limits that are met.
 		s, passed, err := read(stream, 4096, whole)
 		s1, passed1, err1 := read(stream, 4096, oneByte)
 		if (err == nil) != (err1 == nil) || !bytes.Equal(passed, passed1) || !cmp.Equal(s.entries, s1.entries) {

@@ -8,8 +8,8 @@
 // counts as gone, that a fault of one entry stops no other, that no password or key
 // attribute is ever asked for, and that no secret is in an error or in the log.
 //
-// A read uses one server from its first to its last request, over one connection:
-// the first of the configured servers that answers. Entries do not pass through
+// A read uses one server from its first to its last request, over one connection; which
+// one, a pool decides that remembers how they fared. Entries do not pass through
 // go-ldap: a [net.Conn] beneath it takes them out of the stream and decodes them in
 // place, which costs a seventh of the time and none of the memory, and cannot
 // mistake a cut connection for the end of the answer. go-ldap binds, encodes requests
