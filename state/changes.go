@@ -111,8 +111,9 @@ type Update struct {
 	Member  identity.Member
 	Record  *identity.Record
 	Changes []audit.Change // for the audit entry
-	// Bars, of a linked record, says that whom the source keeps out is inactive.
-	Bars bool
+	// Disable, of a linked record, is plan.DisableAny when whom the source keeps out is
+	// inactive, and plan.DisableOwner when he is not; empty: as it was.
+	Disable string
 }
 
 func (c Update) build(t *txn) error {

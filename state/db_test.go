@@ -446,7 +446,7 @@ func (h *history) link(t *rapid.T) {
 	case 4:
 		h.unlinkAndMerge(t, u)
 	case 0:
-		h.d.commit(t, run, Update{Member: identity.UserMember(u), Record: r, Bars: bars})
+		h.d.commit(t, run, Update{Member: identity.UserMember(u), Record: r, Disable: map[bool]string{true: plan.DisableAny}[bars]})
 	case 1:
 		h.d.commit(t, run, Deactivate{identity.UserMember(u), "hr"})
 	case 2:

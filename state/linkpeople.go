@@ -82,8 +82,9 @@ func (v SourceView) JoinedGroups(key identity.Key) (groups []plan.Known) {
 	if !ok {
 		return nil
 	}
-	for _, g := range v.snap.within.At(int(h)) {
-		if slot := v.snap.groups.Ref(int(g)); slot.source == v.source && slot.own.has(userRef(h)) {
+	m := identity.UserMember(v.snap.users.Ref(int(h)).id)
+	for g := range v.snap.groups.Len() {
+		if slot := v.snap.groups.Ref(g); slot.source == v.source && slot.exists() && slot.own.holds(m, userRef(h)) {
 			groups = append(groups, knownGroup(slot))
 		}
 	}

@@ -93,7 +93,9 @@ func (c Update) buildLinked(t *txn) error {
 	if o.Link != nil {
 		link = *o.Link
 	}
-	link.Bars = c.Bars
+	if c.Disable != "" {
+		link.Bars = c.Disable == plan.DisableAny
+	}
 	o.Link = &link
 	t.event(audit.Event{Action: action, Target: c.Member.String(), Reason: "record of source " + string(c.Record.Source), Changes: c.Changes})
 	return t.put(linkedKey(u, c.Record.Source), o)

@@ -106,7 +106,10 @@ func (w *wouldBe) stand(h uint32, step *plan.Step) {
 		}
 		l.missing = step.Op == plan.DeactivateUser
 		if r := step.After; r != nil {
-			l.off, l.expires, l.bars = r.Disabled, seconds(r.Expires), step.Bars
+			l.off, l.expires = r.Disabled, seconds(r.Expires)
+		}
+		if step.Disable != "" {
+			l.bars = step.Disable == plan.DisableAny
 		}
 		is = was.withLinked(l)
 	}

@@ -134,7 +134,7 @@ func (r roll) change(s *plan.Step, rooms map[identity.Key]int) (state.Change, er
 		return state.Create{Member: identity.GroupMember(identity.NewGroupID()), Record: s.After, Members: rooms[s.Key]}, nil
 	case plan.LinkUser:
 		user, _ := identity.MemberOf(false, s.Ref).User()
-		return state.LinkRecord{User: user, Record: s.After, Bars: s.Bars, Rule: s.Rule}, nil
+		return state.LinkRecord{User: user, Record: s.After, Bars: s.Disable == plan.DisableAny, Rule: s.Rule}, nil
 	}
 	ofUser := s.Op == plan.UpdateUser || s.Op == plan.ReturnUser || s.Op == plan.DeactivateUser
 	self, err := r.member(plan.MemberKey{Group: !ofUser, Key: s.Key})
@@ -143,7 +143,7 @@ func (r roll) change(s *plan.Step, rooms map[identity.Key]int) (state.Change, er
 	}
 	switch s.Op {
 	case plan.UpdateUser, plan.ReturnUser, plan.UpdateGroup, plan.ReturnGroup:
-		return state.Update{Member: self, Record: s.After, Changes: audited(s.Changes), Bars: s.Bars}, nil
+		return state.Update{Member: self, Record: s.After, Changes: audited(s.Changes), Disable: s.Disable}, nil
 	case plan.DeactivateUser, plan.DeactivateGroup:
 		return state.Deactivate{Member: self, Source: r.source}, nil
 	}

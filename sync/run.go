@@ -201,7 +201,7 @@ func (x *execution) look(ctx context.Context) (*state.Snapshot, error) {
 	}
 	err = x.stage("plan", state.RunPlanning, func() (err error) {
 		defer x.rescue(ctx, &err)
-		if x.plan, err = x.compute(snap); err == nil {
+		if x.plan, err = x.spec.compute(snap, x.seen); err == nil {
 			x.weigh(snap)
 		}
 		return err

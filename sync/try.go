@@ -120,7 +120,7 @@ const lookups = 3
 func (t *trial) plan(ctx context.Context, view state.SourceView) error {
 	seen := t.observation(view)
 	for try := 0; ; try++ {
-		p, err := plan.Compute(view, seen, t.spec.policy())
+		p, err := t.spec.compute(t.snap, seen)
 		if err != nil {
 			return err
 		}

@@ -57,25 +57,24 @@ func Compute(have Directory, seen *identity.Observation, policy Policy) (*Plan, 
 	p.deactivate(p.users)
 	p.deactivate(p.groups)
 	p.sort()
-	p.plan.Missed = p.missed()
+	p.plan.CountMissed(p.seen)
 	return p.plan, nil
 }
 
-// missed counts what a sweep found that is not as the roll has it.
-func (p *planner) missed() int {
-	found := make(map[identity.Gone]bool, len(p.seen.Found))
-	for _, x := range p.seen.Found {
+// CountMissed counts what a sweep found that is not as the roll has it.
+func (p *Plan) CountMissed(seen *identity.Observation) {
+	found := make(map[identity.Gone]bool, len(seen.Found))
+	for _, x := range seen.Found {
 		found[x] = true
 	}
-	n := 0
-	for i := range p.plan.Steps {
-		s := &p.plan.Steps[i]
+	p.Missed = 0
+	for i := range p.Steps {
+		s := &p.Steps[i]
 		if x := (identity.Gone{Key: s.Key, Group: s.Op.OfGroup()}); found[x] {
 			delete(found, x)
-			n++
+			p.Missed++
 		}
 	}
-	return n
 }
 
 // planner holds one computation.

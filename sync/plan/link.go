@@ -47,7 +47,7 @@ type People interface {
 	// Target returns the user with an id, if he exists.
 	Target(Ref) (Target, bool)
 	// JoinedGroups returns the groups in which the source has the user that it knows by a
-	// key.
+	// key, those that it has lost among them: they may return.
 	JoinedGroups(identity.Key) []Known
 	// Linked reports whether the record that the source has of a user, by its key, is a
 	// linked one.
@@ -66,6 +66,9 @@ type Links struct {
 	Rule   Rule
 	Use    string
 	People People
+	// Others are new entries that the plan leaves out, as for their names. They join
+	// nobody, and keep others from joining whom they answer to.
+	Others []*identity.Record
 	// Settled is what was decided about single entries.
 	Settled func(identity.Key) (do Decision, user Ref, ok bool)
 }
@@ -142,17 +145,17 @@ func (j *joining) match() {
 		}
 	}
 	found := j.People.Matching(j.Rule, wanted)
-	claims := map[Ref][]*Step{}
+	claims := map[Ref][]identity.Key{}
 	of := make([]map[Ref]Target, len(j.open))
 	for i, step := range j.open {
-		of[i] = map[Ref]Target{}
-		for _, v := range j.Rule.Values(step.After, by) {
-			for _, t := range found[v] {
-				of[i][t.Ref] = t
-			}
-		}
+		of[i] = answering(found, j.Rule.Values(step.After, by))
 		for ref := range of[i] {
-			claims[ref] = append(claims[ref], step)
+			claims[ref] = append(claims[ref], step.Key)
+		}
+	}
+	for _, r := range j.Others {
+		for ref := range answering(found, j.Rule.Values(r, by)) {
+			claims[ref] = append(claims[ref], r.Key)
 		}
 	}
 	for i, step := range j.open {
@@ -160,8 +163,19 @@ func (j *joining) match() {
 	}
 }
 
+// answering returns who has one of the values.
+func answering(found map[string][]Target, values []string) map[Ref]Target {
+	out := map[Ref]Target{}
+	for _, v := range values {
+		for _, t := range found[v] {
+			out[t.Ref] = t
+		}
+	}
+	return out
+}
+
 // decide says what becomes of an entry, given who answers to it.
-func (j *joining) decide(step *Step, of map[Ref]Target, claims map[Ref][]*Step) {
+func (j *joining) decide(step *Step, of map[Ref]Target, claims map[Ref][]identity.Key) {
 	switch len(of) {
 	case 0:
 		if j.Use == UseAttributes {
@@ -183,11 +197,11 @@ func (j *joining) decide(step *Step, of map[Ref]Target, claims map[Ref][]*Step) 
 		switch {
 		case len(claims[ref]) > 1:
 			other := claims[ref][0]
-			if other == step {
+			if other == step.Key {
 				other = claims[ref][1]
 			}
-			j.conflict(step, AmbiguousLink, other.Key, fmt.Sprintf("not linked: entry %s answers to the rule %s for user %s as well; "+
-				"settle which of them it is", other.Key, j.Rule, t.Name))
+			j.conflict(step, AmbiguousLink, other, fmt.Sprintf("not linked: entry %s answers to the rule %s for user %s as well; "+
+				"settle which of them it is", other, j.Rule, t.Name))
 		case t.Taken:
 			j.taken(step, t)
 		default:
@@ -201,7 +215,7 @@ func (j *joining) taken(step *Step, t Target) {
 }
 
 func (j *joining) link(step *Step, t Target) {
-	step.Op, step.Ref, step.Bars, step.Rule = LinkUser, t.Ref, j.Rule.Bars(), j.Rule.String()
+	step.Op, step.Ref, step.Disable, step.Rule = LinkUser, t.Ref, j.Rule.disable(), j.Rule.String()
 	step.Changes = append([]Change{{Field: "linked", After: []string{t.Name}}}, step.Changes...)
 	j.Counts.Users.Created--
 	j.Counts.Linked++
@@ -227,39 +241,26 @@ func (j *joining) unlinked(step *Step) {
 // users out. Without a rule they are as they were.
 func (j *joining) refresh() {
 	if j.Rule.IsZero() {
-		j.keep()
 		return
 	}
-	bars := j.Rule.Bars()
 	at := map[identity.Key]int{}
 	for i := range j.Steps {
-		if s := &j.Steps[i]; s.Op == UpdateUser || s.Op == ReturnUser || s.Op == DeactivateUser {
-			s.Bars, at[s.Key] = bars, i
+		if s := &j.Steps[i]; s.Op == UpdateUser || s.Op == ReturnUser {
+			s.Disable, at[s.Key] = j.Rule.disable(), i
 		}
 	}
 	word := map[bool][]string{true: {DisableAny}, false: {DisableOwner}}
 	for k, link := range j.People.Joined {
-		if link.Bars == bars || k.Missing {
+		if link.Bars == j.Rule.Bars() || k.Missing {
 			continue
 		}
-		change := Change{Field: "link.disable", Before: word[link.Bars], After: word[bars]}
+		change := Change{Field: "link.disable", Before: word[link.Bars], After: word[j.Rule.Bars()]}
 		if i, ok := at[k.Key]; ok {
 			j.Steps[i].Changes = append(j.Steps[i].Changes, change)
 		} else if r := j.People.Record(k); r != nil {
-			j.Steps = append(j.Steps, Step{Op: UpdateUser, Key: k.Key, Ref: k.Ref, Name: k.Name, Changes: []Change{change}, After: r, Bars: bars})
+			j.Steps = append(j.Steps, Step{Op: UpdateUser, Key: k.Key, Ref: k.Ref, Name: k.Name, Changes: []Change{change}, After: r, Disable: j.Rule.disable()})
 			j.Counts.Users.Updated++
 		}
-	}
-}
-
-// keep leaves the linked records what they were joined with.
-func (j *joining) keep() {
-	had := map[identity.Key]bool{}
-	for k, link := range j.People.Joined {
-		had[k.Key] = link.Bars
-	}
-	for i := range j.Steps {
-		j.Steps[i].Bars = had[j.Steps[i].Key]
 	}
 }
 

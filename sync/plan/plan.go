@@ -124,8 +124,9 @@ type Step struct {
 	// Add and Remove are the members to put into and take out of a group, sorted.
 	Add    []MemberKey `json:"add,omitempty"`
 	Remove []MemberKey `json:"remove,omitempty"`
-	// Bars says of a link that the record may keep its user out.
-	Bars bool `json:"-"`
+	// Disable says whether a linked record may keep its user out, as a [Rule] does; empty:
+	// as it was.
+	Disable string `json:"-"`
 	// Rule is the one by which an entry joins a user.
 	Rule string `json:"rule,omitempty"`
 	// MembersKnown is how many members the source had in the group before; zero for

@@ -45,6 +45,14 @@ func (r Rule) IsZero() bool { return r == Rule{} }
 // Bars reports whether a joined record may keep its user out.
 func (r Rule) Bars() bool { return r.Disable == DisableAny }
 
+// disable returns what the rule says of that, in the one word for it.
+func (r Rule) disable() string {
+	if r.Bars() {
+		return DisableAny
+	}
+	return DisableOwner
+}
+
 // Theirs is the attribute of the record that owns a user.
 func (r Rule) Theirs() string {
 	if r.Equals != "" {
