@@ -2,7 +2,9 @@ package ldap
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -220,5 +222,39 @@ func TestALargeEntryIsCounted(t *testing.T) {
 	_, err := loaded(long, "cn=a", attr("sAMAccountName", "ann"), attr("ou", strings.Repeat("x", 9000))).record("corp", "k", 0)
 	if err == nil || !strings.Contains(err.Error(), "longer than 65536 bytes") {
 		t.Errorf("a result that grows: %v, want that it is too long", err)
+	}
+}
+
+// TestReadsShareExpressions maps with one layout from several goroutines, as reads of
+// one source do that run at the same time.
+func TestReadsShareExpressions(t *testing.T) {
+	l := celLayout(t, `attr('ou').map(v, regexReplace(lower(v), '^s', 'S'))`)
+	var wg sync.WaitGroup
+	for range 4 {
+		wg.Go(func() {
+			m := l.mapper()
+			for i := range 200 {
+				one := fmt.Sprint("Sales ", i)
+				m.load(&Entry{Attributes: []Attribute{attr("sAMAccountName", "ann"), attr("ou", one, "Lab")}})
+				r, err := m.record("corp", "k", 0)
+				if want := []string{fmt.Sprint("Sales ", i), "lab"}; err != nil || !slices.Equal(r.Attributes["x"], want) {
+					t.Errorf("record = %+v, %v, want %q", r, err, want)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
+// TestAnAttributeInPiecesIsNotComputedWith has a value that goes on in another range.
+func TestAnAttributeInPiecesIsNotComputedWith(t *testing.T) {
+	l := celLayout(t, `attr('memberOf')`)
+	for option, want := range map[string]string{"memberOf;range=0-1": "the server sends memberof in pieces", "memberOf;range=0-*": ""} {
+		m := loaded(l, "cn=a", attr("sAMAccountName", "ann"), attr(option, "cn=x", "cn=y"))
+		_, err := m.record("corp", "k", 0)
+		if got := fmt.Sprint(err); (err == nil) != (want == "") || !strings.Contains(got, want) {
+			t.Errorf("%s: %v, want %q", option, err, want)
+		}
 	}
 }
