@@ -48,8 +48,8 @@ func (m Mapping) words() string {
 }
 
 // Mapped tells what is read for what: the attributes of the directory, with the test
-// where there is one, by the entry of the configuration. Keys of our attributes are
-// folded, as the roll has them.
+// where there is one, or the expression, by the entry of the configuration. Keys of our
+// attributes are folded, as the roll has them.
 func (c *Config) Mapped() map[string][]string {
 	all := map[string][]string{}
 	c.Users.mapped("users.", all)
