@@ -159,7 +159,8 @@ func (r *reading) since(ctx context.Context, p sync.PullRequest) error {
 		return readAll("what is read of the directory was changed")
 	}
 	r.base = r.s.recall(p.Since, r)
-	prove := p.Prove
+	// Who left must not stay because a directory does not say so, unless that was chosen.
+	prove := p.Prove || !way.removals() && r.s.cfg.Changes == changesAuto
 	if from.Server != r.c.url {
 		prove = true
 		r.note("another server answers than the one that was read before (%s)", from.Server)
@@ -210,8 +211,12 @@ func (r *reading) follow(ctx context.Context, way follower, from cursor, prove b
 		return err
 	}
 	if swept != nil {
-		if err := r.missed(ctx, swept); err != nil {
+		found, err := r.missed(ctx, swept)
+		if err != nil {
 			return err
+		}
+		if way.removals() { // else nobody has promised to bring them
+			r.out.Found = found
 		}
 	}
 	for _, step := range []func(context.Context) error{r.sentinels, r.carry, r.ranges, r.strays} {

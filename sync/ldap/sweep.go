@@ -133,8 +133,8 @@ func (r *reading) sweepHalf(ctx context.Context, h *half, to *sweptHalf, found [
 	return nil
 }
 
-// missed reads what the sweep found and the changes did not bring.
-func (r *reading) missed(ctx context.Context, s *sweep) error {
+// missed reads, and returns, what the sweep found and the changes did not bring.
+func (r *reading) missed(ctx context.Context, s *sweep) (found []identity.Gone, err error) {
 	for _, x := range []struct {
 		h *half
 		*sweptHalf
@@ -149,11 +149,11 @@ func (r *reading) missed(ctx context.Context, s *sweep) error {
 		}
 		x.h.verified += len(want)
 		if err := r.askFor(ctx, x.h, want); err != nil {
-			return err
+			return nil, err
 		}
 		for _, k := range slices.Sorted(maps.Keys(want)) {
-			r.out.Found = append(r.out.Found, identity.Gone{Key: k, Group: x.h.group})
+			found = append(found, identity.Gone{Key: k, Group: x.h.group})
 		}
 	}
-	return nil
+	return found, nil
 }

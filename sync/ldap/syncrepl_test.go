@@ -238,7 +238,7 @@ func TestChangesByTimestamps(t *testing.T) {
 			t.Parallel()
 			s := dirtest.StartSlapd(t, dirtest.SlapdOptions{})
 			c := slapdConfig(s)
-			c.Groups.ChangeStamp = stamp
+			c.Groups.ChangeStamp, c.Changes = stamp, "timestamps"
 			followTown(t, ground{
 				suffix: s.Suffix, config: c, apply: s.Apply, way: "timestamps", blind: true,
 				restart: func() { s.Stop(); s.Start() },
@@ -398,6 +398,17 @@ func TestChangesNeedTheOverlay(t *testing.T) {
 	o, _ := m.run(t, source(t, slapdConfig(s)), false)
 	proven(t, o)
 	wantWords(t, o.Proof.Why, "changes are read by timestamps", "not by syncrepl", "syncprov")
+	w := newTown(6, s.Suffix)
+	s.Apply(w.found())
+	src := source(t, slapdConfig(s))
+	m = newMemory()
+	m.run(t, src, false)
+	// Nothing names who is gone, so every run looks.
+	s.Apply(fmt.Sprintf("dn: %s\nchangetype: delete\n\n", w.dn(3)))
+	o, p := m.run(t, src, false)
+	if o.Reach != identity.ReachSweep || p.Counts.Users.Removed != 1 || p.Missed != 0 || !o.Blind {
+		t.Errorf("reach %q, steps %v, missed %d, blind %v", o.Reach, p.Steps, p.Missed, o.Blind)
+	}
 }
 
 func TestChangesMayBeSwitchedOff(t *testing.T) {
