@@ -375,4 +375,18 @@ func TestChangesOfActiveDirectory(t *testing.T) {
 	for _, f := range all {
 		f.ended(t, 30)
 	}
+	t.Run("attributes that change without a word", func(t *testing.T) {
+		c := adConfig(s, s.Sync)
+		c.Users.Attributes = map[string]ldap.Mapping{"groups": {Attribute: "memberOf"}, "seen": {Attribute: "lastLogon"}, "title": {Attribute: "title"}}
+		o, _ := newMemory().run(t, source(t, c), false)
+		proven(t, o)
+		wantWords(t, o.Proof.Why, "changes are read by dirsync", "lastLogon, memberOf change without a word")
+		c.Users.Filter = "(&(objectClass=user)(!(memberOf=" + w.clans[w.group()].dn + ")))"
+		o, _ = newMemory().run(t, source(t, c), false)
+		proven(t, o)
+		wantWords(t, o.Proof.Why, "every read is of everything", "a filter names memberOf")
+		if o.Cursor != "" {
+			t.Errorf("cursor %q", o.Cursor)
+		}
+	})
 }

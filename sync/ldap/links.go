@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -33,6 +32,7 @@ type objectChange struct {
 	above   bool   // and then what lies below it
 	dead    bool
 	revived bool                  // it was deleted and is there again
+	primary bool                  // his primary group may be another
 	other   bool                  // more changed than members
 	members map[identity.Key]bool // true came, false went
 	unclear bool                  // there are members that could not be told apart
@@ -96,6 +96,7 @@ func (l *links) take(r *reading, e *Entry) error {
 				c.takeMembers(a.Values, came)
 			} else {
 				c.other = true
+				c.primary = c.primary || strings.EqualFold(name, r.s.cfg.Users.PrimaryGroup)
 			}
 		}
 	}
@@ -295,39 +296,4 @@ func (l *links) member(r *reading, key identity.Key) (m memberKey, is, dead bool
 	}
 	c := l.changed[key]
 	return memberKey{key: key}, false, c != nil && c.dead
-}
-
-// asked is a question whose groups a member is in.
-func (r *reading) groupsOf(ctx context.Context, dn string) (map[identity.Key]bool, error) {
-	var any strings.Builder
-	for _, m := range r.s.cfg.Groups.Members {
-		fmt.Fprintf(&any, "(%s=%s)", m.Attribute, escapeFilter(dn))
-	}
-	out := map[identity.Key]bool{}
-	h := &r.groups
-	m := h.m.mapper()
-	var t tally
-	receive := &handler{
-		entry: func(e *Entry) error {
-			t.received++
-			t.fresh++
-			m.load(e)
-			if key, err := m.entryKey(); err == nil {
-				out[key] = true
-			}
-			return nil
-		},
-		broken: func([]byte, string) error { return nil },
-	}
-	for _, g := range h.where.regions([]string{h.where.Key}) {
-		g.filter = fmt.Sprintf("(&%s(|%s))", h.where.Filter, any.String())
-		end, err := r.s.sweep(ctx, r.c, g, receive, &t, func() {})
-		if err != nil {
-			return nil, err
-		}
-		if end.partial != "" {
-			return nil, readAll("whose groups somebody is in could not be read whole: %s", end.partial)
-		}
-	}
-	return out, nil
 }

@@ -42,6 +42,9 @@ func (l *links) settle(ctx context.Context, r *reading) error {
 	if err := r.askFor(ctx, &r.groups, s.whole); err != nil {
 		return err
 	}
+	if err := l.stamps(ctx, r); err != nil {
+		return err
+	}
 	return r.primaryMembers(ctx)
 }
 
@@ -142,7 +145,8 @@ func (s *settling) came(ctx context.Context) error {
 }
 
 // one finds out the groups of somebody who was read. Where he was known before, and his
-// primary group is what it was, the directory told all about them; so it did where he
+// primary group is what it was, which is the only one that goes without saying, the
+// directory told all about them; so it did where he
 // was made since, but for his primary group.
 func (s *settling) one(ctx context.Context, m memberKey, record *identity.Record) error {
 	stored, primary, c := s.known.Stored(m.group, m.key), s.primary[m.key], s.links.changed[m.key]
@@ -150,10 +154,10 @@ func (s *settling) one(ctx context.Context, m memberKey, record *identity.Record
 	for g := range s.known.GroupsWith(m.group, m.key) {
 		have[g] = true
 	}
-	revived := c != nil && c.revived
-	fresh := c != nil && c.fresh && !revived && stored == nil && len(have) == 0
+	unsure := c != nil && (c.revived || c.primary)
+	fresh := c != nil && c.fresh && !c.revived && stored == nil && len(have) == 0
 	now := map[identity.Key]bool{}
-	if stored != nil && !revived && (primary == "" || have[primary]) {
+	if stored != nil && !unsure && (primary == "" || have[primary]) {
 		return nil
 	}
 	if !fresh {

@@ -14,6 +14,10 @@ import (
 // read began. The count is the controller's own: changes can be read only from the one
 // that was read before, while its database lives. Groups of which one member changed
 // come whole.
+//
+// One who was deleted and brought back between two reads looks as if something about
+// him had changed, and lost his groups. So the groups of everybody known who changed are
+// asked for, as long as those are few.
 type usn struct {
 	blind  bool
 	silent []string
@@ -135,7 +139,12 @@ func (u *usn) others(ctx context.Context, r *reading, later uint64) (moved []str
 			return nil, readAll("the answer was not whole: %s", end.partial)
 		}
 	}
+	known := 0
 	for key, c := range r.links.changed {
+		if r.halfWith(key) != nil {
+			known++
+			c.revived = known <= fewChanged
+		}
 		switch h := r.halfWith(key); {
 		case c.dead:
 			r.users.lose(key)
@@ -148,6 +157,9 @@ func (u *usn) others(ctx context.Context, r *reading, later uint64) (moved []str
 	}
 	return moved, nil
 }
+
+// fewChanged is of how many known entries that changed the groups are asked for.
+const fewChanged = 100
 
 // isLeaf reports whether an object is of a class that nothing of interest lies below.
 func isLeaf(classes [][]byte) bool {
