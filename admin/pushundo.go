@@ -79,20 +79,20 @@ func (a *API) undoRoutes() {
 	}, a.undo)
 	register(a, operation{
 		id: "pauseSource", method: http.MethodPost, path: "/v1/sources/{source}/pause", tag: "Sources", need: sourceWork,
-		summary: "Refuse pushes to a source until it is resumed", errors: errs,
+		summary: "Keep a source from being read or pushed to until it is resumed", errors: errs,
 	}, func(ctx context.Context, in *pauseInput) (*struct{}, error) {
 		return nil, a.setPaused(ctx, in.Source, state.Pause{On: true, Reason: in.Body.Reason})
 	})
 	register(a, operation{
 		id: "resumeSource", method: http.MethodPost, path: "/v1/sources/{source}/resume", tag: "Sources", need: userWork, noBody: true,
-		summary: "Take pushes to a paused source again", errors: errs,
+		summary: "Let a paused source be read or pushed to again", errors: errs,
 	}, func(ctx context.Context, in *resumeInput) (*struct{}, error) {
 		return nil, a.setPaused(ctx, in.Source, state.Pause{})
 	})
 }
 
 func (a *API) setPaused(ctx context.Context, source string, p state.Pause) error {
-	src, err := a.pushed(source)
+	src, err := a.source(source)
 	if err != nil {
 		return err
 	}

@@ -22,14 +22,14 @@ type SourceSummary struct {
 	Hides      bool              `json:"hidesStored,omitzero" doc:"One of this name was made over the API, too: the file's is used"`
 	Disabled   bool              `json:"disabled,omitzero" doc:"It is not run; what came from it stays"`
 	Problem    string            `json:"problem,omitzero" doc:"Why this process does not run it"`
-	State      string            `json:"state" enum:"never_run,never_pushed,idle,running,held,paused,removed,deleting" doc:"held: a plan waits for approval; paused: pushes are refused until it is resumed; removed: it is configured nowhere, but has users or groups here"`
+	State      string            `json:"state" enum:"never_run,never_pushed,idle,running,held,paused,removed,deleting" doc:"held: a plan waits for approval; paused: it is neither read nor pushed to until it is resumed; removed: it is configured nowhere, but has users or groups here"`
 	Schedule   string            `json:"schedule,omitzero"`
 	TimeZone   string            `json:"timeZone,omitzero"`
 	NextRun    time.Time         `json:"nextRunTime,omitzero"`
 	LastRun    string            `json:"lastRun,omitzero" doc:"Id of the last run with a record"`
 	LastProven time.Time         `json:"lastProvenTime,omitzero" doc:"When a read that was proven complete was last applied"`
 	Unchanged  int               `json:"unchangedRuns" doc:"Runs since lastRun that changed nothing"`
-	Paused     time.Time         `json:"pauseTime,omitzero" doc:"Since when pushes are refused"`
+	Paused     time.Time         `json:"pauseTime,omitzero" doc:"Since when it is neither read nor pushed to"`
 	LastPush   time.Time         `json:"lastPushTime,omitzero" doc:"When something was last pushed; to the hour, where another replica took it"`
 	Counts     SourceCounts      `json:"counts"`
 	Held       *HeldPlan         `json:"held,omitzero"`
@@ -183,6 +183,7 @@ func (a *API) sourceRoutes() {
 		summary: "Try a source's configuration step by step", errors: notFound,
 	}, a.testSource)
 	a.tryRoutes()
+	a.runUndoRoutes()
 	a.sourceEditRoutes()
 	a.sourceDeleteRoutes()
 }
@@ -254,12 +255,15 @@ func (a *API) sourceSummary(snap *state.Snapshot, s *Source, n state.Counts) Sou
 		a.pushSummary(snap, st.Paused, &out)
 		return out
 	}
+	out.Paused = st.Paused
 	live, running := a.sync.Live(s.ID)
 	switch {
 	case running:
 		out.State = "running"
 		r := liveOf(&live)
 		out.Running = &r
+	case !st.Paused.IsZero():
+		out.State = "paused"
 	case st.Held != nil:
 		out.State = "held"
 	case st.Rev() == 0:

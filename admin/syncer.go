@@ -28,6 +28,12 @@ type Syncer interface {
 	// Try looks for one person in the source, by login name, key or DN, and returns what a
 	// run would make of him. It stores nothing.
 	Try(ctx context.Context, source identity.SourceID, user string) (*plan.Trial, error)
+	// PlanUndo returns what undoing the last run of the source would change, and that run.
+	// It is fault.NotFound when there is none, and fault.Conflict while one is going on.
+	PlanUndo(ctx context.Context, source identity.SourceID) (*plan.Plan, state.Run, error)
+	// OrderUndo returns the change that orders it, to be decided; it is fault.Stale when
+	// run and digest are not what PlanUndo would return now.
+	OrderUndo(ctx context.Context, source identity.SourceID, run, digest string) (state.OrderUndo, error)
 	// Live returns the run of a source that is going on, if this process knows of one.
 	Live(source identity.SourceID) (Live, bool)
 	// Find returns a run of a source by its id: one that is going on, or one of the last

@@ -325,6 +325,20 @@ func (f *fakeSync) Try(_ context.Context, source identity.SourceID, user string)
 	return &plan.Trial{Source: source, User: user, Entries: []plan.TrialEntry{}, Steps: []plan.Step{}}, f.err
 }
 
+func (f *fakeSync) PlanUndo(_ context.Context, source identity.SourceID) (*plan.Plan, state.Run, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return &plan.Plan{Source: source, Steps: []plan.Step{}}, state.Run{ID: "run-1", Source: source, Summary: "nothing changed"}, f.err
+}
+
+func (f *fakeSync) OrderUndo(ctx context.Context, source identity.SourceID, run, digest string) (state.OrderUndo, error) {
+	p, last, err := f.PlanUndo(ctx, source)
+	if err == nil && (run != last.ID || digest != p.Fingerprint()) {
+		err = fault.New(fault.Stale, "plan_changed", "it is another one")
+	}
+	return state.OrderUndo{Source: source, Order: state.UndoOrder{Run: "run-8", Of: run, Digest: digest}}, err
+}
+
 func (f *fakeSync) MayStart(identity.SourceID) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -1003,12 +1003,19 @@ func (c *Client) MigrateUsers(ctx context.Context, query MigrateUsersQuery, body
 	return answerOf[Migration](ctx, c, r)
 }
 
-// PauseSource: Refuse pushes to a source until it is resumed. Who may: APPLICATION_ADMIN or
-// USER_ADMIN. With an Idempotency-Key it is done once, however often it is sent. With
-// dryRun=true everything is checked and answered, and nothing is stored.
+// PauseSource: Keep a source from being read or pushed to until it is resumed. Who may:
+// APPLICATION_ADMIN or USER_ADMIN. With an Idempotency-Key it is done once, however often
+// it is sent. With dryRun=true everything is checked and answered, and nothing is stored.
 func (c *Client) PauseSource(ctx context.Context, source string, body PauseRequest) error {
 	r := call{method: http.MethodPost, path: []string{"v1", "sources", source, "pause"}, body: body, repeatable: true, tryable: true}
 	return c.do(ctx, r, nil)
+}
+
+// PlanRunUndo: Show what undoing the last run of a source would change. Who may:
+// APPLICATION_ADMIN or USER_ADMIN.
+func (c *Client) PlanRunUndo(ctx context.Context, source string) (*RunUndo, error) {
+	r := call{method: http.MethodGet, path: []string{"v1", "sources", source, "last-run", "undo"}, reads: true, time: Patience, limit: maxPlan}
+	return answerOf[RunUndo](ctx, c, r)
 }
 
 // PlanSource: Read a source and show what a run would change; nothing is stored. Who may:
@@ -1151,9 +1158,9 @@ func (c *Client) ReportTouches(ctx context.Context, body Touches) error {
 	return c.do(ctx, r, nil)
 }
 
-// ResumeSource: Take pushes to a paused source again. Who may: USER_ADMIN. With an
-// Idempotency-Key it is done once, however often it is sent. With dryRun=true everything is
-// checked and answered, and nothing is stored.
+// ResumeSource: Let a paused source be read or pushed to again. Who may: USER_ADMIN. With
+// an Idempotency-Key it is done once, however often it is sent. With dryRun=true everything
+// is checked and answered, and nothing is stored.
 func (c *Client) ResumeSource(ctx context.Context, source string) error {
 	r := call{method: http.MethodPost, path: []string{"v1", "sources", source, "resume"}, repeatable: true, tryable: true}
 	return c.do(ctx, r, nil)
@@ -1207,6 +1214,14 @@ func (c *Client) TryConfiguration(ctx context.Context, body NewSource) (*TestRep
 func (c *Client) TrySourceUser(ctx context.Context, source string, body TryRequest) (*PlanTrial, error) {
 	r := call{method: http.MethodPost, path: []string{"v1", "sources", source, "try"}, body: body, repeatable: true, tryable: true, time: Patience, limit: maxPlan}
 	return answerOf[PlanTrial](ctx, c, r)
+}
+
+// UndoRun: Undo the last run of a source, and pause the source. Who may: USER_ADMIN. With
+// an Idempotency-Key it is done once, however often it is sent. With dryRun=true everything
+// is checked and answered, and nothing is stored.
+func (c *Client) UndoRun(ctx context.Context, source string, body UndoRunRequest) (*StartedRun, error) {
+	r := call{method: http.MethodPost, path: []string{"v1", "sources", source, "last-run", "undo"}, body: body, repeatable: true, tryable: true, time: Patience, limit: maxPlan}
+	return answerOf[StartedRun](ctx, c, r)
 }
 
 // UndoSource: Bring back whom pushes have locked out, and pause the source. Who may:

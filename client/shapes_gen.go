@@ -1790,6 +1790,23 @@ type RunPage struct {
 	NextPageToken string `json:"nextPageToken"`
 }
 
+// RunUndo is what undoing the last run of a source would change.
+type RunUndo struct {
+	// Who owns it: the id of a source, or local
+	Source string `json:"source"`
+	// The run that would be undone: the last one that changed anything
+	Run string `json:"run"`
+	// When it ended
+	EndTime time.Time `json:"endTime,omitzero"`
+	// What it did, in one line
+	Summary string `json:"summary,omitzero"`
+	// Of exactly these steps: to be sent with the undo
+	Digest string `json:"digest"`
+	// The steps that take it back; withheld says what is left as it is, since it was touched
+	// since
+	Plan Plan `json:"plan"`
+}
+
 // Service is an application that asks here.
 type Service struct {
 	// Also the id of its local user, to whom permissions are granted
@@ -1927,8 +1944,8 @@ type SourceDetail struct {
 	Disabled bool `json:"disabled,omitzero"`
 	// Why this process does not run it
 	Problem string `json:"problem,omitzero"`
-	// held: a plan waits for approval; paused: pushes are refused until it is resumed;
-	// removed: it is configured nowhere, but has users or groups here: never_run,
+	// held: a plan waits for approval; paused: it is neither read nor pushed to until it is
+	// resumed; removed: it is configured nowhere, but has users or groups here: never_run,
 	// never_pushed, idle, running, held, paused, removed, deleting
 	State string `json:"state"`
 	// When it runs, as cron writes it
@@ -1943,7 +1960,7 @@ type SourceDetail struct {
 	LastProvenTime time.Time `json:"lastProvenTime,omitzero"`
 	// Runs since lastRun that changed nothing
 	UnchangedRuns int `json:"unchangedRuns"`
-	// Since when pushes are refused
+	// Since when it is neither read nor pushed to
 	PauseTime time.Time `json:"pauseTime,omitzero"`
 	// When something was last pushed; to the hour, where another replica took it
 	LastPushTime time.Time    `json:"lastPushTime,omitzero"`
@@ -1980,8 +1997,8 @@ type SourceSummary struct {
 	Disabled bool `json:"disabled,omitzero"`
 	// Why this process does not run it
 	Problem string `json:"problem,omitzero"`
-	// held: a plan waits for approval; paused: pushes are refused until it is resumed;
-	// removed: it is configured nowhere, but has users or groups here: never_run,
+	// held: a plan waits for approval; paused: it is neither read nor pushed to until it is
+	// resumed; removed: it is configured nowhere, but has users or groups here: never_run,
 	// never_pushed, idle, running, held, paused, removed, deleting
 	State string `json:"state"`
 	// When it runs, as cron writes it
@@ -1996,7 +2013,7 @@ type SourceSummary struct {
 	LastProvenTime time.Time `json:"lastProvenTime,omitzero"`
 	// Runs since lastRun that changed nothing
 	UnchangedRuns int `json:"unchangedRuns"`
-	// Since when pushes are refused
+	// Since when it is neither read nor pushed to
 	PauseTime time.Time `json:"pauseTime,omitzero"`
 	// When something was last pushed; to the hour, where another replica took it
 	LastPushTime time.Time    `json:"lastPushTime,omitzero"`
@@ -2095,6 +2112,14 @@ type UndoRequest struct {
 	// As in the plan
 	Since time.Time `json:"since"`
 	// Of the plan, as it was shown
+	Digest string `json:"digest"`
+}
+
+// UndoRunRequest names the undo that is to be carried out.
+type UndoRunRequest struct {
+	// The run to be undone, as it was shown
+	Run string `json:"run"`
+	// Of the steps, as they were shown
 	Digest string `json:"digest"`
 }
 

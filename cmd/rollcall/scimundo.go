@@ -109,14 +109,7 @@ reads is answered, and what came before stays. Providers try again by themselves
 		Example: `  rollcall scim pause okta --reason "an assignment was deleted by mistake"`,
 		Args:    c.args("SOURCE"),
 		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
-			if reason == "" {
-				return usage("say why, for whoever resumes it: --reason REASON")
-			}
-			if err := api.PauseSource(ctx, args[0], client.PauseRequest{Reason: reason}); err != nil {
-				return err
-			}
-			c.done("Source %s %s paused.", args[0])
-			return nil
+			return c.pause(ctx, api, args[0], reason)
 		}),
 	}
 	cmd.Flags().StringVar(&reason, "reason", "", "the `REASON`, for the audit log")

@@ -105,7 +105,11 @@ func (c *cli) writeSource(w io.Writer, s *client.SourceDetail) {
 	if s.Held != nil {
 		c.writeHeld(w, s.ID, s.Held)
 	}
-	if !s.PauseTime.IsZero() {
+	switch {
+	case s.PauseTime.IsZero():
+	case s.Kind != pushedKind:
+		fmt.Fprintf(w, "%s since %s: it is not read. Once its directory is in order: rollcall sync resume %s\n", c.paint(red, "Paused"), c.when(s.PauseTime), printable(s.ID))
+	default:
 		fmt.Fprintf(w, "%s: pushes are refused. Once its provider is in order: rollcall scim resume %s\n", c.paint(red, "Paused"), printable(s.ID))
 	}
 }

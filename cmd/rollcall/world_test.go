@@ -12,6 +12,7 @@ import (
 	"github.com/rollcall-id/rollcall/access"
 	"github.com/rollcall-id/rollcall/admin"
 	"github.com/rollcall-id/rollcall/audit"
+	"github.com/rollcall-id/rollcall/fault"
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/permissions"
 	"github.com/rollcall-id/rollcall/state"
@@ -238,6 +239,32 @@ func (f *fakeSource) Try(_ context.Context, source identity.SourceID, user strin
 		Changes: []plan.Change{{Field: "attribute.department", Before: []string{"R&D"}, After: []string{"Sales"}}},
 	}}
 	return t, nil
+}
+
+// PlanUndo is of a run that renamed ann, put bob into EMEA and lost carol.
+func (f *fakeSource) PlanUndo(context.Context, identity.SourceID) (*plan.Plan, state.Run, error) {
+	p := &plan.Plan{
+		Source: "corp", Server: "ldap1.example.com",
+		Steps: []plan.Step{
+			{
+				Op: plan.UpdateUser, Key: "key-ann", Ref: plan.Ref(identity.UserMember(userID(1)).Bytes()), Name: "ann",
+				Changes: []plan.Change{{Field: "name", Before: []string{"ann.lee"}, After: []string{"ann"}}},
+			},
+			{Op: plan.ReturnUser, Key: "key-carol", Name: "carol"},
+			{Op: plan.ChangeMembers, Key: "key-EMEA", Name: "EMEA", Remove: []plan.MemberKey{{Key: "key-bob"}}},
+		},
+		Counts:   plan.Counts{Users: plan.Tally{Updated: 1, Returned: 1}, Members: plan.Tally{Removed: 1}, UsersKnown: 4, Renamed: 1},
+		Withheld: []string{"email of user ann was changed since"},
+	}
+	return p, state.Run{ID: runID(9), Source: "corp", Ended: start, Summary: "users: 1 updated, 1 deactivated; memberships: 1 added, 0 ended"}, nil
+}
+
+func (f *fakeSource) OrderUndo(ctx context.Context, source identity.SourceID, run, digest string) (state.OrderUndo, error) {
+	p, last, err := f.PlanUndo(ctx, source)
+	if err == nil && (run != last.ID || digest != p.Fingerprint()) {
+		err = fault.New(fault.Stale, "plan_changed", "what an undo would do has changed since you saw it: look at it again")
+	}
+	return state.OrderUndo{Source: source, Order: state.UndoOrder{Run: runID(10), Of: run, Digest: digest}}, err
 }
 
 func (f *fakeSource) MayStart(identity.SourceID) error { return nil }

@@ -89,6 +89,16 @@ func (s *syncer) Try(ctx context.Context, source identity.SourceID, user string)
 	return s.app.runner.Try(ctx, source, user)
 }
 
+// PlanUndo implements admin.Syncer.
+func (s *syncer) PlanUndo(ctx context.Context, source identity.SourceID) (*plan.Plan, state.Run, error) {
+	return s.app.runner.PlanUndo(ctx, source)
+}
+
+// OrderUndo implements admin.Syncer.
+func (s *syncer) OrderUndo(ctx context.Context, source identity.SourceID, run, digest string) (state.OrderUndo, error) {
+	return s.app.runner.OrderUndo(ctx, source, run, digest)
+}
+
 // limits returns the limits that a run of the source is held against.
 func (s *syncer) limits(source identity.SourceID) plan.Limits {
 	s.app.mu.Lock()

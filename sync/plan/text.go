@@ -15,6 +15,8 @@ type View struct {
 	Limits *Limits
 	// Steps adds every step with its changes.
 	Steps bool
+	// Roll is for a plan that rests on the roll alone: nothing is said of a read.
+	Roll bool
 }
 
 // Text writes the plan for people: what was read, what would change, what is left
@@ -25,7 +27,10 @@ func (p *Plan) Text(w io.Writer, v View) error {
 	if p.Server != "" {
 		fmt.Fprintf(b, "  %s", quote(p.Server))
 	}
-	fmt.Fprintf(b, "  %s, %s read\n", count(p.Counts.UsersSeen, "user", "users"), count(p.Counts.GroupsSeen, "group", "groups"))
+	if !v.Roll {
+		fmt.Fprintf(b, "  %s, %s read", count(p.Counts.UsersSeen, "user", "users"), count(p.Counts.GroupsSeen, "group", "groups"))
+	}
+	fmt.Fprintln(b)
 	p.writeCounts(b)
 	writeLines(b, "may do", p.consequenceLines())
 	if v.Limits != nil {

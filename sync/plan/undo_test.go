@@ -223,7 +223,7 @@ group g1 name=staff members=u1|u3|u4
 	delete(have.groups["g1"].members, plan.MemberKey{Key: "u4"})
 	have.users["u9"] = &object{record: &identity.Record{Source: corp, Key: "u9", Name: "bob"}}
 	var b strings.Builder
-	if err := plan.Undo(have, done).Text(&b, plan.View{Steps: true}); err != nil {
+	if err := plan.Undo(have, done).Text(&b, plan.View{Steps: true, Roll: true}); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "undo", b.String())
