@@ -29,6 +29,9 @@ type ADOptions struct {
 	// DeletedByRight lets Replicators see tombstones through DirSync without
 	// LDAP_DIRSYNC_OBJECT_SECURITY, as Microsoft's controllers do and Samba does not.
 	DeletedByRight bool
+	// RecycleBin lets deleted objects keep their attributes, as where that feature of
+	// Active Directory is enabled. Their memberships are gone all the same.
+	RecycleBin bool
 
 	// RoundObjects is how many changed objects one DirSync round looks at, whether
 	// or not the filter lets them through; 0 is all.

@@ -2,6 +2,7 @@ package ldapserver
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -132,5 +133,24 @@ func TestFaultsHitDeltas(t *testing.T) {
 		if !failsAs(r.Err()) || ended != row.ended {
 			t.Errorf("Sync, %s: %v, control %t; want %q, %t", name, r.Err(), ended, row.err, row.ended)
 		}
+	}
+}
+
+func TestTheRecycleBinKeepsAttributes(t *testing.T) {
+	w := newDomain(t, ADOptions{RecycleBin: true})
+	r := w.reader(syncDN, dirSyncIncremental)
+	r.delta()
+	w.must(w.Delete(annDN))
+	got := r.delta()
+	if len(got) != 1 || got[0].GetAttributeValue("isDeleted") != "TRUE" {
+		t.Fatalf("a deletion: %v", lines(got))
+	}
+	// What did not change is not sent; a search finds it.
+	if slices.ContainsFunc(got[0].Attributes, func(a *ldap.EntryAttribute) bool { return a.Name == "mail" }) {
+		t.Errorf("the deletion clears mail: %v", lines(got))
+	}
+	found := ask(t, r.conn, adSuffix, "(mail=ann@example.org)", []string{"isDeleted", "isRecycled", "mail", "memberOf"}, ldap.NewControlMicrosoftShowDeleted()).Entries
+	if len(found) != 1 || !strings.HasSuffix(lines(found)[0], ": isDeleted=TRUE; mail=ann@example.org") {
+		t.Errorf("in the recycle bin: %v", lines(found))
 	}
 }

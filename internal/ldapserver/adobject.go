@@ -115,13 +115,11 @@ func (ad *AD) create(c change) {
 		o.dead, o.id, o.raw = false, c.slot.id, c.after
 		ad.count(o)
 		for _, a := range c.after.attrs {
-			if !isForeign(a.key) && (!survives(a.key) || !slices.Equal(a.values, valuesOf(buried, a.name))) {
+			if !isForeign(a.key) && (!ad.survives(a.key) || !slices.Equal(a.values, valuesOf(buried, a.name))) {
 				o.stamp(a.name)
 			}
 		}
-		for _, name := range []string{"isDeleted", "isRecycled", "lastKnownParent", "name", "parentGUID"} {
-			o.stamp(name)
-		}
+		ad.stampDeletion(o)
 	} else {
 		o = &adObject{id: c.slot.id, view: &slot{id: ad.nextID}, raw: c.after, guid: guid}
 		ad.nextID++
@@ -250,18 +248,30 @@ func (ad *AD) bury(o *adObject) {
 	delete(ad.byID, o.id)
 	o.dead, o.links = true, nil
 	for _, a := range o.raw.attrs {
-		if !survives(a.key) && !isForeign(a.key) {
+		if !ad.survives(a.key) && !isForeign(a.key) {
 			o.stamp(a.name)
 		}
 	}
-	for _, name := range []string{"isDeleted", "isRecycled", "lastKnownParent", "name", "parentGUID"} {
-		o.stamp(name)
-	}
+	ad.stampDeletion(o)
 	ad.show(o)
 }
 
-// survives says which attributes a tombstone keeps (MS-ADTS §3.1.1.5.5.1.1).
-func survives(key string) bool {
+// stampDeletion notes what a deletion writes, and an undeletion takes back.
+func (ad *AD) stampDeletion(o *adObject) {
+	for _, name := range []string{"isDeleted", "lastKnownParent", "name", "parentGUID"} {
+		o.stamp(name)
+	}
+	if !ad.o.RecycleBin {
+		o.stamp("isRecycled")
+	}
+}
+
+// survives says which attributes a tombstone keeps (MS-ADTS §3.1.1.5.5.1.1), and a
+// deleted object in the recycle bin (§3.1.1.5.5.1.3): all that are no links.
+func (ad *AD) survives(key string) bool {
+	if ad.o.RecycleBin {
+		return syntaxOf(key) != syntaxName
+	}
 	switch key {
 	case "objectclass", "samaccountname", "useraccountcontrol", "grouptype", "primarygroupid", "samaccounttype", "objectsid":
 		return true

@@ -26,7 +26,7 @@ func (ad *AD) render(o *adObject) *stored {
 	e := &stored{name: o.raw.name, parent: o.raw.parent, deleted: o.dead}
 	e.attrs = make([]storedAttr, 0, len(o.raw.attrs)+16)
 	for _, a := range o.raw.attrs {
-		if a.key == "memberof" && !o.dead || !isForeign(a.key) && (!o.dead || survives(a.key)) {
+		if a.key == "memberof" && !o.dead || !isForeign(a.key) && (!o.dead || ad.survives(a.key)) {
 			e.attrs = append(e.attrs, a)
 		}
 	}
@@ -76,7 +76,9 @@ func (ad *AD) rest(o *adObject, e *stored, name string) string {
 	e.name, e.parent = dn{text: text, folded: foldRDN([]ava{{kind, mangled}}) + "," + below.folded}, below.folded
 	e.replace(Attr(kind, mangled))
 	e.replace(Attr("isDeleted", "TRUE"))
-	e.replace(Attr("isRecycled", "TRUE"))
+	if !ad.o.RecycleBin {
+		e.replace(Attr("isRecycled", "TRUE"))
+	}
 	if _, above := splitRDN(o.raw.name.text); above != "" {
 		e.replace(Attr("lastKnownParent", above))
 	}

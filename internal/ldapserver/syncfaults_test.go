@@ -251,3 +251,19 @@ func TestSyncAs389LosesChanges(t *testing.T) {
 		t.Errorf("an event: %s", got)
 	}
 }
+
+func TestSyncEndsAPresentPhaseWithoutAWord(t *testing.T) {
+	_, _, s := provider(t, SyncOptions{PresentSaysNothing: true})
+	c := newConsumer(t, s.URL(), readerDN, readerPW)
+	w := &writer{c.conn}
+	if err := all(w.person("ann", "people"), w.person("bob", "people")); err != nil {
+		t.Fatal(err)
+	}
+	c.refresh()
+	if err := w.set("uid=ann,ou=people", "mail", "new@x"); err != nil {
+		t.Fatal(err)
+	}
+	if got := c.refresh(); len(got) != 2 || !strings.HasPrefix(got[0], "add uid=ann") || !strings.HasPrefix(got[1], "done deletes=false") {
+		t.Errorf("a refresh = %q, want Ann, and by the end that Bob is gone", got)
+	}
+}

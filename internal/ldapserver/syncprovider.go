@@ -30,6 +30,9 @@ type SyncOptions struct {
 	// ServerID is the provider's own, 1 if 0 and then not named in its cookies. A
 	// consumer whose CSN for this one is newer than the provider's is refused.
 	ServerID int
+	// PresentSaysNothing ends a present phase without having named anything, as a
+	// defect of a server once did: read by RFC 4533, all that did not change is gone.
+	PresentSaysNothing bool
 	// LosesChanges lets a 389-ds not know what its changes belong to, as one whose
 	// changelog lacks targetUniqueId: every delta is empty, succeeds, and moves the
 	// cookie on; while persisting, cookies end in #4294967295.
