@@ -232,7 +232,7 @@ func (x *execution) pull(ctx context.Context) (seen *identity.Observation, err e
 	defer x.rescue(ctx, &err)
 	snap := x.r.db.View().Now()
 	st := snap.Source(x.spec.ID)
-	request := PullRequest{Known: snap.Of(x.spec.ID), Progress: func(p Progress) {
+	request := PullRequest{ByHand: x.job.run.Trigger == triggerManual, Known: snap.Of(x.spec.ID), Progress: func(p Progress) {
 		x.note(func(_ *state.Run, to *Progress) {
 			p.Applied, p.Steps = to.Applied, to.Steps
 			*to = p

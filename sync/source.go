@@ -35,7 +35,10 @@ type PullRequest struct {
 	// Prove asks for a comparison with everything that the source has, by a sweep or a
 	// full read, whatever Since would allow.
 	Prove bool
-	Known Known
+	// ByHand says that somebody waits who may have mended what went wrong before: no
+	// server is spared, and no password held back.
+	ByHand bool
+	Known  Known
 	// Progress, when set, is called now and then from one goroutine at a time.
 	Progress func(Progress)
 }

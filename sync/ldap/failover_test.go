@@ -181,7 +181,11 @@ func TestARefusedPasswordIsNotTriedAgain(t *testing.T) {
 	}
 	refused(1, "wrong password", a.LDAPS)
 	clock.later(time.Minute)
-	refused(0, "wrong password", a.LDAPS+" refused it at", "not locked", "source test")
+	refused(0, "wrong password", a.LDAPS+" refused it at", "not locked", "a run by hand")
+	made.n = 0
+	if _, err := src.Pull(t.Context(), sync.PullRequest{ByHand: true}); err == nil || made.n != 1 {
+		t.Errorf("a run by hand makes %d connections: %v", made.n, err)
+	}
 	// Who asks for a test gets one.
 	made.n = 0
 	for step := range src.Test(t.Context()) {

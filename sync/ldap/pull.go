@@ -19,6 +19,9 @@ import (
 func (s *Source) Pull(ctx context.Context, p sync.PullRequest) (*identity.Observation, error) {
 	r := newReading(s, p)
 	r.tell("connect")
+	if p.ByHand {
+		s.pool.admit()
+	}
 	c, err := s.connectBy(ctx, routeOf(p))
 	if err != nil {
 		return nil, err
@@ -33,7 +36,7 @@ func (s *Source) Pull(ctx context.Context, p sync.PullRequest) (*identity.Observ
 		r = newReading(s, p)
 		r.over(c)
 		if whole.because != "" {
-			s.log.InfoContext(ctx, "the whole directory is read", "source", s.id, "server", c.url, "because", whole.because)
+			s.log.InfoContext(ctx, "the whole directory is read", "server", c.url, "because", whole.because)
 			r.because = whole.because
 		}
 		suspect := whole.suspect

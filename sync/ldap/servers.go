@@ -254,7 +254,7 @@ func (p *pool) barred(secret string) string {
 	if r.times == 0 || r.secret != maphash.String(p.seed, secret) || !r.until.After(p.now()) {
 		return ""
 	}
-	return fmt.Sprintf("%s refused it at %s, and it is not tried again before %s or until it changes, so that the account is not locked; `rollcall source test` tries it at once",
+	return fmt.Sprintf("%s refused it at %s, and it is not tried again before %s or until it changes, so that the account is not locked; a run by hand tries it at once",
 		r.server, r.at.UTC().Format(time.RFC3339), r.until.UTC().Format(time.RFC3339))
 }
 
@@ -301,7 +301,7 @@ func (s *Source) leads(ctx context.Context, raw string, failed *[]error) []serve
 	*failed = append(*failed, err)
 	old := s.pool.recalled(raw)
 	if len(old) > 0 {
-		s.log.WarnContext(ctx, "DNS does not answer; the servers that it last named are used", "source", s.id, "domain", a.host, "err", err)
+		s.log.WarnContext(ctx, "DNS does not answer; the servers that it last named are used", "domain", a.host, "err", err)
 	}
 	return old
 }

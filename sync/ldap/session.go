@@ -56,7 +56,7 @@ func (s *Source) connectBy(ctx context.Context, to route) (*session, error) {
 		if refused := (*bindRefused)(nil); errors.As(err, &refused) {
 			return nil, fault.New(fault.Unavailable, "ldap_bind", "%w", err)
 		}
-		s.log.WarnContext(ctx, "directory server left out", "source", s.id, "server", one.url, "err", err)
+		s.log.WarnContext(ctx, "directory server left out", "server", one.url, "err", err)
 	}
 	if ctx.Err() != nil {
 		return nil, fmt.Errorf("connect: %w", context.Cause(ctx))
@@ -103,7 +103,7 @@ func (s *Source) lookAt(ctx context.Context, better []server, used server) {
 			return
 		}
 		s.pool.failed(one.url, err)
-		s.log.InfoContext(ctx, "a preferred directory server does not answer yet", "source", s.id, "server", one.url, "used", used.url, "err", err)
+		s.log.InfoContext(ctx, "a preferred directory server does not answer yet", "server", one.url, "used", used.url, "err", err)
 	}
 }
 
