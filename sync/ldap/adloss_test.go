@@ -21,7 +21,6 @@ type loss struct {
 const (
 	lostAnn = "CN=ann,OU=Staff," + domainSuffix
 	lostBob = "CN=bob,OU=Staff," + domainSuffix
-	lostCid = "CN=cid,OU=Staff," + domainSuffix
 	lostAll = "CN=all,OU=Groups," + domainSuffix
 )
 
@@ -49,11 +48,6 @@ func (w *loss) follow() {
 
 func (w *loss) person(name string) {
 	w.Apply(w.t, "dn: CN="+name+",OU=Staff,"+domainSuffix+"\nobjectClass: user\nsAMAccountName: "+name+"\nuserAccountControl: 544\nmail: "+name+"@example.org\n")
-}
-
-func (w *loss) title(dn, value string) {
-	w.t.Helper()
-	w.must(w.t, w.Modify(dn, ldapserver.Change{Kind: ldapserver.ReplaceValues, Name: "mail", Values: []string{value}}))
 }
 
 // reads reads what changed, wants it to be of that reach, and the roll to equal the
