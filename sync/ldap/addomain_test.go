@@ -89,9 +89,9 @@ func TestControllersThatAreNotTheSame(t *testing.T) {
 	}
 }
 
-// TestAnotherController fails over between two controllers, whose counts of changes
+// TestControllersCountByThemselves fails over between two controllers, whose counts of changes
 // have nothing to do with each other.
-func TestAnotherController(t *testing.T) {
+func TestControllersCountByThemselves(t *testing.T) {
 	t.Parallel()
 	for _, way := range []string{"dirsync", "usn"} {
 		t.Run(way, func(t *testing.T) {

@@ -201,11 +201,13 @@ func TestChangesOfScriptedDomain(t *testing.T) {
 			w.number(town)
 			all := []*adFollower{
 				{name: "sync", way: "dirsync", c: w.config(t, seesAll)},
-				{name: "blind", way: "dirsync", c: w.config(t, seesNoDead), blind: true},
+				{name: "blind", way: "dirsync", c: w.config(t, seesNoDead), blind: !o.DeletedByRight},
 				{name: "reader", way: "usn", c: w.config(t, mayNothing), blind: true},
 				{name: "usn", way: "usn", c: w.config(t, mayNoChanges)},
+				{name: "blind by choice", way: "dirsync", c: w.config(t, seesNoDead), blind: !o.DeletedByRight},
+				{name: "reader by choice", way: "usn", c: w.config(t, mayNothing), blind: true},
 			}
-			all[3].c.Changes = "usn"
+			all[3].c.Changes, all[4].c.Changes, all[5].c.Changes = "usn", "dirsync", "usn"
 			begin(t, all)
 			for round := range 150 {
 				ldif := town.live(func(ldif string) { w.Apply(t, ldif) })

@@ -324,6 +324,10 @@ func (f *adFollower) round(t *testing.T, w *adTown, when string) {
 	before := f.m.clone()
 	o, p := f.m.run(t, f.src, prove)
 	proven(t, o)
+	prove = prove || f.blind && f.c.Changes == ""
+	if !o.Reach.Everything() && prove {
+		t.Errorf("%s: reach %q, although everything was to be compared", f.name, o.Reach)
+	}
 	if o.Reach.Everything() && !prove {
 		f.whole++
 		wantWords(t, o.Proof.Why, "because of his name")
@@ -356,8 +360,9 @@ func TestChangesOfActiveDirectory(t *testing.T) {
 		{name: "blind", way: "dirsync", c: adConfig(s, s.Blind), blind: true},
 		{name: "reader", way: "usn", c: adConfig(s, s.Reader), blind: true},
 		{name: "admin", way: "usn", c: adConfig(s, s.Admin)},
+		{name: "blind by choice", way: "dirsync", c: adConfig(s, s.Blind), blind: true},
 	}
-	all[3].c.Changes = "usn"
+	all[3].c.Changes, all[4].c.Changes = "usn", "dirsync"
 	begin(t, all)
 	for round := range 30 {
 		ldif := w.live(func(ldif string) { s.Apply(t, ldif) })

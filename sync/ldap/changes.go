@@ -159,6 +159,9 @@ func (r *reading) since(ctx context.Context, p sync.PullRequest) error {
 		return readAll("what is read of the directory was changed")
 	}
 	r.base = r.s.recall(p.Since, r)
+	if d, ok := way.(interface{ resume(at position) }); ok {
+		d.resume(from.At)
+	}
 	// Who left must not stay because a directory does not say so, unless that was chosen.
 	prove := p.Prove || !way.removals() && r.s.cfg.Changes == changesAuto
 	if from.Server != r.c.url {

@@ -37,6 +37,7 @@ const (
 
 func (*dirSync) name() string                              { return "dirsync" }
 func (d *dirSync) removals() bool                          { return !d.blind }
+func (d *dirSync) resume(at position)                      { d.blind = isBlind(at) }
 func (*dirSync) ended(_ *reading, begun position) position { return begun }
 
 // seesNoDeleted says what to do for an account that is not shown who is gone.

@@ -51,6 +51,12 @@ func (p *domainPosition) encode() position {
 	return out
 }
 
+// isBlind reports whether a position is of an account that does not see deleted objects.
+func isBlind(at position) bool {
+	p, err := decodeDomainPosition(at)
+	return err == nil && p.blind
+}
+
 var errPosition = errors.New("the cursor is not of this way of reading changes")
 
 func decodeDomainPosition(at position) (*domainPosition, error) {

@@ -25,6 +25,7 @@ type usn struct {
 
 func (*usn) name() string                              { return "usn" }
 func (u *usn) removals() bool                          { return !u.blind }
+func (u *usn) resume(at position)                      { u.blind = isBlind(at) }
 func (*usn) ended(_ *reading, begun position) position { return begun }
 
 func (u *usn) caveats() []string {
