@@ -225,6 +225,22 @@ func TestALargeEntryIsCounted(t *testing.T) {
 	}
 }
 
+// TestALockThatEndsByTheClockIsSeenThroughExpressions is about a value that the server
+// computes, and that changes without a word.
+func TestALockThatEndsByTheClockIsSeenThroughExpressions(t *testing.T) {
+	for expression, want := range map[string]bool{
+		`bit(first(attr('msDS-User-Account-Control-Computed')), 0x10)`: true,
+		`bit(first(attr('msDS-User-Account-Control-Computed')), 0x20)`: false,
+		`first(attr('lock')) == 'yes'`:                                 false,
+	} {
+		l := layoutOf(t, func(c *Config) { c.Users.Locked = []Rule{{CEL: expression}} })
+		m := loaded(l, "cn=a", attr("sAMAccountName", "ann"), attr("msDS-User-Account-Control-Computed", "16"), attr("lock", "yes"))
+		if got := m.lockEnds(); got != want {
+			t.Errorf("%s: the lock ends by the clock: %t, want %t", expression, got, want)
+		}
+	}
+}
+
 // TestReadsShareExpressions maps with one layout from several goroutines, as reads of
 // one source do that run at the same time.
 func TestReadsShareExpressions(t *testing.T) {

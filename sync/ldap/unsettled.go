@@ -1,6 +1,9 @@
 package ldap
 
 import (
+	"slices"
+	"strings"
+
 	"github.com/rollcall-id/rollcall/identity"
 )
 
@@ -36,10 +39,14 @@ func (r *reading) unsettled() (list []identity.Gone, few bool) {
 func (m *mapper) lockEnds() bool {
 	for i := range m.locked {
 		t := &m.locked[i]
-		if t.expr != nil || !equalFoldASCII([]byte(t.Attribute), computedControl) {
+		computed := equalFoldASCII([]byte(t.Attribute), computedControl)
+		if t.expr != nil {
+			computed = slices.Contains(t.expr.reads, strings.ToLower(computedControl))
+		}
+		if !computed {
 			continue
 		}
-		if hit, err := t.holds(m.values[t.slot]); hit && err == nil {
+		if hit, err := m.hit(t); hit && err == nil {
 			return true
 		}
 	}
