@@ -151,11 +151,9 @@ func (s *Snapshot) BarredMembers(id identity.GroupID) iter.Seq[identity.Member] 
 		if !g.shut || !g.exists() {
 			return
 		}
-		for _, c := range g.local.chunks {
-			for _, r := range c.refs {
-				if m, ok := s.member(r); ok && !g.own.has(r) && !yield(m) {
-					return
-				}
+		for r := range g.local.refs {
+			if m, ok := s.member(r); ok && !g.own.holds(m, r) && !yield(m) {
+				return
 			}
 		}
 	}

@@ -273,12 +273,12 @@ func (e *editor) group(key string, v rawValue) error {
 // turn gives a set of members the generation that its group now names, and what was
 // kept aside for it.
 func (e *editor) turn(h uint32, origin identity.SourceID, set memberSet, to generation) memberSet {
-	n := memberSet{generation: to, chunks: make([]chunk, to.Buckets)}
+	if set.generation == to && len(e.strays) == 0 {
+		return set
+	}
+	chunks := make([]chunk, to.Buckets)
 	if set.generation == to {
-		if len(e.strays) == 0 {
-			return set
-		}
-		copy(n.chunks, set.chunks)
+		copy(chunks, slices.Collect(set.chunks))
 	}
 	found := set.generation != to
 	id := e.groups.At(int(h)).id
@@ -286,17 +286,19 @@ func (e *editor) turn(h uint32, origin identity.SourceID, set memberSet, to gene
 		name := chunkName{id, origin, to.Gen, b}
 		if v, ok := e.strays[name]; ok {
 			delete(e.strays, name)
-			n.chunks[b] = e.chunk(name, v)
+			chunks[b] = e.chunk(name, v, nil)
 			found = true
 		}
 	}
 	if !found {
 		return set
 	}
-	return n
+	return newMemberSet(to, chunks)
 }
 
-func (e *editor) chunk(name chunkName, v rawValue) chunk {
+// chunk decodes what is stored of a chunk. Most of its members were in it before: they are
+// found there, which takes a fraction of looking them up among all users.
+func (e *editor) chunk(name chunkName, v rawValue, before []ref) chunk {
 	members, err := decodeChunk(chunkKey(name.group, name.origin, name.gen, name.bucket), []byte(v.raw))
 	if err != nil {
 		e.unread = errors.Join(e.unread, err)
@@ -304,6 +306,9 @@ func (e *editor) chunk(name chunkName, v rawValue) chunk {
 	}
 	refs := make([]ref, len(members))
 	for i, m := range members {
+		if refs[i] = e.refAmong(m, &before); refs[i] != noRef {
+			continue
+		}
 		if g, ok := m.Group(); ok {
 			refs[i] = groupRef(e.groupHandle(g))
 		} else {
@@ -313,6 +318,24 @@ func (e *editor) chunk(name chunkName, v rawValue) chunk {
 	}
 	slices.Sort(refs)
 	return chunk{refs: refs, rev: v.rev}
+}
+
+// refAmong returns the reference of a member if it is the first of some that it does not
+// come after, and leaves out those before it; else noRef. Members of a chunk are in the
+// order of their ids, and references nearly so.
+func (e *editor) refAmong(m identity.Member, among *[]ref) ref {
+	for len(*among) > 0 {
+		r := (*among)[0]
+		switch c := e.memberOf(r).Compare(m); {
+		case c > 0:
+			return noRef
+		case c == 0:
+			*among = (*among)[1:]
+			return r
+		}
+		*among = (*among)[1:]
+	}
+	return noRef
 }
 
 // replaceGroup stores a group and brings the lists of its members up to date.
@@ -393,7 +416,7 @@ func (e *editor) members(key string, v rawValue) error {
 	}
 	c := chunk{rev: v.rev}
 	if v.raw != "" {
-		c = e.chunk(name, v)
+		c = e.chunk(name, v, set.at(name.bucket).refs)
 	}
 	n := *e.groups.Ref(int(h)) // decoding may have made this group a member of itself
 	if set == &old.local {
@@ -401,12 +424,20 @@ func (e *editor) members(key string, v rawValue) error {
 	} else {
 		n.own = n.own.with(name.bucket, c)
 	}
-	before, after := set.chunks[name.bucket].refs, c.refs
+	before, after := set.at(name.bucket).refs, c.refs
 	if set == &old.local && n.shut {
 		before, after = nil, nil
 	}
 	e.replaceChunk(h, n, before, after)
 	return nil
+}
+
+// memberOf returns the member that a reference stands for.
+func (e *editor) memberOf(r ref) identity.Member {
+	if r.isGroup() {
+		return identity.GroupMember(e.groups.Peek(int(r.handle())).id)
+	}
+	return identity.UserMember(e.users.Peek(int(r.handle())).id)
 }
 
 // replaceChunk is replaceGroup where only one chunk differs: its cost is that of
@@ -417,7 +448,7 @@ func (e *editor) replaceChunk(h uint32, n groupSlot, before, after []ref) {
 		return
 	}
 	diffRefs(before, after, func(r ref) {
-		if !n.has(r) { // by the word of another origin
+		if !n.holds(e.memberOf(r), r) { // by the word of another origin
 			e.unlink(h, r)
 		}
 	}, func(r ref) { e.link(h, r) })

@@ -20,7 +20,7 @@ func (s *Snapshot) MissingGroupsOf(m identity.Member) iter.Seq2[identity.GroupID
 			if !g.exists() || g.present() {
 				continue
 			}
-			if by := origins(g, r); len(by) > 0 && !yield(g.id, by) {
+			if by := origins(g, m, r); len(by) > 0 && !yield(g.id, by) {
 				return
 			}
 		}

@@ -201,15 +201,13 @@ func (t *txn) changeChunk(name chunkName, set *memberSet, add, remove []identity
 	key := chunkKey(name.group, name.origin, name.gen, name.bucket)
 	var members []identity.Member
 	var rev store.Revision
-	if int(name.bucket) < len(set.chunks) {
-		c := set.chunks[name.bucket]
-		if c.unread {
-			return unreadable(key)
-		}
-		rev = c.rev
-		for _, r := range c.refs {
-			members = append(members, t.snap.refMember(r))
-		}
+	c := set.at(name.bucket)
+	if c.unread {
+		return unreadable(key)
+	}
+	rev = c.rev
+	for _, r := range c.refs {
+		members = append(members, t.snap.refMember(r))
 	}
 	if b, ok := t.pending(key); ok {
 		var err error
@@ -263,9 +261,10 @@ func (t *txn) planTurn(c ChangeMembers, gen uint32) (*turnPlan, error) {
 		gen = set.Gen + 1
 	}
 	var members []identity.Member
-	for b, ch := range set.chunks {
+	for b := range set.Buckets {
+		ch := set.at(b)
 		if ch.unread {
-			return nil, unreadable(chunkKey(c.Group, c.Origin, set.Gen, uint32(b)))
+			return nil, unreadable(chunkKey(c.Group, c.Origin, set.Gen, b))
 		}
 		for _, r := range ch.refs {
 			members = append(members, t.snap.refMember(r))

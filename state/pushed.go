@@ -186,11 +186,9 @@ func (s *Snapshot) GroupsByTerm(source identity.SourceID, term string) iter.Seq[
 func (s *Snapshot) OwnMembers(group uint32) iter.Seq2[identity.Member, identity.Key] {
 	return func(yield func(identity.Member, identity.Key) bool) {
 		g := s.groups.Ref(int(group))
-		for _, c := range g.own.chunks {
-			for _, r := range c.refs {
-				if m, key, ok := s.present(r, g.source); ok && !yield(m, key) {
-					return
-				}
+		for r := range g.own.refs {
+			if m, key, ok := s.present(r, g.source); ok && !yield(m, key) {
+				return
 			}
 		}
 	}
@@ -305,10 +303,7 @@ func (u *userSlot) pushed(h uint32) Pushed {
 }
 
 func (g *groupSlot) pushed(h uint32) Pushed {
-	p := Pushed{Member: identity.GroupMember(g.id), Key: g.key, Name: g.name, Gone: g.missing, Rev: g.rev, Handle: h}
-	for i := range g.own.chunks {
-		p.Rev = max(p.Rev, g.own.chunks[i].rev)
-	}
+	p := Pushed{Member: identity.GroupMember(g.id), Key: g.key, Name: g.name, Gone: g.missing, Rev: max(g.rev, g.own.rev), Handle: h}
 	p.read(g.raw, g.body)
 	return p
 }

@@ -79,8 +79,10 @@ type groupSlot struct {
 func (g *groupSlot) exists() bool  { return g.raw != "" }
 func (g *groupSlot) present() bool { return g.raw != "" && !g.missing }
 
-// has reports whether the reference is a member by anyone's word.
-func (g *groupSlot) has(r ref) bool { return g.own.has(r) || g.here(r) }
+// holds reports whether a member is one by anyone's word.
+func (g *groupSlot) holds(m identity.Member, r ref) bool {
+	return g.own.holds(m, r) || !g.shut && g.local.holds(m, r)
+}
 
 // here reports whether the reference is a member by an administrator's word, and that
 // counts.
@@ -88,21 +90,17 @@ func (g *groupSlot) here(r ref) bool { return !g.shut && g.local.has(r) }
 
 // refs yields every member that counts, once.
 func (g *groupSlot) refs(yield func(ref) bool) {
-	for _, c := range g.own.chunks {
-		for _, r := range c.refs {
-			if !yield(r) {
-				return
-			}
+	for r := range g.own.refs {
+		if !yield(r) {
+			return
 		}
 	}
 	if g.shut {
 		return
 	}
-	for _, c := range g.local.chunks {
-		for _, r := range c.refs {
-			if !g.own.has(r) && !yield(r) {
-				return
-			}
+	for r := range g.local.refs {
+		if !g.own.has(r) && !yield(r) {
+			return
 		}
 	}
 }
@@ -114,8 +112,8 @@ func (g *groupSlot) sortedRefs() []ref {
 		if g.shut && set == &g.local {
 			continue
 		}
-		for i := range set.chunks {
-			refs = append(refs, set.chunks[i].refs...)
+		for c := range set.chunks {
+			refs = append(refs, c.refs...)
 		}
 	}
 	slices.Sort(refs)
@@ -126,69 +124,14 @@ func (g *groupSlot) sortedRefs() []ref {
 // plus one.
 type ref uint32
 
+// noRef is the reference of nobody: there are fewer handles than that.
+const noRef = ^ref(0)
+
 func userRef(h uint32) ref  { return ref(h << 1) }
 func groupRef(h uint32) ref { return ref(h<<1 | 1) }
 
 func (r ref) handle() uint32 { return uint32(r >> 1) }
 func (r ref) isGroup() bool  { return r&1 == 1 }
-
-// memberSet holds the members that one origin put into a group.
-type memberSet struct {
-	generation
-	chunks []chunk // by bucket
-}
-
-// chunk is one stored chunk. It is replaced, never changed.
-type chunk struct {
-	refs   []ref // sorted
-	rev    store.Revision
-	unread bool // written by a version that this one does not understand
-}
-
-func (s *memberSet) has(r ref) bool {
-	for i := range s.chunks {
-		if _, ok := slices.BinarySearch(s.chunks[i].refs, r); ok {
-			return true
-		}
-	}
-	return false
-}
-
-// holds is has for a member whose id is known: it looks into his chunk only.
-func (s *memberSet) holds(m identity.Member, r ref) bool {
-	if s.Buckets == 0 {
-		return false
-	}
-	b := s.bucket(m)
-	if int(b) >= len(s.chunks) {
-		return false
-	}
-	_, ok := slices.BinarySearch(s.chunks[b].refs, r)
-	return ok
-}
-
-// equal reports whether two sets are the same version. It compares no members.
-func (s *memberSet) equal(o *memberSet) bool {
-	return s.generation == o.generation && len(s.chunks) == len(o.chunks) &&
-		(len(s.chunks) == 0 || &s.chunks[0] == &o.chunks[0])
-}
-
-func (s *memberSet) len() int {
-	n := 0
-	for i := range s.chunks {
-		n += len(s.chunks[i].refs)
-	}
-	return n
-}
-
-// with returns the set with one chunk replaced, and leaves s as it is.
-func (s memberSet) with(bucket uint32, c chunk) memberSet {
-	n := make([]chunk, max(int(s.Buckets), int(bucket)+1))
-	copy(n, s.chunks)
-	n[bucket] = c
-	s.chunks = n
-	return s
-}
 
 // insertHandle returns sorted with h in it. It may reuse the space behind sorted,
 // which is safe because only the newest version of a list is ever extended.

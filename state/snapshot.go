@@ -142,13 +142,7 @@ func (s *Snapshot) Group(id identity.GroupID) (*identity.Group, store.Revision, 
 	layer, rev := s.Local(identity.GroupMember(id))
 	g.Local = layer
 	g.Local.Barred = s.bars[o.Source].Attributes
-	rev = max(rev, slot.rev)
-	for _, set := range []*memberSet{&slot.own, &slot.local} {
-		for _, c := range set.chunks {
-			rev = max(rev, c.rev)
-		}
-	}
-	return g, rev, true
+	return g, max(rev, slot.rev, slot.own.rev, slot.local.rev), true
 }
 
 // goneAt is since when an object counts for nothing: since its source lost it, or was
@@ -333,12 +327,12 @@ func (s *Snapshot) Members(id identity.GroupID) iter.Seq[Membership] {
 	}
 }
 
-func origins(g *groupSlot, r ref) []identity.SourceID {
+func origins(g *groupSlot, m identity.Member, r ref) []identity.SourceID {
 	var o []identity.SourceID
-	if g.own.has(r) {
+	if g.own.holds(m, r) {
 		o = append(o, g.source)
 	}
-	if g.here(r) {
+	if !g.shut && g.local.holds(m, r) {
 		o = append(o, identity.Local)
 	}
 	return o
@@ -351,7 +345,7 @@ func (s *Snapshot) MemberCount(id identity.GroupID) int {
 		return 0
 	}
 	g := s.groups.At(int(h))
-	if len(g.local.chunks) == 0 {
+	if g.local.len() == 0 {
 		return g.own.len()
 	}
 	n := 0
@@ -379,7 +373,7 @@ func (s *Snapshot) GroupsOf(m identity.Member) iter.Seq2[identity.GroupID, []ide
 		}
 		for _, h := range s.parents(r) {
 			g := s.groups.At(int(h))
-			if !yield(g.id, origins(&g, r)) {
+			if !yield(g.id, origins(&g, m, r)) {
 				return
 			}
 		}

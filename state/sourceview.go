@@ -135,7 +135,7 @@ func (v SourceView) Members(k plan.Known) iter.Seq[plan.MemberKey] {
 		}
 		own := &v.snap.groups.Ref(int(h)).own
 		for _, groups := range []bool{false, true} {
-			for _, c := range own.chunks {
+			for c := range own.chunks {
 				if !v.yieldChunk(c, groups, yield) {
 					return
 				}

@@ -185,22 +185,36 @@ func (g *storedGrant) grant(m identity.Member, p permissions.Permission) permiss
 	}
 }
 
-// chunkTarget is the number of members that a chunk is meant to hold. Adding one
-// member rewrites one chunk of about 5 kB.
-const chunkTarget = 128
+// chunkTarget is the number of members that a chunk is meant to hold: adding one member
+// rewrites one chunk of about 5 kB. In a large group they are smaller, since a hundred
+// members that come at once are in a hundred of them: that rewrites 130 kB, and would
+// rewrite 500.
+const (
+	chunkTarget = 128
+	largeGroup  = 1024
+	largeTarget = 32
+	leastMean   = 8 // members in a chunk; fewer, and the group has shrunk far below
+)
+
+func targetFor(n int) int {
+	if n > largeGroup {
+		return largeTarget
+	}
+	return chunkTarget
+}
 
 // bucketsFor returns the number of chunks for n members: a power of two.
 func bucketsFor(n int) uint32 {
 	if n <= chunkTarget {
 		return 1
 	}
-	return 1 << bits.Len(uint((n-1)/chunkTarget))
+	return 1 << bits.Len(uint((n-1)/targetFor(n)))
 }
 
 // crowded reports whether n members have outgrown, or shrunk far below, their chunks.
 func (g generation) crowded(n int) bool {
 	mean := n / int(max(g.Buckets, 1))
-	return mean > 2*chunkTarget || g.Buckets > 1 && mean < chunkTarget/4
+	return mean > 2*targetFor(n) || g.Buckets > 1 && mean < leastMean
 }
 
 // bucket returns the chunk of a member. The hash is part of the stored format.

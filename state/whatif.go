@@ -148,10 +148,10 @@ func (g *groupSlot) refsIn(name chunkName) []ref {
 	if name.origin == identity.Local && g.source != identity.Local {
 		set = &g.local
 	}
-	if set.Gen != name.gen || int(name.bucket) >= len(set.chunks) {
+	if set.Gen != name.gen {
 		return nil
 	}
-	return set.chunks[name.bucket].refs
+	return set.at(name.bucket).refs
 }
 
 // ref adds a member that came or went: a user, or everybody below a nested group.

@@ -97,6 +97,10 @@ func (e *VectorEdit[T]) Ref(i int) *T {
 	return e.owned(i)
 }
 
+// Peek returns an element to be looked at, and not to be changed. The pointer is good
+// until the next change.
+func (e *VectorEdit[T]) Peek(i int) *T { return e.v.Ref(i) }
+
 // Append adds an element at the end and returns its index.
 func (e *VectorEdit[T]) Append(x T) int {
 	i := e.v.n
