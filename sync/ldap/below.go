@@ -4,19 +4,9 @@ import "context"
 
 // below reads what lies below entries that are neither users nor groups and that
 // changed: when one is renamed or moved, all below it are at other DNs, and no
-// directory says so of them.
+// directory says so of them. That there were some below its DN already says nothing:
+// units exchange their names, and a run may have moved some before it broke off.
 func (r *reading) below(ctx context.Context, dns []string) error {
-	var other []string
-	for _, dn := range dns {
-		if r.base.parents[r.hasher.key([]byte(dn))] == 0 {
-			other = append(other, dn)
-		}
-	}
-	return r.renamed(ctx, other)
-}
-
-// renamed does so of what is known to be renamed or moved.
-func (r *reading) renamed(ctx context.Context, dns []string) error {
 	bases := r.bases()
 	for _, dn := range dns {
 		canonical, err := canonicalDN(nil, []byte(dn))
@@ -53,7 +43,7 @@ func (r *reading) movedBelow(ctx context.Context, h *half, dn string) error {
 			t.fresh++
 			m.load(e)
 			key, err := m.entryKey()
-			if err == nil && !h.has(key) && !r.base.isAt(e.DN, key) {
+			if err == nil && !h.has(key) && (r.base.fromRoll || !r.base.isAt(e.DN, key)) {
 				h.want(key)
 			}
 			return nil // one without a key was met before, or will be by a sweep

@@ -328,8 +328,12 @@ func (r *reading) carry(ctx context.Context) error {
 		}
 	}
 	for i := range r.out.Users {
-		if e := &r.out.Users[i]; e.Record != nil {
-			r.carryOne(want, false, e.Record)
+		e := r.out.Users[i].Record
+		if e == nil && r.base.fromRoll { // the last run came as far as him, and not to his groups
+			e = r.known.Stored(false, r.out.Users[i].Key)
+		}
+		if e != nil {
+			r.carryOne(want, false, e)
 		}
 	}
 	for i := range r.clans {
@@ -361,7 +365,7 @@ func (r *reading) carryOne(want map[identity.Key]bool, group bool, e *identity.R
 	if moved || r.base.fromRoll {
 		r.groupsWith(want, group, e.Key)
 	}
-	if old != nil && !moved && old.Name == e.Name {
+	if old != nil && !moved && old.Name == e.Name && !r.base.fromRoll {
 		return
 	}
 	for _, k := range []dnKey{at, r.hasher.name(e.Name), r.hasher.name(string(e.Key)), {}} {
@@ -417,7 +421,7 @@ func (r *reading) news() *news {
 	for _, h := range []*half{&r.users, &r.groups} {
 		for key := range h.gone {
 			if old := r.known.Stored(h.group, key); old != nil {
-				n.moved = append(n.moved, move{dn: r.hasher.key([]byte(old.DN)), parent: r.hasher.parent([]byte(old.DN))})
+				n.moved = append(n.moved, move{dn: r.hasher.key([]byte(old.DN))})
 				n.unnamed = append(n.unnamed, r.hasher.name(old.Name))
 			}
 		}
@@ -432,11 +436,11 @@ func (r *reading) news() *news {
 		p := r.placeOf(i)
 		if old := r.known.Stored(p.group, p.key); old != nil {
 			if was := r.hasher.key([]byte(old.DN)); was != dn {
-				n.moved = append(n.moved, move{dn: was, parent: r.hasher.parent([]byte(old.DN))})
+				n.moved = append(n.moved, move{dn: was})
 			}
 			n.unnamed = append(n.unnamed, r.hasher.name(old.Name))
 		}
-		n.moved = append(n.moved, move{dn: dn, parent: r.parents[dn], names: names[i], place: p})
+		n.moved = append(n.moved, move{dn: dn, names: names[i], place: p})
 	}
 	for i := range r.out.Groups {
 		r.noteLost(func(g identity.Key, keys []dnKey) { n.lost[g] = keys }, &r.out.Groups[i])

@@ -234,26 +234,6 @@ func (h *dnHasher) key(dn []byte) dnKey {
 	return h.sum(out)
 }
 
-// parent returns the key of the DN that a DN lies below.
-func (h *dnHasher) parent(dn []byte) dnKey {
-	h.key(dn)
-	return h.lastParent()
-}
-
-// lastParent returns the parent of the DN that was last given to key.
-func (h *dnHasher) lastParent() dnKey {
-	b := h.buf
-	for i := 0; i < len(b); i++ {
-		switch b[i] {
-		case '\\':
-			i++
-		case ',':
-			return h.sum(b[i+1:])
-		}
-	}
-	return dnKey{}
-}
-
 func (h *dnHasher) sum(b []byte) dnKey {
 	var k dnKey
 	for i, seed := range h.seeds {

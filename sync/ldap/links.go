@@ -194,7 +194,7 @@ func (l *links) follow(ctx context.Context, r *reading) error {
 		}
 	}
 	slices.Sort(moved)
-	return r.renamed(ctx, moved)
+	return r.below(ctx, moved)
 }
 
 // halfWith returns the half in which the roll has a key, or nil.

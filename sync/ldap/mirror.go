@@ -19,10 +19,8 @@ type mirror struct {
 	cursor identity.Cursor
 	dns    map[dnKey]int32 // to places
 	names  map[dnKey]int32 // of people by login name; nil where no group lists names
-	// parents counts the places below each DN.
-	parents map[dnKey]int32
-	places  []place
-	free    []int32
+	places []place
+	free   []int32
 	// lost holds the groups that list a DN or a name that nobody answers to; the empty
 	// key those whose list was too long to be kept whole.
 	lost map[dnKey][]identity.Key
@@ -57,15 +55,15 @@ type news struct {
 
 // move puts an entry at a DN or takes it away from there.
 type move struct {
-	dn, parent dnKey
-	names      []dnKey
-	place      place // the key is "" when the DN becomes free
+	dn    dnKey
+	names []dnKey
+	place place // the key is "" when the DN becomes free
 }
 
 func (n *news) isEmpty() bool { return n == nil || len(n.moved)+len(n.lost) == 0 }
 
 func newMirror(h *dnHasher, cursor identity.Cursor, byName, stamped bool) *mirror {
-	m := &mirror{hasher: h, cursor: cursor, dns: map[dnKey]int32{}, parents: map[dnKey]int32{}, lost: map[dnKey][]identity.Key{}, stamped: stamped}
+	m := &mirror{hasher: h, cursor: cursor, dns: map[dnKey]int32{}, lost: map[dnKey][]identity.Key{}, stamped: stamped}
 	if byName {
 		m.names = map[dnKey]int32{}
 	}
@@ -76,11 +74,8 @@ func newMirror(h *dnHasher, cursor identity.Cursor, byName, stamped bool) *mirro
 func stampOf(seed maphash.Seed, v []byte) uint64 { return maphash.Bytes(seed, v) | 1 }
 
 // put places an entry, which may be there already.
-func (m *mirror) put(dn, parent dnKey, names []dnKey, p place) {
+func (m *mirror) put(dn dnKey, names []dnKey, p place) {
 	at, ok := m.dns[dn]
-	if !ok {
-		m.parents[parent]++
-	}
 	switch {
 	case ok:
 	case len(m.free) > 0:
@@ -107,12 +102,9 @@ func (m *mirror) put(dn, parent dnKey, names []dnKey, p place) {
 // ambiguousPlace stands for a login name that more than one person has.
 const ambiguousPlace int32 = -1
 
-func (m *mirror) remove(dn, parent dnKey) {
+func (m *mirror) remove(dn dnKey) {
 	if at, ok := m.dns[dn]; ok {
 		delete(m.dns, dn)
-		if m.parents[parent]--; m.parents[parent] <= 0 {
-			delete(m.parents, parent)
-		}
 		m.places[at] = place{}
 		if m.names == nil { // else a name may still lead there
 			m.free = append(m.free, at)
@@ -154,7 +146,7 @@ func (m *mirror) learn(n *news, cursor identity.Cursor) {
 	}
 	for _, x := range n.moved {
 		if x.place.key == "" {
-			m.remove(x.dn, x.parent)
+			m.remove(x.dn)
 		}
 	}
 	for _, name := range n.unnamed {
@@ -164,7 +156,7 @@ func (m *mirror) learn(n *news, cursor identity.Cursor) {
 	}
 	for _, x := range n.moved {
 		if x.place.key != "" {
-			m.put(x.dn, x.parent, x.names, x.place)
+			m.put(x.dn, x.names, x.place)
 		}
 	}
 	for group, keys := range n.lost {
@@ -196,7 +188,7 @@ func mirrorOf(known sync.Known, cursor identity.Cursor, byName bool) *mirror {
 				names = []dnKey{m.hasher.name(r.Name)}
 			}
 			dn := []byte(r.DN)
-			m.put(m.hasher.key(dn), m.hasher.parent(dn), names, place{key: key, group: group})
+			m.put(m.hasher.key(dn), names, place{key: key, group: group})
 			for _, k := range m.hasher.unresolved(r.Unresolved) {
 				m.lost[k] = appendNew(m.lost[k], key)
 			}

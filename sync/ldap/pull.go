@@ -119,7 +119,7 @@ func (r *reading) all(ctx context.Context) error {
 func (r *reading) remembered(cursor identity.Cursor) *mirror {
 	m := newMirror(r.hasher, cursor, r.names != nil, r.users.m.stamp >= 0)
 	for dn, i := range r.dns {
-		m.put(dn, r.parents[dn], nil, r.placeOf(i))
+		m.put(dn, nil, r.placeOf(i))
 	}
 	if r.names != nil {
 		at := make(map[ref]int32, len(r.users.keys))

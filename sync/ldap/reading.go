@@ -31,9 +31,8 @@ type reading struct {
 	out     *identity.Observation
 
 	users, groups half
-	dns           map[dnKey]ref   // of people and groups
-	parents       map[dnKey]dnKey // of each DN
-	base          *mirror         // of a read of changes: who was where before; else nil
+	dns           map[dnKey]ref // of people and groups
+	base          *mirror       // of a read of changes: who was where before; else nil
 	hasher        *dnHasher
 	names         map[dnKey]ref // of people, when members are listed by name
 	primary       map[string][]ref
@@ -83,7 +82,6 @@ func newReading(s *Source, p sync.PullRequest) *reading {
 		s: s, known: p.Known, again: p.Again, tellf: p.Progress,
 		out:     &identity.Observation{Source: s.id},
 		dns:     map[dnKey]ref{},
-		parents: map[dnKey]dnKey{},
 		hasher:  newDNHasher(),
 		primary: map[string][]ref{},
 		users:   half{where: &s.cfg.Users.Where, m: s.people.mapper(), stage: "users", byKey: map[identity.Key]int32{}, left: map[identity.Key]bool{}, gone: map[identity.Key]bool{}},
@@ -257,7 +255,7 @@ func (h *half) ref(i int32) ref {
 
 func (r *reading) index(h *half, i int32, dn []byte) {
 	k := r.hasher.key(dn)
-	r.dns[k], r.parents[k] = h.ref(i), r.hasher.lastParent()
+	r.dns[k] = h.ref(i)
 	h.placed[i] = true
 	if v := h.m.stampValue(); v != nil {
 		if bytes.Compare(v, r.newest) > 0 {
