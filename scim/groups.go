@@ -132,10 +132,7 @@ func (c *call) patchGroup(in *dialect.Patch) (*reply, error) {
 		}
 		var next schema.Object
 		if len(in.Ops) > 0 {
-			before, err := schema.Decode([]byte(p.Body), c.kind.typ)
-			if err != nil {
-				return nil, err
-			}
+			before := schema.Raw{Type: c.kind.typ, JSON: []byte(p.Body)}.Object()
 			if next, err = dialect.Apply(before, in.Ops, c.kind.typ, c.endpoint.knobs); err != nil {
 				return nil, err
 			}
@@ -234,5 +231,5 @@ func (c *call) updateRecord(s *state.Snapshot, p state.Pushed, o schema.Object, 
 	if err := c.unique(s, draft, p.Member); err != nil {
 		return nil, err
 	}
-	return []state.Change{state.Update{Member: p.Member, Record: draft, Changes: changesBetween(p.Body, o, c.kind.typ)}}, nil
+	return []state.Change{state.Update{Member: p.Member, Record: draft, Changes: changesBetween([]byte(p.Body), draft.Pushed.Body, c.kind.typ)}}, nil
 }

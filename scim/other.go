@@ -48,7 +48,7 @@ func (c *call) putOther(s *state.Snapshot, key identity.Key, before string, o sc
 	}
 	put := state.PutOther{Kind: c.endpoint.other(c.kind), ID: key, Pushed: p}
 	if before != "" {
-		put.Changes = changesBetween(before, o, c.kind.typ)
+		put.Changes = changesBetween([]byte(before), p.Body, c.kind.typ)
 	}
 	return []state.Change{put}, nil
 }

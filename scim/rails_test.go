@@ -40,7 +40,8 @@ func TestMassDeactivationIsToldAndUndone(t *testing.T) {
 			w.call("DELETE", "/Users/"+ids[i], "").want(204)
 		}
 	}
-	time.Sleep(2 * time.Millisecond) // two instants are told apart by milliseconds
+	// Two instants are told apart by milliseconds.
+	time.Sleep(2 * time.Millisecond)
 	w.call("PATCH", "/Users/"+ids[0], `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"title","value":"x"}]}`).want(200) // touched since
 	told := 0
 	entries, err := w.db.AuditEntries(t.Context(), state.AuditQuery{Limit: 100})

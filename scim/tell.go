@@ -1,6 +1,8 @@
 package scim
 
 import (
+	"bytes"
+	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -38,37 +40,31 @@ func (c *call) push(decide func(*state.Snapshot) ([]state.Change, error)) (store
 	return rev, err
 }
 
-// changesBetween tells the audit log which attributes a write changes.
-func changesBetween(body string, after schema.Object, t *schema.ResourceType) []audit.Change {
-	before, err := schema.Decode([]byte(body), t)
-	if err != nil {
-		return nil
+// changesBetween tells the audit log which attributes a write changes. What is written
+// alike is not looked at.
+func changesBetween(before, after []byte, t *schema.ResourceType) []audit.Change {
+	had, has := schema.Raw{Type: t, JSON: before}, schema.Raw{Type: t, JSON: after}
+	gone := map[string][]byte{}
+	for name, value := range schema.Members(before) {
+		gone[name] = value
 	}
-	seen := map[string]bool{}
-	for name := range before {
-		seen[name] = true
-	}
-	for name := range after {
-		seen[name] = true
-	}
-	var changes []audit.Change
-	for _, name := range slices.Sorted(keys(seen)) {
-		if reflect.DeepEqual(before[name], after[name]) {
-			continue
+	var names []string
+	for name, value := range schema.Members(after) {
+		if !bytes.Equal(gone[name], value) {
+			names = append(names, name)
 		}
-		changes = append(changes, audit.Change{Field: name, Before: told(before[name]), After: told(after[name])})
+		delete(gone, name)
+	}
+	names = append(names, slices.Collect(maps.Keys(gone))...)
+	slices.Sort(names)
+	var changes []audit.Change
+	for _, name := range names {
+		was, is := had.Value(name), has.Value(name)
+		if name != "schemas" && !reflect.DeepEqual(was, is) {
+			changes = append(changes, audit.Change{Field: name, Before: told(was), After: told(is)})
+		}
 	}
 	return changes
-}
-
-func keys(m map[string]bool) func(func(string) bool) {
-	return func(yield func(string) bool) {
-		for k := range m {
-			if !yield(k) {
-				return
-			}
-		}
-	}
 }
 
 // told is a value as the audit log has it.

@@ -206,11 +206,7 @@ func (c *call) rewrite(write func(*state.Snapshot, state.Pushed, schema.Object) 
 		if err := c.spend(p); err != nil {
 			return nil, err
 		}
-		before, err := schema.Decode([]byte(p.Body), c.kind.typ)
-		if err != nil {
-			return nil, err
-		}
-		o, err := next(before)
+		o, err := next(schema.Raw{Type: c.kind.typ, JSON: []byte(p.Body)}.Object())
 		if err != nil {
 			return nil, err
 		}
@@ -237,7 +233,7 @@ func (c *call) update(s *state.Snapshot, p state.Pushed, o schema.Object) ([]sta
 			return nil, err
 		}
 	}
-	return []state.Change{state.Update{Member: p.Member, Record: draft, Changes: changesBetween(p.Body, o, c.kind.typ)}}, nil
+	return []state.Change{state.Update{Member: p.Member, Record: draft, Changes: changesBetween([]byte(p.Body), draft.Pushed.Body, c.kind.typ)}}, nil
 }
 
 // patch is what PATCH does: all operations, or none.

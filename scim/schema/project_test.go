@@ -149,6 +149,9 @@ func TestProjectAndRawOnAnything(t *testing.T) {
 			t.Fatal(err)
 		}
 		r, seen := Raw{typ, raw}, 0
+		if d := cmp.Diff(decoded, r.Object()); d != "" {
+			t.Fatalf("(-decoded +object):\n%s", d)
+		}
 		for name := range Members(raw) {
 			if name == "schemas" {
 				continue
