@@ -30,6 +30,8 @@ type Run struct {
 	Summary       string             `json:"summary,omitzero" doc:"One line for people"`
 	Error         string             `json:"error,omitzero"`
 	Counts        plan.Counts        `json:"counts"`
+	Reach         identity.Reach     `json:"reach,omitzero" doc:"What was read: everything (left out); changes: what changed since the run before; sweep: that, with the key and change stamp of every entry"`
+	Missed        int                `json:"missed,omitzero" doc:"Entries that only a sweep found and that reads of changes had missed"`
 	Proof         Proof              `json:"proof"`
 	Held          []string           `json:"held,omitempty" doc:"Why the plan waits for approval"`
 	Digest        string             `json:"digest,omitzero"`
@@ -60,6 +62,12 @@ type RunPage struct {
 type StartedRun struct {
 	Run    string            `json:"run" doc:"Empty in a dry run, which starts none"`
 	Source identity.SourceID `json:"source"`
+}
+
+type startRunInput struct {
+	SourcePath
+	Trial
+	Prove string `query:"prove" enum:"true,false" doc:"true: compare everything that the source has, and not only what changed"`
 }
 
 type startRunOutput struct {
@@ -98,7 +106,7 @@ func (a *API) runRoutes() {
 
 // startRun in a dry run only says whether a run could be started now: what it would
 // change, its plan says.
-func (a *API) startRun(ctx context.Context, in *sourceTrial) (*startRunOutput, error) {
+func (a *API) startRun(ctx context.Context, in *startRunInput) (*startRunOutput, error) {
 	s, err := a.pulled(in.Source)
 	if err != nil {
 		return nil, err
@@ -109,7 +117,11 @@ func (a *API) startRun(ctx context.Context, in *sourceTrial) (*startRunOutput, e
 		}
 		return &startRunOutput{Body: StartedRun{Source: s.ID}}, nil
 	}
-	run, err := a.sync.Start(ctx, s.ID, actorOf(ctx))
+	start := a.sync.Start
+	if in.Prove == "true" {
+		start = a.sync.StartProof
+	}
+	run, err := start(ctx, s.ID, actorOf(ctx))
 	if err != nil {
 		return nil, err
 	}
@@ -180,7 +192,7 @@ func liveOf(l *Live) Run {
 func runOf(r *state.Run) Run {
 	out := Run{
 		ID: r.ID, Source: r.Source, State: r.State, Trigger: r.Trigger, By: r.By, SlotTime: r.Slot, StartTime: r.Started, EndTime: r.Ended,
-		Server: r.Server, Family: r.Family, Summary: r.Summary, Error: r.Error, Counts: r.Counts, Proof: proofOf(r.Proof),
+		Server: r.Server, Family: r.Family, Summary: r.Summary, Error: r.Error, Counts: r.Counts, Reach: r.Reach, Missed: r.Missed, Proof: proofOf(r.Proof),
 		Held: r.Held, Digest: r.Digest, Skipped: skippedOf(r.Skipped), SkippedCount: r.SkippedAll,
 		Conflicts: r.Conflicts, ConflictCount: r.ConflictsAll, Withheld: r.Withheld,
 		Marked: r.Marked, Consequences: r.Consequences,

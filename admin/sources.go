@@ -28,6 +28,7 @@ type SourceSummary struct {
 	NextRun    time.Time         `json:"nextRunTime,omitzero"`
 	LastRun    string            `json:"lastRun,omitzero" doc:"Id of the last run with a record"`
 	LastProven time.Time         `json:"lastProvenTime,omitzero" doc:"When a read that was proven complete was last applied"`
+	LastFull   time.Time         `json:"lastComparisonTime,omitzero" doc:"When a read that compared everything was last applied"`
 	Unchanged  int               `json:"unchangedRuns" doc:"Runs since lastRun that changed nothing"`
 	Paused     time.Time         `json:"pauseTime,omitzero" doc:"Since when it is neither read nor pushed to"`
 	LastPush   time.Time         `json:"lastPushTime,omitzero" doc:"When something was last pushed; to the hour, where another replica took it"`
@@ -241,7 +242,7 @@ func (a *API) sourceSummary(snap *state.Snapshot, s *Source, n state.Counts) Sou
 	out := SourceSummary{
 		ID: s.ID, Kind: s.Kind, Declared: "api", File: s.File, Hides: s.Hides, Disabled: s.Disabled, Problem: s.Problem,
 		State: "idle", Schedule: s.Schedule, TimeZone: s.TimeZone, NextRun: s.Next,
-		LastRun: st.LastRun, LastProven: st.LastProven, Unchanged: st.Unchanged,
+		LastRun: st.LastRun, LastProven: st.LastProven, LastFull: st.LastFull, Unchanged: st.Unchanged,
 		Counts: SourceCounts{
 			Users: n.Users, UsersInactive: n.UsersInactive, UsersMissing: n.UsersMissing,
 			Groups: n.Groups, GroupsMissing: n.GroupsMissing, Memberships: n.Members,

@@ -20,6 +20,9 @@ type Syncer interface {
 	// Start asks for a run and returns its id without waiting for it. It is
 	// fault.Conflict while a run of the source is going on.
 	Start(ctx context.Context, source identity.SourceID, by audit.Actor) (run string, err error)
+	// StartProof is Start for a run that compares everything that the source has, and not
+	// only what changed.
+	StartProof(ctx context.Context, source identity.SourceID, by audit.Actor) (run string, err error)
 	// MayStart returns the error that Start would return now.
 	MayStart(source identity.SourceID) error
 	// Plan reads the source and returns what a run would change, and why it would be

@@ -302,6 +302,11 @@ func (f *fakeSync) Sources() []admin.Source {
 	return f.sources
 }
 
+func (f *fakeSync) StartProof(ctx context.Context, id identity.SourceID, by audit.Actor) (string, error) {
+	run, err := f.Start(ctx, id, by)
+	return "proof-" + run, err
+}
+
 func (f *fakeSync) Start(_ context.Context, _ identity.SourceID, by audit.Actor) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -1183,11 +1183,19 @@ func (c *Client) SettleEntry(ctx context.Context, source string, body SettleRequ
 	return answerOf[SettlementList](ctx, c, r)
 }
 
+// StartRunQuery narrows or directs StartRun.
+type StartRunQuery struct {
+	// true: compare everything that the source has, and not only what changed
+	Prove string
+}
+
 // StartRun: Start a run of a source now. Who may: APPLICATION_ADMIN or USER_ADMIN. With an
 // Idempotency-Key it is done once, however often it is sent. With dryRun=true everything is
 // checked and answered, and nothing is stored.
-func (c *Client) StartRun(ctx context.Context, source string) (*StartedRun, error) {
+func (c *Client) StartRun(ctx context.Context, source string, query StartRunQuery) (*StartedRun, error) {
 	r := call{method: http.MethodPost, path: []string{"v1", "sources", source, "runs"}, repeatable: true, tryable: true}
+	r.query = url.Values{}
+	addToText(r.query, "prove", query.Prove)
 	return answerOf[StartedRun](ctx, c, r)
 }
 

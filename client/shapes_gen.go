@@ -1757,7 +1757,12 @@ type Run struct {
 	// What went wrong
 	Error  string     `json:"error,omitzero"`
 	Counts PlanCounts `json:"counts"`
-	Proof  Proof      `json:"proof"`
+	// What was read: everything (left out); changes: what changed since the run before; sweep:
+	// that, with the key and change stamp of every entry
+	Reach string `json:"reach,omitzero"`
+	// Entries that only a sweep found and that reads of changes had missed
+	Missed int   `json:"missed,omitzero"`
+	Proof  Proof `json:"proof"`
 	// Why the plan waits for approval
 	Held []string `json:"held,omitempty"`
 	// Hash of the plan, to approve it by
@@ -1958,6 +1963,8 @@ type SourceDetail struct {
 	LastRun string `json:"lastRun,omitzero"`
 	// When a read that was proven complete was last applied
 	LastProvenTime time.Time `json:"lastProvenTime,omitzero"`
+	// When a read that compared everything was last applied
+	LastComparisonTime time.Time `json:"lastComparisonTime,omitzero"`
 	// Runs since lastRun that changed nothing
 	UnchangedRuns int `json:"unchangedRuns"`
 	// Since when it is neither read nor pushed to
@@ -2011,6 +2018,8 @@ type SourceSummary struct {
 	LastRun string `json:"lastRun,omitzero"`
 	// When a read that was proven complete was last applied
 	LastProvenTime time.Time `json:"lastProvenTime,omitzero"`
+	// When a read that compared everything was last applied
+	LastComparisonTime time.Time `json:"lastComparisonTime,omitzero"`
 	// Runs since lastRun that changed nothing
 	UnchangedRuns int `json:"unchangedRuns"`
 	// Since when it is neither read nor pushed to

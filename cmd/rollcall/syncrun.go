@@ -15,7 +15,7 @@ import (
 )
 
 func syncRunCommand(c *cli) *cobra.Command {
-	detach := false
+	detach, prove := false, false
 	cmd := &cobra.Command{
 		Use:   "run SOURCE",
 		Short: "Start a run of a source now and follow it",
@@ -23,8 +23,12 @@ func syncRunCommand(c *cli) *cobra.Command {
 
 It ends with 0 when all is applied or there was nothing to change, with 1 when the plan
 is held and waits for approval, and with 4 when the run failed or was interrupted: the
-next run begins with what is there. Ctrl-C ends the following, not the run.`,
+next run begins with what is there. Ctrl-C ends the following, not the run.
+
+A run reads what changed since the one before, where the directory tells that. With
+--prove it compares everything that the directory has.`,
 		Example: `  rollcall sync run corp
+  rollcall sync run corp --prove
   rollcall sync run corp --detach`,
 		Args: c.args("SOURCE"),
 		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
@@ -32,7 +36,11 @@ next run begins with what is there. Ctrl-C ends the following, not the run.`,
 			if err != nil {
 				return err
 			}
-			s, err := api.StartRun(ctx, args[0])
+			query := client.StartRunQuery{}
+			if prove {
+				query.Prove = "true"
+			}
+			s, err := api.StartRun(ctx, args[0], query)
 			if err != nil {
 				return err
 			}
@@ -43,6 +51,7 @@ next run begins with what is there. Ctrl-C ends the following, not the run.`,
 			return f.follow(ctx)
 		}),
 	}
+	cmd.Flags().BoolVar(&prove, "prove", false, "compare everything that the source has, and not only what changed")
 	cmd.Flags().BoolVar(&detach, "detach", false, "start it, print its id, and do not wait")
 	return cmd
 }

@@ -91,6 +91,7 @@ func (c *cli) writeSource(w io.Writer, s *client.SourceDetail) {
 		proven = "never: no read was complete so far, so nothing was removed"
 	}
 	b.add("last proven", "%s", proven)
+	b.add("compared", "%s", c.when(s.LastComparisonTime))
 	b.add("last run", "%s", unchanged(s.LastRun, s.UnchangedRuns))
 	b.add("users", "%s%s%s", thousands(s.Counts.Users), also(s.Counts.UsersInactive, "inactive"), also(s.Counts.UsersMissing, "missing from the source"))
 	b.add("groups", "%s%s", thousands(s.Counts.Groups), also(s.Counts.GroupsMissing, "missing from the source"))
@@ -252,6 +253,7 @@ func (c *cli) writeRun(w io.Writer, r *client.Run) {
 	b.add("took", "%s", took(r))
 	b.add("server", "%s", r.Server)
 	b.add("family", "%s", r.Family)
+	b.add("read", "%s", reach(r))
 	b.add("proof", "%s", proof(&r.Proof))
 	b.lines("held", r.Held, len(r.Held))
 	b.add("digest", "%s", r.Digest)
@@ -272,6 +274,21 @@ func (c *cli) writeRun(w io.Writer, r *client.Run) {
 	}
 	b.add("stages", "%s", strings.Join(stages, ", "))
 	b.write(w)
+}
+
+// reach says what a run read.
+func reach(r *client.Run) string {
+	switch {
+	case r.Reach == "changes":
+		return "what changed since the run before"
+	case r.Reach == "sweep" && r.Missed > 0:
+		return fmt.Sprintf("what changed, and the key and change stamp of every entry: %s had been missed", thousands(r.Missed))
+	case r.Reach == "sweep":
+		return "what changed, and the key and change stamp of every entry"
+	case r.Proof.Time.IsZero():
+		return ""
+	}
+	return "everything"
 }
 
 // lines adds a fact of several lines; all counts those that are not among them, too.

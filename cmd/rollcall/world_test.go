@@ -199,6 +199,10 @@ func (f *fakeSource) Sources() []admin.Source {
 	return append(all, f.more...)
 }
 
+func (f *fakeSource) StartProof(ctx context.Context, id identity.SourceID, by audit.Actor) (string, error) {
+	return f.Start(ctx, id, by)
+}
+
 func (f *fakeSource) Start(context.Context, identity.SourceID, audit.Actor) (string, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

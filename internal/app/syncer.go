@@ -75,6 +75,12 @@ func (s *syncer) Start(ctx context.Context, source identity.SourceID, by audit.A
 	return run.ID, err
 }
 
+// StartProof implements admin.Syncer.
+func (s *syncer) StartProof(ctx context.Context, source identity.SourceID, by audit.Actor) (string, error) {
+	run, err := s.app.runner.StartProof(ctx, source, by.String())
+	return run.ID, err
+}
+
 // Plan implements admin.Syncer.
 func (s *syncer) Plan(ctx context.Context, source identity.SourceID, by audit.Actor) (*plan.Plan, *plan.Held, error) {
 	p, _, err := s.app.runner.Plan(ctx, source, by.String())
