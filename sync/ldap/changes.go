@@ -386,8 +386,15 @@ func (r *reading) disputed(ctx context.Context) error {
 	}
 	var any []string
 	for i := range r.out.Users {
-		e := r.out.Users[i].Record
-		if e == nil || !asked[e.Key] {
+		seen := &r.out.Users[i]
+		if !asked[seen.Key] {
+			continue
+		}
+		e := seen.Record
+		if e == nil { // a run that broke off took him, and not into his groups
+			e = r.known.Stored(false, seen.Key)
+		}
+		if e == nil {
 			continue
 		}
 		for _, m := range r.s.cfg.Groups.Members {
