@@ -3,11 +3,12 @@
 GO       ?= go
 FUZZTIME ?= 30s
 SEED     ?= $(shell date +%s)
+ROUNDS   ?= 400
 NIGHT     = $(GO) test -v -timeout 60m -count=1
 LINT      = $(GO) tool -modfile=tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test vet lint fmt check bench nightly fuzz clean
+.PHONY: help build demo test vet lint fmt check bench nightly soak fuzz clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +54,10 @@ nightly: ## try the laws on 10,000 states and 100,000 sequences of writes, and k
 	$(NIGHT) -run 'TestAKillLeavesNoChangeWithoutItsEntry' -count=10 ./state
 	$(NIGHT) -run 'TestNothingAcknowledgedIsLostToAKill' -count=5 ./internal/app
 	ROLLCALL_PUSH_OPERATIONS=20000 $(NIGHT) -run 'TestNothingPushedIsLostToAKill' -count=3 ./internal/app
+
+soak: ## change directories at random while they are read, ROUNDS (400) rounds each (SEED repeats a run)
+	@echo "make soak ROUNDS=$(ROUNDS) SEED=$(SEED)"
+	$(NIGHT) -run 'TestSoak' ./internal/history -rounds=$(ROUNDS) -seed=$(SEED)
 
 fuzz: ## try each parser with made-up input, FUZZTIME (30s) each
 	@$(GO) test -list '^Fuzz' ./... \

@@ -2,6 +2,7 @@ package history
 
 import (
 	"io"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -17,9 +18,24 @@ type ground struct {
 	apply  func(ldif string)
 	dump   dumper
 	config ldap.Config
-	unsure bool // about where people are whose unit has moved
+	// confused says that it does not itself know where people are whose unit has moved.
+	confused bool
 	// repairs says that it puts its groups in order after it has answered.
 	repairs bool
+	// mishaps are what may happen to it, besides changes.
+	mishaps []mishap
+	// backup and restore are nil where a directory cannot be put back.
+	backup  func() string
+	restore func(string)
+}
+
+// mishap is one thing that happens to a directory that loses nothing by it.
+type mishap struct {
+	name string
+	do   func()
+	// forgets says that it does not know of its last changes any more: slapd keeps how far
+	// it has come (contextCSN) in memory, and its next session log begins before them.
+	forgets bool
 }
 
 // crowd is what a directory holds at the start, as records that add; "": nothing.
@@ -89,7 +105,15 @@ func slapdSpeaking(o dirtest.SlapdOptions, as func(*posix)) func(testing.TB, fun
 		as(p)
 		o.LDIF = at(p).content().write
 		s := dirtest.StartSlapd(tb, o)
-		g := &ground{speaks: p, view: p.view(), apply: s.Apply, dump: s.Dump, repairs: o.RefInt}
+		g := &ground{speaks: p, view: p.view(), apply: s.Apply, dump: s.Dump, repairs: o.RefInt, backup: s.Backup, restore: s.Restore}
+		g.mishaps = []mishap{
+			{name: "the server restarts", do: func() { s.Stop(); s.Start() }},
+			{name: "the server is killed", do: func() { s.Kill(); s.Start() }, forgets: true},
+		}
+		if o.Provider {
+			id := o.ServerID
+			g.mishaps = append(g.mishaps, mishap{name: "another provider writes", do: func() { id = 3 - id; s.SetServerID(id) }})
+		}
 		g.config.Template = ldap.TemplateOpenLDAP
 		g.config.URLs, g.config.TLS.CA = []string{s.LDAPS}, s.CA
 		g.config.Bind = ldap.Bind{DN: s.Reader.DN, Password: config.SecretRef{File: s.Reader.PasswordFile}}
@@ -102,7 +126,20 @@ func ds389(o dirtest.DS389Options) func(testing.TB, func(tongue) crowd) *ground 
 		p := &posix{top: "dc=example,dc=org", key: "nsUniqueId", lock: "nsAccountLock: TRUE", refint: o.RefInt}
 		o.LDIF = at(p).content().write
 		s := dirtest.Start389(tb, o)
-		g := &ground{speaks: p, view: p.view(), unsure: o.RefInt}
+		g := &ground{speaks: p, view: p.view(), confused: o.RefInt}
+		must := func(err error) {
+			tb.Helper()
+			if err != nil {
+				tb.Fatal(err)
+			}
+		}
+		g.mishaps = []mishap{{name: "the server restarts", do: func() { s.Stop(); must(s.Start()) }}}
+		g.backup = func() string {
+			to := filepath.Join(tb.TempDir(), "backup")
+			must(s.Backup(to))
+			return to
+		}
+		g.restore = func(backup string) { must(s.Restore(backup)) }
 		g.apply = func(ldif string) { tb.Helper(); s.Apply(tb, ldif) }
 		g.dump = func(base, filter string, attributes ...string) []dirtest.Entry {
 			tb.Helper()
@@ -124,6 +161,12 @@ func samba(as func(*dirtest.Samba) dirtest.Account) func(testing.TB, func(tongue
 		s := dirtest.StartSamba(tb, dirtest.SambaOptions{})
 		d := &domain{top: s.Suffix}
 		g := &ground{speaks: d, view: d.view()}
+		g.mishaps = []mishap{{name: "the server restarts", do: func() {
+			s.Close()
+			if err := s.Start(); err != nil {
+				tb.Fatal(err)
+			}
+		}}}
 		g.apply = func(ldif string) { tb.Helper(); s.Apply(tb, ldif) }
 		g.dump = func(base, filter string, attributes ...string) []dirtest.Entry {
 			tb.Helper()

@@ -66,35 +66,60 @@ func (p *player) tell() {
 	}
 }
 
-// follow reads once, plans, applies, and keeps what a run keeps.
-func (p *player) follow(r sync.PullRequest) (*identity.Observation, *plan.Plan) {
-	p.Helper()
+// read is what one reading of the directory brought.
+type read struct {
+	seen *identity.Observation
+	err  error
+}
+
+// pull reads the directory once.
+func (p *player) pull(r sync.PullRequest) read {
 	r.Since, r.Again, r.Known = p.cursor, p.again, p.roll
 	seen, err := p.source.Pull(p.Context(), r)
+	return read{seen, err}
+}
+
+// plan says what a read means for the roll.
+func (p *player) plan(r read) *plan.Plan {
+	p.Helper()
+	if r.err != nil {
+		p.Fatal(r.err)
+	}
+	done, err := plan.Compute(p.roll, r.seen, plan.Policy{Admit: p.admit})
 	if err != nil {
 		p.Fatal(err)
 	}
-	done, err := plan.Compute(p.roll, seen, plan.Policy{Admit: p.admit})
-	if err != nil {
-		p.Fatal(err)
-	}
-	if !seen.Proof.Users || !seen.Proof.Groups || !done.Proof.Users || !done.Proof.Groups {
-		p.Fatalf("nothing is proven: %+v", done.Proof)
-	}
+	return done
+}
+
+// take applies a plan, and keeps what a run keeps.
+func (p *player) take(r read, done *plan.Plan) {
+	p.Helper()
 	if err := p.roll.apply(done.Steps); err != nil {
 		p.Fatalf("the plan does not fit the roll: %v", err)
 	}
-	p.cursor, p.again = seen.Cursor, nil
+	p.reaches[r.seen.Reach]++
+	if proof := done.Proof; !r.seen.Proof.Users || !r.seen.Proof.Groups || !proof.Users || !proof.Groups {
+		p.Fatalf("nothing is proven: %+v", proof)
+	}
+	p.cursor, p.again = r.seen.Cursor, nil
 	for _, c := range done.Conflicts {
 		p.again = append(p.again, identity.Gone{Key: c.Key})
 	}
-	for i := range seen.Groups {
-		if g := &seen.Groups[i]; g.MembersUnknown != "" {
+	for i := range r.seen.Groups {
+		if g := &r.seen.Groups[i]; g.MembersUnknown != "" {
 			p.again = append(p.again, identity.Gone{Key: g.Key, Group: true})
 		}
 	}
-	p.reaches[seen.Reach]++
-	return seen, done
+}
+
+// follow reads once, plans and applies.
+func (p *player) follow(r sync.PullRequest) *plan.Plan {
+	p.Helper()
+	seen := p.pull(r)
+	done := p.plan(seen)
+	p.take(seen, done)
+	return done
 }
 
 // directory draws the directory once it has come to rest.
@@ -125,21 +150,27 @@ func (p *player) compare(want picture, disputed map[identity.Key]bool) {
 	}
 }
 
+// disputedBy lists who is left alone because of his name.
+func disputedBy(p *plan.Plan) map[identity.Key]bool {
+	out := map[identity.Key]bool{}
+	for _, c := range p.Conflicts {
+		out[c.Key] = true
+	}
+	return out
+}
+
 // chapter plays one step of a story.
 func (p *player) chapter(s step) {
 	p.Helper()
 	s.tell(p.world)
 	p.tell()
 	want := p.directory()
-	_, done := p.follow(sync.PullRequest{})
+	done := p.follow(sync.PullRequest{})
 	if p.family.blind {
 		p.nothingLost(want)
-		_, done = p.follow(sync.PullRequest{Prove: true})
+		done = p.follow(sync.PullRequest{Prove: true})
 	}
-	disputed := map[identity.Key]bool{}
-	for _, c := range done.Conflicts {
-		disputed[c.Key] = true
-	}
+	disputed := disputedBy(done)
 	if len(disputed) != s.disputes {
 		p.Errorf("conflicts %+v, want %d", done.Conflicts, s.disputes)
 	}
@@ -151,7 +182,7 @@ func (p *player) chapter(s step) {
 	for k := range disputed {
 		p.admit[k] = true
 	}
-	if _, done := p.follow(sync.PullRequest{}); len(done.Conflicts) > 0 {
+	if done := p.follow(sync.PullRequest{}); len(done.Conflicts) > 0 {
 		p.Errorf("what was settled is in dispute: %+v", done.Conflicts)
 	}
 	p.compare(want, nil)
@@ -182,7 +213,7 @@ func (p *player) play(story []step) {
 		}
 	}()
 	for _, s := range story {
-		if s.loose && !p.loose() || s.leaves && p.unsure {
+		if s.loose && !p.loose() || s.confuses && p.confused {
 			continue
 		}
 		playing = s.name

@@ -293,3 +293,29 @@ func (w *world) ids() []string {
 	slices.Sort(ids)
 	return ids
 }
+
+// snapshot remembers how everything is, to return to it when a backup is put back.
+func (w *world) snapshot() map[string]*thing {
+	twins := map[*thing]*thing{}
+	var twin func(x *thing) *thing
+	twin = func(x *thing) *thing {
+		if x == nil {
+			return nil
+		}
+		if y, ok := twins[x]; ok {
+			return y
+		}
+		y := &thing{kind: x.kind, name: x.name, members: map[*thing]string{}}
+		twins[x] = y
+		y.above, y.first = twin(x.above), twin(x.first)
+		for m, value := range x.members {
+			y.members[twin(m)] = value
+		}
+		return y
+	}
+	out := map[string]*thing{}
+	for id, x := range w.things {
+		out[id] = twin(x)
+	}
+	return out
+}
