@@ -121,7 +121,7 @@ func (c Update) build(t *txn) error {
 		return c.buildLinked(t)
 	}
 	key := objectKey(c.Member)
-	o, err := t.object(key, c.Member)
+	o, err := t.replaced(key, c.Member)
 	if err != nil {
 		return err
 	}

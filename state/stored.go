@@ -126,7 +126,7 @@ func encode(v any) ([]byte, error) {
 
 func marshal(v any) ([]byte, error) {
 	if o, ok := v.(*storedObject); ok && len(o.Unknown) == 0 && o.Link == nil {
-		return o.append(make([]byte, 0, 512))
+		return o.append(make([]byte, 0, 512+2*len(o.Body))) // what is derived of a body is shorter than it
 	}
 	return json.Marshal(v, json.Deterministic(true))
 }
