@@ -94,11 +94,15 @@ func TestFailover(t *testing.T) {
 	from("the server is back, and a cursor is b's", since, b, a.LDAPS+" answers since", "full read")
 	clock.later(5 * time.Minute)
 	from("not for long", since, b, a.LDAPS+" answers since")
+	restarted, _ := timed(t, cfg, nil)
+	if o, err := restarted.Pull(t.Context(), sync.PullRequest{Since: since}); err != nil || !strings.HasPrefix(o.Server, b.LDAPS) {
+		t.Errorf("after a restart a cursor of b leads to %+v, %v", o, err)
+	}
 	clock.later(6 * time.Minute)
 	if o := from("for a while", since, a); strings.Contains(o.Proof.Why, b.LDAPS) {
 		t.Errorf("the proof speaks of a server that is not preferred: %s", o.Proof.Why)
 	}
-	from("the cursor is b's still, as after a restart", since, a)
+	from("the cursor is b's still", since, a)
 	b.Stop()
 	from("what is not preferred may be gone", "", a)
 }

@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"strings"
+	gosync "sync"
 	"syscall"
 	"testing"
 	"time"
@@ -179,6 +180,33 @@ func endless() script {
 		_, _ = fmt.Sscan(q.cookie, &at)
 		return [][]byte{person(q, at), q.page(fmt.Sprint(at + 1))}
 	}
+}
+
+// TestATrickleEnds reads from a server that never keeps quiet and never says anything.
+func TestATrickleEnds(t *testing.T) {
+	trickle := tlv(tagSequence, bytes.Repeat([]byte{tagInteger, 1, 7}, 10_000))
+	src := scripted(t, nil, func(c *Config) { c.Timeouts.Read = 50 * time.Millisecond })
+	var server gosync.WaitGroup
+	src.dial = func(context.Context, string, string) (net.Conn, error) {
+		ours, theirs := net.Pipe()
+		server.Go(func() {
+			serve(theirs, func(question) [][]byte {
+				for i := range trickle {
+					if _, err := theirs.Write(trickle[i : i+1]); err != nil {
+						break
+					}
+					time.Sleep(time.Millisecond)
+				}
+				return nil
+			})
+		})
+		return ours, nil
+	}
+	_, err := src.Pull(t.Context(), sync.PullRequest{})
+	if err == nil || !strings.Contains(err.Error(), "raise timeouts.read") {
+		t.Errorf("Pull = %v, want that the read took too long", err)
+	}
+	server.Wait()
 }
 
 // TestLimitsAreWithinReason goes through settings that are refused.

@@ -3,6 +3,7 @@ package ldap
 import (
 	"context"
 	"errors"
+	"net"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -67,23 +68,38 @@ func TestAPauseEndsWithTheRead(t *testing.T) {
 	})
 }
 
-// TestPagesAreAskedForAtThePace shows that the pause lies between the requests of a
-// read: without it a faked clock would not move.
+// TestPagesAreAskedForAtThePace notes when a server is asked for each page, by the clock
+// of a bubble.
 func TestPagesAreAskedForAtThePace(t *testing.T) {
-	src := scripted(t, people(4), func(c *Config) { c.EntriesPerSecond = 1e6 })
-	c, err := src.connect(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.close()
-	var n tally
-	h := (&seen{}).handler()
-	for _, g := range src.cfg.Users.regions([]string{"uid"}) {
-		if _, err := src.sweep(t.Context(), c, g, h, &n, func() {}); err != nil {
+	// What it listens with cannot be in a bubble, and is not used.
+	src := scripted(t, nil, func(c *Config) { c.EntriesPerSecond = 2 })
+	synctest.Test(t, func(t *testing.T) {
+		start := time.Now()
+		var at []time.Duration
+		src.dial = func(context.Context, string, string) (net.Conn, error) {
+			ours, theirs := net.Pipe()
+			go serve(theirs, func(q question) [][]byte {
+				at = append(at, time.Since(start))
+				return people(5)(q)
+			})
+			return ours, nil
+		}
+		c, err := src.connect(t.Context())
+		if err != nil {
 			t.Fatal(err)
 		}
-	}
-	if c.pace.next.IsZero() {
-		t.Error("the requests of a read are not counted")
-	}
+		defer c.close()
+		var n tally
+		h := (&seen{}).handler()
+		for _, g := range src.cfg.Users.regions([]string{"uid"}) {
+			if _, err := src.sweep(t.Context(), c, g, h, &n, func() {}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		// The root entry is one, too.
+		half := 500 * time.Millisecond
+		if diff := cmp.Diff([]time.Duration{half, 3 * half, 5 * half}, at); diff != "" {
+			t.Errorf("pages are asked for at (-want +got):\n%s", diff)
+		}
+	})
 }

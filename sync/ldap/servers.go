@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"hash/maphash"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	gosync "sync"
@@ -80,6 +81,7 @@ func (p *pool) choose(list []server, to route) choice {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.listed = list
+	p.forget()
 	now := p.now()
 	var c choice
 	for _, s := range list {
@@ -94,6 +96,17 @@ func (p *pool) choose(list []server, to route) choice {
 		p.stay(&c, stay, now)
 	}
 	return c
+}
+
+// forget keeps domains whose servers come and go from filling the memory. The caller
+// holds the lock.
+func (p *pool) forget() {
+	if len(p.by) <= 4*mostFound {
+		return
+	}
+	maps.DeleteFunc(p.by, func(url string, _ *standing) bool {
+		return !slices.ContainsFunc(p.listed, func(s server) bool { return s.url == url })
+	})
 }
 
 // stay puts the server that was read last first, or one that is preferred and has

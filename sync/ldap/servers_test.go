@@ -2,6 +2,7 @@ package ldap
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -142,6 +143,20 @@ func TestServersOfOneRankAreNotReturnedTo(t *testing.T) {
 	}
 	if c := tries(h.choose(list, route{after: "c"})); c != "abc" {
 		t.Errorf("%q is tried, want a, which has answered for an hour", c)
+	}
+}
+
+func TestServersThatAreGoneAreForgotten(t *testing.T) {
+	h := newHand()
+	h.failed("a", errDown)
+	for i := range 5 * mostFound {
+		h.choose([]server{{url: "a"}, {url: fmt.Sprint("pod", i)}}, route{})
+	}
+	if len(h.by) > 4*mostFound+2 {
+		t.Errorf("%d servers are remembered", len(h.by))
+	}
+	if h.by["a"].failures != 1 {
+		t.Error("one that is there is forgotten")
 	}
 }
 
