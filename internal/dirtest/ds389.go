@@ -64,30 +64,33 @@ func Start389(tb testing.TB, o DS389Options) *DS389 {
 // New389 does the same below dir, for tests that share one server through
 // sync.OnceValues: then TestMain closes it and removes dir.
 func New389(dir string, o DS389Options) (*DS389, error) {
-	s := &DS389{Suffix: "dc=example,dc=org", dir: dir, options: o}
+	// A socket's path may have 107 bytes, and those of test directories are long. The
+	// server's own directory has the same name, because of which it makes a semaphore.
+	socket, err := os.MkdirTemp("", "ds389")
+	if err != nil {
+		return nil, err
+	}
+	s := &DS389{Suffix: "dc=example,dc=org", dir: filepath.Join(dir, filepath.Base(socket)), options: o}
+	s.socket = filepath.Join(socket, "ldapi")
+	s.LDAPI = "ldapi://" + url.PathEscape(s.socket)
+	if err := os.MkdirAll(s.dir, 0o700); err != nil {
+		return s, err
+	}
 	s.Root = Account{DN: "cn=Directory Manager", Password: "root-secret"}
 	s.Reader = Account{DN: "cn=reader,ou=service," + s.Suffix, Password: "reader-secret"}
 	s.Limited = Account{DN: "cn=limited,ou=service," + s.Suffix, Password: "limited-secret"}
 	for _, a := range []*Account{&s.Root, &s.Reader, &s.Limited} {
 		a.PasswordFile = filepath.Join(dir, a.Password)
 		if err := os.WriteFile(a.PasswordFile, []byte(a.Password), 0o600); err != nil {
-			return nil, err
+			return s, err
 		}
 	}
-	var err error
 	if s.program, err = find("ns-slapd", install389); err != nil {
-		return nil, err
+		return s, err
 	}
 	if s.Certificates, err = certificates(dir, time.Now().AddDate(1, 0, 0)); err != nil {
-		return nil, err
+		return s, err
 	}
-	// A socket's path may have 107 bytes, and those of test directories are long.
-	socket, err := os.MkdirTemp("", "ds389")
-	if err != nil {
-		return nil, err
-	}
-	s.socket = filepath.Join(socket, "ldapi")
-	s.LDAPI = "ldapi://" + url.PathEscape(s.socket)
 	for _, step := range []func() error{s.configure, s.keys, s.load, s.Start, s.openChangelog} {
 		if err := step(); err != nil {
 			return s, err
@@ -107,10 +110,14 @@ func (s *DS389) configure() error {
 			return err
 		}
 	}
-	err := os.CopyFS(s.at("schema"), os.DirFS("/etc/dirsrv/schema"))
-	for _, name := range []string{"slapd-collations.conf", "certmap.conf"} {
-		text, readErr := os.ReadFile(filepath.Join("/etc/dirsrv/config", name))
-		err = errors.Join(err, readErr, os.WriteFile(s.at(name), text, 0o600))
+	// What dscreate copies from /etc/dirsrv only root may read there.
+	err := os.MkdirAll(s.at("schema"), 0o700)
+	for name, text := range map[string]string{
+		"schema/99user.ldif":    "dn: cn=schema\nobjectClass: top\nobjectClass: ldapSubentry\nobjectClass: subschema\ncn: schema\n",
+		"slapd-collations.conf": "",
+		"certmap.conf":          "certmap default default\n",
+	} {
+		err = errors.Join(err, os.WriteFile(s.at(name), []byte(text), 0o600))
 	}
 	template, readErr := os.ReadFile("/usr/share/dirsrv/data/template-dse.ldif")
 	if err = errors.Join(err, readErr); err != nil {

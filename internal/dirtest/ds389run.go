@@ -175,6 +175,7 @@ func (s *DS389) end(sig syscall.Signal) {
 func (s *DS389) Close() {
 	s.Kill()
 	_ = os.RemoveAll(filepath.Dir(s.socket))
+	_ = os.Remove("/dev/shm/sem." + filepath.Base(s.dir) + ".stats")
 }
 
 // Apply changes the directory, or cn=config, with ldapmodify, as the Directory
