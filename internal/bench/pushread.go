@@ -131,33 +131,49 @@ func (p *pushBench) pages(users int) error {
 	return nil
 }
 
-// walk goes through everybody with a cursor.
+// walk goes through everybody with a cursor, and holds the fastest of each end against one
+// another, as withoutMembers does.
 func (p *pushBench) walk(users int) error {
-	cursor, seen := "", 0
-	var times []float64
-	began := time.Now()
-	for {
+	var fastest struct{ took, first, last float64 }
+	everybody, pages := true, 0
+	for i := range pushRounds {
+		began := time.Now()
+		times, seen, err := p.walked()
+		if err != nil {
+			return err
+		}
+		took, n := time.Since(began).Seconds(), len(times)/10
+		first, last := median(times[:n]), median(times[len(times)-n:])
+		if i == 0 {
+			fastest.took, fastest.first, fastest.last = took, first, last
+		}
+		fastest.took, fastest.first, fastest.last = min(fastest.took, took), min(fastest.first, first), min(fastest.last, last)
+		everybody, pages = everybody && seen == users, len(times)
+	}
+	first, last := fastest.first, fastest.last
+	p.add(fmt.Sprintf("cursor through %s users, %d pages in %.1f s: a page of the last tenth; of the first", thousands(users), pages, fastest.took),
+		millis(first), millis(last), fmt.Sprintf("%.2f", last/first), "at most 1.2 x, everybody once", last <= 1.2*first && everybody)
+	return nil
+}
+
+// walked returns how long each page took, in seconds, and how many users were on them.
+func (p *pushBench) walked() (times []float64, seen int, err error) {
+	for cursor := ""; ; {
 		at := time.Now()
 		b, err := p.once(http.StatusOK, p.request(pushedID, "GET", "/Users?count=100&cursor="+url.QueryEscape(cursor), ""))
 		if err != nil {
-			return err
+			return nil, 0, err
 		}
 		times = append(times, time.Since(at).Seconds())
 		var page struct {
 			Next string `json:"nextCursor"`
 		}
 		if err := json.Unmarshal(b, &page); err != nil {
-			return err
+			return nil, 0, err
 		}
 		seen += strings.Count(string(b), `"id":"`)
 		if cursor = page.Next; cursor == "" {
-			break
+			return times, seen, nil
 		}
 	}
-	took := time.Since(began).Seconds()
-	n := len(times) / 10
-	first, last := median(times[:n]), median(times[len(times)-n:])
-	p.add(fmt.Sprintf("cursor through %s users, %d pages in %.1f s: a page of the last tenth; of the first", thousands(seen), len(times), took),
-		millis(first), millis(last), fmt.Sprintf("%.2f", last/first), "at most 1.2 x, everybody once", last <= 1.2*first && seen == users)
-	return nil
 }
