@@ -44,10 +44,7 @@ func (c *call) push(decide func(*state.Snapshot) ([]state.Change, error)) (store
 // alike is not looked at.
 func changesBetween(before, after []byte, t *schema.ResourceType) []audit.Change {
 	had, has := schema.Raw{Type: t, JSON: before}, schema.Raw{Type: t, JSON: after}
-	gone := map[string][]byte{}
-	for name, value := range schema.Members(before) {
-		gone[name] = value
-	}
+	gone := maps.Collect(schema.Members(before))
 	var names []string
 	for name, value := range schema.Members(after) {
 		if !bytes.Equal(gone[name], value) {
