@@ -184,6 +184,9 @@ func TestARefusedPasswordIsNotTriedAgain(t *testing.T) {
 		}
 	}
 	refused(1, "wrong password", a.LDAPS)
+	if s := src.Servers(); s[0].Failures > 0 || s[0].LeftOut {
+		t.Errorf("servers = %+v, want that the server is not to blame", s)
+	}
 	clock.later(time.Minute)
 	refused(0, "wrong password", a.LDAPS+" refused it at", "not locked", "a run by hand")
 	made.n = 0

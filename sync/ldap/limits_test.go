@@ -184,18 +184,16 @@ func endless() script {
 
 // TestATrickleEnds reads from a server that never keeps quiet and never says anything.
 func TestATrickleEnds(t *testing.T) {
-	trickle := tlv(tagSequence, bytes.Repeat([]byte{tagInteger, 1, 7}, 10_000))
+	begun := []byte{tagSequence, 0x84, 3, 0, 0, 0} // of 48 MiB
 	src := scripted(t, nil, func(c *Config) { c.Timeouts.Read = 50 * time.Millisecond })
 	var server gosync.WaitGroup
 	src.dial = func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := net.Pipe()
 		server.Go(func() {
 			serve(theirs, func(question) [][]byte {
-				for i := range trickle {
-					if _, err := theirs.Write(trickle[i : i+1]); err != nil {
-						break
-					}
-					time.Sleep(time.Millisecond)
+				_, err := theirs.Write(begun)
+				for ; err == nil; time.Sleep(time.Millisecond) {
+					_, err = theirs.Write([]byte{0})
 				}
 				return nil
 			})
