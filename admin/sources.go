@@ -185,6 +185,7 @@ func (a *API) sourceRoutes() {
 	}, a.testSource)
 	a.tryRoutes()
 	a.runUndoRoutes()
+	a.planDiffRoutes()
 	a.sourceEditRoutes()
 	a.sourceDeleteRoutes()
 }

@@ -114,6 +114,23 @@ func (c *Client) Check(ctx context.Context, body CheckRequest) (*CheckAnswer, er
 	return answerOf[CheckAnswer](ctx, c, r)
 }
 
+// ComparePlansQuery narrows or directs ComparePlans.
+type ComparePlansQuery struct {
+	// What the held plan is compared with
+	With string
+}
+
+// ComparePlans: Compare the plan that waits for approval with a fresh one, or with the one
+// held before it. Who may: APPLICATION_ADMIN or USER_ADMIN. With an Idempotency-Key it is
+// done once, however often it is sent. With dryRun=true everything is checked and answered,
+// and nothing is stored.
+func (c *Client) ComparePlans(ctx context.Context, source string, query ComparePlansQuery) (*PlanDifference, error) {
+	r := call{method: http.MethodPost, path: []string{"v1", "sources", source, "held", "comparison"}, repeatable: true, tryable: true, time: Patience, limit: maxPlan}
+	r.query = url.Values{}
+	addToText(r.query, "with", query.With)
+	return answerOf[PlanDifference](ctx, c, r)
+}
+
 // CreateGroup: Create a local group. Who may: USER_ADMIN. With an Idempotency-Key it is
 // done once, however often it is sent. With dryRun=true everything is checked and answered,
 // and nothing is stored.

@@ -1410,6 +1410,28 @@ type PlanCounts struct {
 	Unresolved int `json:"unresolved"`
 }
 
+// PlanDifference is what came and what went between two plans of a source.
+type PlanDifference struct {
+	// Who owns it: the id of a source, or local
+	Source string     `json:"source"`
+	Came   []PlanStep `json:"came"`
+	Went   []PlanStep `json:"went"`
+	// steps that both have as they are
+	Same int `json:"same"`
+	// ConflictsCame and ConflictsWent are of what a person has to settle.
+	ConflictsCame []PlanConflict `json:"conflictsCame,omitempty"`
+	ConflictsWent []PlanConflict `json:"conflictsWent,omitempty"`
+	// Of the plan that is held
+	Digest string `json:"digest"`
+	// Since when it is held
+	Time time.Time `json:"time"`
+	// fresh: it is compared with what a run would change now; before: with the plan that was
+	// held before it: fresh, before
+	With string `json:"with"`
+	// Why a run would be held now; only of a fresh plan
+	Held *PlanHeld `json:"held,omitzero"`
+}
+
 // Held says why a plan may not run before a person has approved it. It is an answer, not a
 // fault: the read went well and nothing was changed.
 type PlanHeld struct {

@@ -67,8 +67,12 @@ type HeldPlan struct {
 	Run     string    `json:"run"`
 	At      time.Time `json:"at"`
 	Reasons []string  `json:"reasons"`
-	Parts   int       `json:"parts"`           // of the stored plan
-	Raises  int       `json:"raises,omitzero"` // how many people it would raise
+	Parts   int       `json:"parts"` // of the stored plan
+	// Before is the plan that was held before this one, while it waited, and Old is of how
+	// many parts it is.
+	Before string `json:"before,omitzero"`
+	Old    int    `json:"old,omitzero"`
+	Raises int    `json:"raises,omitzero"` // how many people it would raise
 }
 
 // Approval is a person's word that a held plan may be applied.

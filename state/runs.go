@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -140,27 +141,46 @@ func (d *DB) KeptPlan(ctx context.Context, source identity.SourceID) (*plan.Plan
 	if held == nil {
 		return nil, HeldPlan{}, fault.New(fault.NotFound, "no_held_plan", "source %q has no plan that waits for approval", source)
 	}
+	p, err := d.keptPlan(ctx, source, held.Digest, held.Parts)
+	return p, *held, err
+}
+
+// PlanBefore returns the plan that was held before the one that is held, or
+// fault.NotFound.
+func (d *DB) PlanBefore(ctx context.Context, source identity.SourceID) (*plan.Plan, error) {
+	held := d.view.Now().Source(source).Held
+	if held == nil || held.Before == "" {
+		return nil, fault.New(fault.NotFound, "no_plan_before", "source %q has held no other plan before", source)
+	}
+	return d.keptPlan(ctx, source, held.Before, held.Old)
+}
+
+func (d *DB) keptPlan(ctx context.Context, source identity.SourceID, digest string, parts int) (*plan.Plan, error) {
 	var buf bytes.Buffer
-	for part := range held.Parts {
-		r, err := d.store.Get(ctx, fmt.Sprintf("%s%s/%s/%04d", keyPlan, source, held.Digest, part))
+	for part := range parts {
+		r, err := d.store.Get(ctx, fmt.Sprintf("%s%s/%s/%04d", keyPlan, source, digest, part))
 		if err != nil {
-			return nil, *held, err
+			return nil, err
 		}
 		buf.Write(r.Value)
 	}
 	z, err := gzip.NewReader(&buf)
 	if err != nil {
-		return nil, *held, fmt.Errorf("read the held plan: %w", err)
+		return nil, fmt.Errorf("read the held plan: %w", err)
 	}
 	var p plan.Plan
 	if err := json.UnmarshalRead(io.LimitReader(z, 1<<30), &p); err != nil {
-		return nil, *held, fmt.Errorf("read the held plan: %w", err)
+		return nil, fmt.Errorf("read the held plan: %w", err)
 	}
-	return &p, *held, nil
+	return &p, nil
 }
 
-// RemovePlans removes the kept plans of a source but the one with the given digest.
-func (d *DB) RemovePlans(ctx context.Context, term store.Cond, source identity.SourceID, keep string) error {
+// RemovePlans removes the kept plans of a source but what it holds; nil: all of them.
+func (d *DB) RemovePlans(ctx context.Context, term store.Cond, source identity.SourceID, held *HeldPlan) error {
+	keep := func(key string) bool {
+		digest, _, _ := strings.Cut(strings.TrimPrefix(key, keyPlan+string(source)+"/"), "/")
+		return held != nil && (digest == held.Digest || digest == held.Before)
+	}
 	records, _, err := d.store.List(ctx, keyPlan+string(source)+"/")
 	if err != nil {
 		return err
@@ -170,7 +190,7 @@ func (d *DB) RemovePlans(ctx context.Context, term store.Cond, source identity.S
 		if err != nil {
 			return err
 		}
-		if keep == "" || !bytes.HasPrefix([]byte(r.Key), []byte(keyPlan+string(source)+"/"+keep+"/")) {
+		if !keep(r.Key) {
 			ops = append(ops, store.Delete(r.Key))
 		}
 	}

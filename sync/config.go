@@ -1,6 +1,9 @@
 package sync
 
 import (
+	"fmt"
+	"strings"
+
 	"github.com/rollcall-id/rollcall/config"
 	"github.com/rollcall-id/rollcall/sync/plan"
 )
@@ -36,6 +39,10 @@ type Config struct {
 	Use string `yaml:"use"`
 	// Link says which users of another source the records join.
 	Link plan.Rule `yaml:"link"`
+	// Protected are users whom no run deactivates or renames, by login name or by the key
+	// of the source: accounts that the installation hangs on. What the source itself says of
+	// an account, that it is disabled or has expired, is applied to them as to everybody.
+	Protected []string `yaml:"protected"`
 	// Limits say how much a run may change before a person has to look.
 	Limits plan.Limits `yaml:"limits"`
 }
@@ -71,6 +78,11 @@ func (c *Config) Validate(p *config.Problems) {
 	if c.FirstRun == plan.FirstRunApply && c.Limits.FirstRun == plan.FirstRunAsk {
 		p.Add("first_run", "it says %q and limits.first_run says %q; leave one of them out", c.FirstRun, c.Limits.FirstRun)
 	}
+	for i, name := range c.Protected {
+		if strings.TrimSpace(name) == "" {
+			p.Add(fmt.Sprintf("protected[%d]", i), "name a user, by login name or by key")
+		}
+	}
 	c.Limits.Validate(p.In("limits").Add)
 	plan.ValidateRule(c.Link, c.Use, p.Add)
 }
@@ -78,6 +90,7 @@ func (c *Config) Validate(p *config.Problems) {
 // Apply puts a valid configuration into the description of a source.
 func (c *Config) Apply(spec *SourceSpec) error {
 	spec.Disabled, spec.NoJitter, spec.Limits, spec.Follow = !c.Enabled, !c.Jitter, c.Limits, c.Follow
+	spec.Protected = c.Protected
 	spec.Link, spec.Use = c.Link, c.Use
 	if c.FirstRun != "" {
 		spec.Limits.FirstRun = c.FirstRun

@@ -399,3 +399,54 @@ func TestFirstRunMayAskAndAnyReplicaMayApprove(t *testing.T) {
 		}
 	})
 }
+
+func TestThePlanHeldBeforeIsKept(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := full(t)
+		defer h.stop()
+		h.source.sees(people(proven, crowd(0, 20)...))
+		h.wantRun(state.RunHeld)
+		if _, err := h.db.PlanBefore(t.Context(), corp); !errors.Is(err, fault.NotFound) {
+			t.Errorf("PlanBefore of the first = %v", err)
+		}
+		h.source.sees(people(proven, crowd(0, 15)...))
+		h.wantRun(state.RunHeld)
+		before, err := h.db.PlanBefore(t.Context(), corp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		kept, _, err := h.db.KeptPlan(t.Context(), corp)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := plan.Compare(before, kept); len(d.Came) != 5 || len(d.Went) != 0 || d.Same != 20 {
+			t.Errorf("from the plan before to the one that is held: %d came, %d went, %d the same", len(d.Came), len(d.Went), d.Same)
+		}
+		h.source.sees(people(proven, crowd(0, 40)...))
+		h.wantRun(state.RunSucceeded)
+		records, _, err := h.store.List(t.Context(), "w/q/")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for r, err := range records {
+			t.Errorf("%s is left, %v", r.Key, err)
+		}
+	})
+}
+
+func TestProtectedUsersStay(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		h := build(t, mem.New(), func(s *sync.SourceSpec) { s.Protected = []string{"ann"} }).start()
+		defer h.stop()
+		h.source.sees(people(proven, "ann", "bob", "carl"))
+		h.wantRun(state.RunSucceeded)
+		h.source.sees(people(proven, "carl"))
+		run := h.wantRun(state.RunSucceeded)
+		if diff := cmp.Diff([]string{"user k-ann ann", "user k-bob bob missing", "user k-carl carl"}, h.roll()); diff != "" {
+			t.Errorf("the roll (-want +got):\n%s", diff)
+		}
+		if len(run.Conflicts) != 1 || run.Conflicts[0].Code != plan.Protected || run.Conflicts[0].Key != "k-ann" {
+			t.Errorf("the record does not say who stayed: %+v", run.Conflicts)
+		}
+	})
+}

@@ -24,6 +24,7 @@ func (s *SourceSpec) compute(snap *state.Snapshot, seen *identity.Observation) (
 			return st.Do, plan.Ref(identity.UserMember(st.User).Bytes()), ok
 		},
 	})
+	p.Protect(s.Protected)
 	p.CountMissed(seen)
 	return p, nil
 }

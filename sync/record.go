@@ -181,11 +181,7 @@ func (r *Runner) openHistory(ctx context.Context, t *term, id identity.SourceID)
 		h.past = append(h.past, pastRun{run.ID, changedRoll(&run)})
 		h.last = run
 	}
-	keep := ""
-	if held := r.db.View().Now().Source(id).Held; held != nil {
-		keep = held.Digest
-	}
-	return h, r.db.RemovePlans(ctx, t.fence, id, keep)
+	return h, r.db.RemovePlans(ctx, t.fence, id, r.db.View().Now().Source(id).Held)
 }
 
 // history makes sure that the lane knows its records.

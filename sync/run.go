@@ -338,6 +338,9 @@ func (x *execution) hold(ctx context.Context, held *plan.Held) error {
 			return err
 		}
 		keep.Parts = parts
+		if before != nil {
+			keep.Before, keep.Old = before.Digest, before.Parts
+		}
 	}
 	x.note(func(run *state.Run, _ *Progress) {
 		run.State, run.Held, run.Digest = state.RunHeld, reasons(held), held.Digest
@@ -352,14 +355,14 @@ func (x *execution) hold(ctx context.Context, held *plan.Held) error {
 		}
 	})
 	if err == nil {
-		x.removePlans(ctx, keep.Digest)
+		x.removePlans(ctx, &keep)
 	}
 	return err
 }
 
 // removePlans removes the plans that nobody waits for. What is left behind is
 // removed by the next leader.
-func (x *execution) removePlans(ctx context.Context, keep string) {
+func (x *execution) removePlans(ctx context.Context, keep *state.HeldPlan) {
 	if err := x.r.db.RemovePlans(ctx, x.fence, x.spec.ID, keep); err != nil {
 		x.log.WarnContext(ctx, "an old plan could not be removed", "err", err)
 	}
@@ -394,7 +397,7 @@ func (x *execution) succeed(ctx context.Context) error {
 	x.log.InfoContext(ctx, "run ended", "state", run.State, "summary", run.Summary, "server", run.Server,
 		"proven", proven, "skipped", run.SkippedAll, "conflicts", run.ConflictsAll, "took", run.Ended.Sub(run.Started))
 	if hadPlan {
-		x.removePlans(ctx, "")
+		x.removePlans(ctx, nil)
 	}
 	return nil
 }

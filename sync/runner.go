@@ -57,6 +57,8 @@ type SourceSpec struct {
 	// Follow has the directory say when something changes, where it can.
 	Follow bool
 	Limits plan.Limits
+	// Protected are login names and keys of users whom no run deactivates or renames.
+	Protected []string
 	// ConfigHash changes whenever reading the same directory may give another
 	// answer: the next read then is a full one, and approvals end.
 	ConfigHash string

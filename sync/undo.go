@@ -160,7 +160,7 @@ func (x *execution) undone(ctx context.Context, of state.Run) error {
 	}
 	run := x.run()
 	x.log.InfoContext(ctx, "run undone, the source stays paused", "of", of.ID, "summary", run.Summary, "left", len(run.Withheld))
-	x.removePlans(ctx, "")
+	x.removePlans(ctx, nil)
 	if err := x.r.db.RemoveDone(ctx, x.fence, x.spec.ID, of.ID); err != nil {
 		x.log.WarnContext(ctx, "what an undone run did is kept", "of", of.ID, "err", err)
 	}

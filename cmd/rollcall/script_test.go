@@ -27,6 +27,7 @@ import (
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/internal/app"
 	"github.com/rollcall-id/rollcall/state"
+	"github.com/rollcall-id/rollcall/sync/plan"
 )
 
 var update = flag.Bool("update", false, "rewrite the expected output in testdata")
@@ -193,6 +194,9 @@ func chooseSource(ts *testscript.TestScript, _ bool, args []string) {
 		f.pushed = true
 	case "changes":
 		f.plan = change()
+	case "moved": // carol is back, and dora is new
+		f.plan, f.held, f.err = change(), nil, nil
+		f.plan.Steps = append([]plan.Step{{Op: plan.CreateUser, Key: "key-dora", Name: "dora"}}, f.plan.Steps[:2]...)
 	case "over":
 		f.plan, f.held = change(), heldBy()
 	case "broken":

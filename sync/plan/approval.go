@@ -64,7 +64,7 @@ func (p *Plan) touched(l Limits) []byte {
 	crossed := map[string]bool{}
 	for _, c := range p.checks(l) {
 		if c.over {
-			crossed[c.Kind] = true
+			crossed[c.crossing()] = true
 		}
 	}
 	if len(crossed) == 0 {
@@ -110,19 +110,15 @@ func (s *Step) guarded(l Limits, crossed map[string]bool) iter.Seq[[]byte] {
 		case CreateUser:
 			whole = crossed[Creations] || crossed[FirstRun]
 		case CreateGroup:
-			whole = crossed[FirstRun]
+			whole = crossed[FirstRun] || crossed[GroupsCreated]
 		case DeactivateUser:
 			whole = crossed[Deactivations] || crossed[EmptyAnswer]
 		case DeactivateGroup:
 			whole = crossed[GroupsRemoved] || crossed[EmptyAnswer]
 		case UpdateUser:
-			if c := s.change("name"); crossed[NamesChanged] && c != nil {
-				yield(spell("rename", key, first(c.Before), first(c.After)))
-			}
+			s.guardedFields(crossed, yield)
 		case ChangeMembers:
-			if crossed[MembersRemoved] || crossed[OneGroup] && l.OneGroup.over(len(s.Remove), s.MembersKnown) {
-				s.guardedMembers(yield)
-			}
+			s.guardedRows(l, crossed, yield)
 		}
 		if whole {
 			yield(spell(op, key))
@@ -130,14 +126,41 @@ func (s *Step) guarded(l Limits, crossed map[string]bool) iter.Seq[[]byte] {
 	}
 }
 
-func (s *Step) guardedMembers(yield func([]byte) bool) {
-	for _, m := range s.Remove {
+func (s *Step) guardedRows(l Limits, crossed map[string]bool, yield func([]byte) bool) {
+	if crossed[MembersRemoved] || crossed[OneGroup] && l.OneGroup.over(len(s.Remove), s.MembersKnown) {
+		if !s.guardedMembers("remove_member", s.Remove, yield) {
+			return
+		}
+	}
+	if crossed[MembersAdded] {
+		s.guardedMembers("add_member", s.Add, yield)
+	}
+}
+
+func (s *Step) guardedMembers(what string, members []MemberKey, yield func([]byte) bool) (more bool) {
+	for _, m := range members {
 		kind := User
 		if m.Group {
 			kind = Group
 		}
-		if !yield(spell("remove_member", string(s.Key), kind.String(), string(m.Key))) {
+		if !yield(spell(what, string(s.Key), kind.String(), string(m.Key))) {
+			return false
+		}
+	}
+	return true
+}
+
+func (s *Step) guardedFields(crossed map[string]bool, yield func([]byte) bool) {
+	if c := s.change("name"); crossed[NamesChanged] && c != nil {
+		if !yield(spell("rename", string(s.Key), first(c.Before), first(c.After))) {
 			return
+		}
+	}
+	for i := range s.Changes {
+		if c := &s.Changes[i]; crossed[FieldChanged+c.Field] && c.churns() {
+			if !yield(spell(append([]string{"change", string(s.Key), c.Field}, c.After...)...)) {
+				return
+			}
 		}
 	}
 }

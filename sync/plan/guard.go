@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -18,6 +19,9 @@ const (
 	OneGroup       = "members_of_one_group"
 	Creations      = "creations"
 	NamesChanged   = "names_changed"
+	FieldChanged   = "field_changed"
+	GroupsCreated  = "groups_created"
+	MembersAdded   = "members_added"
 	FirstRun       = "first_run"
 	Raises         = "raises"
 )
@@ -80,8 +84,12 @@ func (p *Plan) Guard(l Limits) *Held {
 // check is one limit and how the plan stands to it.
 type check struct {
 	Reason
-	over bool
+	over  bool
+	field string // of FieldChanged
 }
+
+// crossing names what a check is about, among all checks of a plan.
+func (c *check) crossing() string { return c.Kind + c.field }
 
 // checks compares the plan with every limit that it comes near to at all, in a
 // fixed order.
@@ -100,7 +108,62 @@ func (p *Plan) checks(l Limits) []check {
 	}
 	return slices.Concat(cs,
 		against(l.Creations, Creations, n.Users.Created, n.UsersKnown, "%s users created beside %s known%s"),
-		against(l.NamesChanged, NamesChanged, n.Renamed, n.UsersKnown, "%s of %s login names changed%s"))
+		against(l.NamesChanged, NamesChanged, n.Renamed, n.UsersKnown, "%s of %s login names changed%s"),
+		p.fieldsChanged(l.FieldChanged),
+		p.growth(l))
+}
+
+// growth compares what comes with what is there, and says so where it is too much. The
+// first groups of a source come all at once.
+func (p *Plan) growth(l Limits) []check {
+	n := &p.Counts
+	if n.GroupsKnown == 0 {
+		return nil
+	}
+	return onlyOver(slices.Concat(
+		against(l.GroupsCreated, GroupsCreated, n.Groups.Created, n.GroupsKnown, "%s groups created beside %s known%s"),
+		against(l.MembersAdded, MembersAdded, n.Members.Created, n.MembersKnown, "%s memberships added beside %s known%s")))
+}
+
+// onlyOver keeps the checks of limits that are crossed.
+func onlyOver(cs []check) []check {
+	return slices.DeleteFunc(cs, func(c check) bool { return !c.over })
+}
+
+// fieldsChanged names each field that changes of too many users. One of few is not worth a
+// line.
+func (p *Plan) fieldsChanged(l Limit) []check {
+	changed := map[string]int{}
+	for i := range p.Steps {
+		if s := &p.Steps[i]; s.Op == UpdateUser {
+			for j := range s.Changes {
+				if s.Changes[j].churns() {
+					changed[s.Changes[j].Field]++
+				}
+			}
+		}
+	}
+	var cs []check
+	for _, field := range slices.Sorted(maps.Keys(changed)) {
+		text := "%s of %s users get another " + strings.ReplaceAll(quote(field), "%", "%%") + "%s"
+		for _, c := range onlyOver(against(l, FieldChanged, changed[field], p.Counts.UsersKnown, text)) {
+			c.field = field
+			cs = append(cs, c)
+		}
+	}
+	return cs
+}
+
+// churns reports whether a change of a user takes something away that was there, or shuts
+// him out. What only comes does neither: an attribute that is mapped anew comes to everybody.
+func (c *Change) churns() bool {
+	switch c.Field {
+	case "name", "dn", "unresolved":
+		return false
+	case "disabled":
+		return len(c.After) > 0
+	}
+	return len(c.Before) > 0
 }
 
 // isFirst reports whether the source has never had a user.

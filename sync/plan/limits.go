@@ -19,6 +19,14 @@ type Limits struct {
 	// NamesChanged limits users whose login name changes: a mapping that was changed
 	// by mistake renames everybody.
 	NamesChanged Limit `yaml:"names_changed" json:"namesChanged"`
+	// FieldChanged limits users of whom one field of the profile, or one attribute, is
+	// replaced or emptied, for each field by itself: a mapping that was changed by mistake
+	// changes it of everybody. "disabled" is one: users whom the source no longer lets in.
+	// Login names have a limit of their own, and where an entry stands has none.
+	FieldChanged Limit `yaml:"field_changed" json:"fieldChanged"`
+	// GroupsCreated and MembersAdded limit growth, of a source that has groups already.
+	GroupsCreated Limit `yaml:"groups_created" json:"groupsCreated"`
+	MembersAdded  Limit `yaml:"members_added" json:"membersAdded"`
 	// FirstRun is "apply" (a source without users may be filled without asking) or
 	// "ask".
 	FirstRun string `yaml:"first_run" json:"firstRun"`
@@ -54,6 +62,9 @@ func DefaultLimits() Limits {
 		OneGroup:       GroupLimit{Share: 50, LargerThan: 20},
 		Creations:      Limit{Share: 50, AtLeast: 1001},
 		NamesChanged:   Limit{Share: 30, AtLeast: 10},
+		FieldChanged:   Limit{Share: 50, AtLeast: 20},
+		GroupsCreated:  Limit{Share: 50, AtLeast: 201},
+		MembersAdded:   Limit{Share: 50, AtLeast: 5001},
 		FirstRun:       FirstRunApply,
 	}
 }
@@ -70,6 +81,9 @@ func (l *Limits) Validate(add func(path, format string, args ...any)) {
 		{"members_removed", l.MembersRemoved},
 		{"creations", l.Creations},
 		{"names_changed", l.NamesChanged},
+		{"field_changed", l.FieldChanged},
+		{"groups_created", l.GroupsCreated},
+		{"members_added", l.MembersAdded},
 	} {
 		checkShare(add, x.path, x.limit.Share)
 		if x.limit.AtLeast < 0 {
@@ -88,7 +102,7 @@ func (l *Limits) Validate(add func(path, format string, args ...any)) {
 	}
 }
 
-// checkShare accepts more than 100, which only creations can reach: it means that
+// checkShare accepts more than 100, which only what grows can reach: it means that
 // the share decides nothing. What is not a number is refused too.
 func checkShare(add func(path, format string, args ...any), path string, share float64) {
 	if !(share >= 0 && share <= 100_000) {
