@@ -17,14 +17,14 @@ type joined struct {
 	db      *DB
 	snap    *Snapshot
 	members []*push
-	parts   []*txn         // what each of them writes, on top of those before it
-	at      map[string]int // key to the part that last writes it
-	conds   int
-	ops     int
-	bytes   int
-	full    bool
-	fresh   func(*txn) bool // see pushes
-	alone   *decision       // what the only member writes, when it takes more than a transaction
+	parts   []*txn // what each of them writes, on top of those before it
+	footprint
+	conds int
+	ops   int
+	bytes int
+	full  bool
+	fresh func(*push) bool // see pushes
+	alone *decision        // what the only member writes, when it takes more than a transaction
 }
 
 // errJoined says that another member of a joined transaction writes the same thing.
@@ -55,7 +55,7 @@ func (j *joined) take(p *push) (settled bool) {
 		p.finish(0, err)
 		return true
 	}
-	if p.made != nil && j.fresh(p.made) && !p.made.meets(j.at) {
+	if p.made != nil && j.fresh(p) && !j.shifts(p.made, p.rests) {
 		return j.add(p, p.made)
 	}
 	p.made = nil
@@ -76,6 +76,7 @@ func (j *joined) takeAnew(p *push) (settled bool) {
 		p.finish(j.snap.rev, err)
 		return true
 	}
+	p.rests = restsOn(cs)
 	t, err := j.build(p, cs)
 	switch {
 	case errors.Is(err, errTurn):
@@ -96,9 +97,12 @@ func (j *joined) build(p *push, cs []Change) (*txn, error) {
 		return nil, err
 	}
 	for key := range t.at {
-		if j.writes(key) {
+		if _, rests := j.rests[key]; rests || j.writes(key) {
 			return nil, errJoined
 		}
+	}
+	if slices.ContainsFunc(p.rests, j.writes) {
+		return nil, errJoined
 	}
 	for _, c := range t.conds {
 		if c.Kind == store.CondUnchangedPrefix && len(j.members) > 0 || j.writes(c.Key) {
@@ -147,7 +151,8 @@ func (j *joined) takeAlone(p *push, cs []Change) bool {
 			return true
 		}
 	}
-	j.alone, j.members, j.parts, j.full = d, []*push{p}, []*txn{d.txn}, true
+	j.alone, j.full = d, true
+	j.join(p, d.txn)
 	return true
 }
 
@@ -159,12 +164,19 @@ func (j *joined) add(p *push, t *txn) bool {
 		return false
 	}
 	j.ops, j.conds, j.bytes = ops, conds, bytes
+	j.join(p, t)
+	j.full = p.alone
+	return true
+}
+
+func (j *joined) join(p *push, t *txn) {
 	for key := range t.at {
 		j.at[key] = len(j.parts)
 	}
+	for _, key := range p.rests {
+		j.rests[key] = struct{}{}
+	}
 	j.members, j.parts = append(j.members, p), append(j.parts, t)
-	j.full = p.alone
-	return true
 }
 
 // send commits and waits until the view shows it.

@@ -29,7 +29,7 @@ func (d *DB) Push(ctx context.Context, by audit.Actor, decide func(*Snapshot) ([
 	if err != nil || len(cs) == 0 {
 		return snap.rev, err
 	}
-	p := &push{ctx: ctx, by: by, decide: decide, made: newTxn(snap, by, d.now()), done: make(chan struct{})}
+	p := &push{ctx: ctx, by: by, decide: decide, made: newTxn(snap, by, d.now()), rests: restsOn(cs), done: make(chan struct{})}
 	switch err := p.made.build(cs); {
 	case errors.Is(err, errTurn): // it will be alone in its transaction
 		p.made = nil
@@ -59,24 +59,53 @@ type pushes struct {
 	running bool    // guarded by mu
 }
 
-// written is what a transaction wrote.
+// written is what a transaction wrote, and rested on besides.
 type written struct {
-	rev  store.Revision
-	keys map[string]int
+	rev store.Revision
+	footprint
+}
+
+// footprint is what the members of a transaction write, by key, and what they rest on
+// without a condition: who is put into a group has to be there, and who leaves his source
+// leaves his groups. Another replica that does the one while this one does the other is
+// not waited for.
+type footprint struct {
+	at    map[string]int // key to the part that last writes it
+	rests map[string]struct{}
+}
+
+func newFootprint() footprint { return footprint{map[string]int{}, map[string]struct{}{}} }
+
+// shifts reports whether this is in the way of a transaction, or may be.
+func (f *footprint) shifts(t *txn, rests []string) bool {
+	return t.meets(f.at) ||
+		slices.ContainsFunc(rests, func(key string) bool { _, ok := f.at[key]; return ok }) ||
+		len(f.rests) > 0 && slices.ContainsFunc(t.ops, func(op store.Op) bool { _, ok := f.rests[op.Key]; return ok })
+}
+
+// restsOn returns the keys of those who are put into groups.
+func restsOn(cs []Change) (keys []string) {
+	for _, c := range cs {
+		if m, ok := c.(ChangeMembers); ok {
+			for _, who := range m.Add {
+				keys = append(keys, objectKey(who))
+			}
+		}
+	}
+	return keys
 }
 
 // pastKept is how many transactions are remembered. A decision that is older than all of
 // them is made anew.
 const pastKept = 16
 
-// fresh reports whether no transaction wrote what t rests on, or writes, since it was
-// decided.
-func (q *pushes) fresh(t *txn) bool {
+// fresh reports whether no transaction was in the way of what a push decided since.
+func (q *pushes) fresh(p *push) bool {
 	for _, w := range slices.Backward(q.past) {
-		if w.rev <= t.snap.rev {
+		if w.rev <= p.made.snap.rev {
 			return true
 		}
-		if t.meets(w.keys) {
+		if w.shifts(p.made, p.rests) {
 			return false
 		}
 	}
@@ -95,7 +124,8 @@ type push struct {
 	ctx    context.Context //nolint:containedctx // of who waits, in a queue
 	by     audit.Actor
 	decide func(*Snapshot) ([]Change, error)
-	made   *txn // by the first decision; nil: it has to be made anew
+	made   *txn     // by the first decision; nil: it has to be made anew
+	rests  []string // keys that it rests on besides
 	tries  int
 	alone  bool // one of those that it came with cannot be: none joins it any more
 
@@ -145,7 +175,7 @@ func (q *pushes) run() {
 func (q *pushes) round(waiting []*push) (left []*push) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(waiting[0].ctx), pushTime)
 	defer cancel()
-	j := &joined{db: q.db, snap: q.db.view.Now(), at: map[string]int{}, fresh: q.fresh}
+	j := &joined{db: q.db, snap: q.db.view.Now(), footprint: newFootprint(), fresh: q.fresh}
 	for i, p := range waiting {
 		if j.full {
 			left = append(left, waiting[i:]...)
@@ -168,7 +198,7 @@ func (q *pushes) round(waiting []*push) (left []*push) {
 		}
 	}
 	if err == nil {
-		q.remember(written{rev, j.at})
+		q.remember(written{rev, j.footprint})
 	}
 	for _, p := range j.members {
 		p.finish(rev, err)

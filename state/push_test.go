@@ -321,6 +321,47 @@ func TestPushesAreDecidedAhead(t *testing.T) {
 	}
 }
 
+// Who leaves his source while somebody puts him into a group is in no group then.
+func TestWhoLeavesLeavesHisGroups(t *testing.T) {
+	m, g := identity.UserMember(identity.NewUserID()), identity.NewGroupID()
+	add := func(s *Snapshot) ([]Change, error) {
+		if p, ok := s.PushedUser("okta", "ann"); !ok || p.Gone {
+			return nil, nil
+		}
+		return []Change{ChangeMembers{Group: g, Origin: "okta", Add: []identity.Member{m}}}, nil
+	}
+	leave := func(s *Snapshot) ([]Change, error) {
+		var cs []Change
+		for h := range s.OwnGroups(m) {
+			cs = append(cs, ChangeMembers{Group: s.GroupID(h), Origin: "okta", Remove: []identity.Member{m}})
+		}
+		return append(cs, Deactivate{Member: m, Source: "okta"}), nil
+	}
+	for name, decide := range map[string][]func(*Snapshot) ([]Change, error){
+		"and is put there first": {add, leave}, "and leaves first": {leave, add},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := mem.New()
+			func() {
+				d := open(t, s)
+				defer d.stop()
+				d.push(t, Create{Member: m, Record: shoved("ann", "ann", "")})
+				group := &identity.Record{Source: "okta", Key: "g1", Name: "all", Pushed: &identity.Pushed{Body: []byte(`{}`)}}
+				d.push(t, Create{Member: identity.GroupMember(g), Record: group, Members: 10})
+			}()
+			held := newGate(s)
+			d := open(t, held)
+			defer d.stop()
+			if err := errors.Join(queued(t, d, held, func() {}, decide...)...); err != nil {
+				t.Fatal(err)
+			}
+			if set := d.View().Now().groupSlot(g).own; set.len() != 0 {
+				t.Errorf("%d members are left", set.len())
+			}
+		})
+	}
+}
+
 // Somebody else's write may be older than the transaction that it makes stale.
 func TestPushIsDecidedAnewAfterAnothersWrite(t *testing.T) {
 	s := mem.New()
