@@ -18,6 +18,9 @@ type Observation struct {
 	Gone   []Gone
 	Proof  Proof
 	Cursor Cursor
+	// Withhold says why nothing is to be removed on this read, although it may be whole:
+	// the next read, from its cursor, will show it again. Empty: nothing stands against it.
+	Withhold string
 	// Blind says that reads of changes from this source never name who is gone.
 	Blind bool
 	// Found names the entries that a sweep had to bring because the reads of changes had

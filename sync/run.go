@@ -381,7 +381,7 @@ func (x *execution) succeed(ctx context.Context) error {
 			st.Cursor, st.Config = x.seen.Cursor, x.spec.ConfigHash
 			st.LastProven = x.r.now().UTC()
 			st.Again, st.Blind = x.again(), x.seen.Blind
-			if x.seen.Reach.Everything() {
+			if x.seen.Reach.Everything() && x.seen.Withhold == "" {
 				st.LastFull = st.LastProven
 			}
 			if st.Marked.Equal(x.marked) { // else it was set while the run went on

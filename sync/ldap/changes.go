@@ -45,6 +45,9 @@ type cursor struct {
 	Scope  string   `json:"scope"`  // hash of bases, filters and what is read
 	N      int      `json:"n"`      // counts reads, so that no two cursors are equal
 	At     position `json:"at"`
+	// First says that nothing was removed on the read that made it, because the server
+	// may have known less than the one before: the next read compares everything.
+	First bool `json:"first,omitzero"`
 	// Unsettled are to be read again although nothing may say that they changed.
 	Unsettled []identity.Gone `json:"unsettled,omitempty"`
 }
@@ -142,32 +145,39 @@ func (s *Source) caught(url string) {
 	s.broken[url] = true
 }
 
+// resume reads a cursor, and finds the way in which to go on from it.
+func (r *reading) resume(since identity.Cursor) (from cursor, way follower, err error) {
+	if err := json.Unmarshal([]byte(since), &from); err != nil || from.V != 1 {
+		return from, nil, readAll("the cursor was written by another version")
+	}
+	if from.Server != r.c.url {
+		r.behind = fmt.Sprintf("another server answers (%s) than the one that was read before (%s), and may not have heard of everything yet"+stillGone, r.c.url, from.Server)
+	}
+	way = r.way(from.Way)
+	switch {
+	case way == nil:
+		return from, nil, readAll("changes were read by %s, and are not any more", from.Way)
+	case from.Scope != r.s.scope():
+		return from, nil, readAll("what is read of the directory was changed")
+	}
+	return from, way, nil
+}
+
 // since reads what changed, or returns a *wholeRead.
 func (r *reading) since(ctx context.Context, p sync.PullRequest) error {
 	if p.Since == "" || r.known == nil {
 		return &wholeRead{}
 	}
-	var from cursor
-	if err := json.Unmarshal([]byte(p.Since), &from); err != nil || from.V != 1 {
-		return readAll("the cursor was written by another version")
-	}
-	way := r.way(from.Way)
-	switch {
-	case way == nil:
-		return readAll("changes were read by %s, and are not any more", from.Way)
-	case from.Scope != r.s.scope():
-		return readAll("what is read of the directory was changed")
+	from, way, err := r.resume(p.Since)
+	if err != nil {
+		return err
 	}
 	r.base = r.s.recall(p.Since, r)
 	if d, ok := way.(interface{ resume(at position) }); ok {
 		d.resume(from.At)
 	}
 	// Who left must not stay because a directory does not say so, unless that was chosen.
-	prove := p.Prove || !way.removals() && r.s.cfg.Changes == changesAuto
-	if from.Server != r.c.url {
-		prove = true
-		r.note("another server answers than the one that was read before (%s)", from.Server)
-	}
+	prove := p.Prove || from.First || r.behind != "" || !way.removals() && r.s.cfg.Changes == changesAuto
 	if prove && !r.base.stamped {
 		return readAll("everything is to be compared, and the change stamps of the last read are not known any more")
 	}
@@ -180,7 +190,11 @@ func (r *reading) since(ctx context.Context, p sync.PullRequest) error {
 	if from.Unsettled, few = r.unsettled(); !few {
 		return readAll("the members of %d groups could not be read whole", len(from.Unsettled))
 	}
+	from.First = r.behind != ""
 	r.out.Cursor = from.encode()
+	if from.First { // what is not there must be missed again
+		return nil
+	}
 	r.base.next, r.base.nextCursor = r.news(), r.out.Cursor
 	r.s.remember(r.base)
 	return nil

@@ -109,7 +109,7 @@ func TestEveryMistakeIsNamed(t *testing.T) {
 		"a literal password": {"bind: {dn: cn=x, password: geheim}", "bind.password", "by reference"},
 		"external, no cert":  {"bind: {method: external}", "bind.method", "tls.cert"},
 		"anonymous with dn":  {"bind: {method: anonymous, dn: cn=x}", "bind.method", "no dn"},
-		"unknown method":     {"bind: {method: ntlm}", "bind.method", "simple, external, anonymous"},
+		"unknown method":     {"bind: {method: ntlm}", "bind.method", "simple, external, gssapi, anonymous"},
 		"page size":          {"page_size: -1", "page_size", "between"},
 		"referrals":          {"referrals: chase", "referrals", "hold, ignore"},
 		"no bases":           {"users: {}", "users.bases", "ou=people"},

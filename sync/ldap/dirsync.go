@@ -123,7 +123,7 @@ func (d *dirSync) changes(ctx context.Context, r *reading, since position) (posi
 		return nil, readAll("%v", err)
 	}
 	if why := now.follows(&p.controller, false); why != "" {
-		return nil, readAll("%s", why)
+		return nil, &wholeRead{because: why, behind: why + stillGone}
 	}
 	if err := r.sameStamps(&now, &p.controller); err != nil {
 		return nil, err

@@ -282,3 +282,40 @@ func TestAStoppedReadIsNobodysFault(t *testing.T) {
 		t.Errorf("servers = %+v, want no failure", s)
 	}
 }
+
+// TestAServerThatLagsRemovesNobodyAtOnce fails over to a server that has not heard of the
+// newest people: they stay until it still does not know them in the run after.
+func TestAServerThatLagsRemovesNobodyAtOnce(t *testing.T) {
+	t.Parallel()
+	for name, provider := range map[string]bool{"changes": true, "timestamps": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a, b := dirtest.StartSlapd(t, dirtest.SlapdOptions{Provider: provider}), dirtest.StartSlapd(t, dirtest.SlapdOptions{Provider: provider})
+			w := newTown(7, a.Suffix)
+			a.Apply(w.found())
+			b.Restore(a.Backup())
+			a.Apply(w.settle() + w.settle())
+			cfg := slapdConfig(a)
+			cfg.URLs = []string{a.LDAPS, b.LDAPS}
+			cfg.TLS.CA = dirtest.WriteFile(t, "ca.pem", both(t, a.CA, b.CA))
+			src, m := source(t, cfg), newMemory()
+			m.run(t, src, false)
+			users := m.Total().Users
+			a.Kill()
+			o, p := m.run(t, src, false)
+			proven(t, o)
+			if o.Withhold == "" || m.Total().Users != users || len(p.Withheld) == 0 {
+				t.Errorf("the server lags: withheld %v, %d users of %d, steps %v", p.Withheld, m.Total().Users, users, p.Steps)
+			}
+			wantWords(t, strings.Join(p.Withheld, " "), "2 users", "in the next run is removed then")
+			o, p = m.run(t, src, false)
+			proven(t, o)
+			if o.Withhold != "" || p.Counts.Users.Removed != 2 {
+				t.Errorf("the server still does not know them: withheld %q, steps %v", o.Withhold, p.Steps)
+			}
+			if o, p = m.run(t, src, false); !p.IsEmpty() || o.Reach == identity.ReachFull {
+				t.Errorf("reach %q, steps %v", o.Reach, p.Steps)
+			}
+		})
+	}
+}

@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -33,8 +34,10 @@ func (s *Source) Pull(ctx context.Context, p sync.PullRequest) (*identity.Observ
 		if !ok {
 			return nil, fmt.Errorf("read from %s: %w", c.url, why)
 		}
+		behind := cmp.Or(whole.behind, r.behind)
 		r = newReading(s, p)
 		r.over(c)
+		r.behind = behind
 		if whole.because != "" {
 			s.log.InfoContext(ctx, "the whole directory is read", "server", c.url, "because", whole.because)
 			r.because = whole.because
@@ -47,6 +50,7 @@ func (s *Source) Pull(ctx context.Context, p sync.PullRequest) (*identity.Observ
 			s.caught(c.url)
 		}
 	}
+	r.out.Withhold = r.behind
 	return r.out, nil
 }
 
@@ -68,8 +72,13 @@ func routeOf(p sync.PullRequest) route {
 // failure.
 type wholeRead struct {
 	because string
-	suspect bool // the server may have told no changes where there were some
+	suspect bool   // the server may have told no changes where there were some
+	behind  string // why the server may know less than what was read before
 }
+
+// stillGone says what becomes of who is not there while a server may know less than the
+// one before.
+const stillGone = "; who is still not there in the next run is removed then"
 
 func (w *wholeRead) Error() string { return "everything has to be read: " + w.because }
 
@@ -108,8 +117,11 @@ func (r *reading) all(ctx context.Context) error {
 		begun.At, r.out.Blind = way.ended(r, begun.At), !way.removals()
 		var few bool
 		if begun.Unsettled, few = r.unsettled(); few {
+			begun.First = r.behind != ""
 			r.out.Cursor = begun.encode()
-			r.s.remember(r.remembered(r.out.Cursor))
+			if r.behind == "" { // else what is not there must be missed again
+				r.s.remember(r.remembered(r.out.Cursor))
+			}
 		}
 	}
 	return nil

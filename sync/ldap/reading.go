@@ -23,6 +23,7 @@ type reading struct {
 	because string
 	waySaid string   // how changes will be read, or why not
 	notes   []string // what an administrator should know of a read of changes
+	behind  string   // why the server may know less than what was read before
 	suspect string   // why the server's account of its changes has to be proven
 	newest  []byte   // the largest change stamp
 	tellf   func(sync.Progress)

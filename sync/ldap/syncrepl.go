@@ -267,7 +267,10 @@ func (r *reading) refused(o operation, err error) error {
 	case resultRefreshRequired:
 		return readAll("the server does not know the cookie any more")
 	case goldap.LDAPResultUnwillingToPerform:
-		return readAll("the server knows less than the cookie says, as after the restore of a backup (%s)", orServer(le.Err))
+		return &wholeRead{
+			because: fmt.Sprintf("the server knows less than the cookie says, as after the restore of a backup (%s)", orServer(le.Err)),
+			behind:  "the server knows less than what was read before, as after the restore of a backup or when it has not heard of everything yet" + stillGone,
+		}
 	}
 	if le.ResultCode == goldap.LDAPResultUnavailableCriticalExtension {
 		return readAll("the server does not offer content synchronization (RFC 4533) below %s: load the overlay syncprov there", o.base)

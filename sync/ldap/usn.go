@@ -66,7 +66,7 @@ func (u *usn) changes(ctx context.Context, r *reading, since position) (position
 		return nil, readAll("%v", err)
 	}
 	if why := now.follows(&p.controller, true); why != "" {
-		return nil, readAll("%s", why)
+		return nil, &wholeRead{because: why, behind: why + stillGone}
 	}
 	later := p.usn + 1
 	p.controller = now

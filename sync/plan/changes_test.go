@@ -122,6 +122,24 @@ func absent(of map[identity.Key]*object, o *identity.Observation, k identity.Key
 	return of[k].missing && !back || slices.Contains(o.Gone, identity.Gone{Key: k, Group: group})
 }
 
+func TestAReadThatIsWithheldRemovesNothing(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		r := drawRoll(t)
+		o := drawWhole(t, r)
+		o.Withhold = "the server may lag"
+		if rapid.Bool().Draw(t, "of changes") {
+			o = changes(t, r, o)
+			o.Withhold = "the server may lag"
+		}
+		p := mustCompute(t, r, o)
+		for _, s := range p.Steps {
+			if s.Op == plan.DeactivateUser || s.Op == plan.DeactivateGroup || len(s.Remove) > 0 {
+				t.Fatalf("removed although it is withheld: %+v", s)
+			}
+		}
+	})
+}
+
 func TestChangesCountWhatTheRollHas(t *testing.T) {
 	r := newRoll()
 	mustRun(t, r, &identity.Observation{

@@ -278,7 +278,7 @@ func (p *planner) deactivate(s *side) {
 	if len(s.absent) == 0 {
 		return
 	}
-	if !p.partial() && !p.proven(s.kind) {
+	if p.seen.Withhold != "" || !p.partial() && !p.proven(s.kind) {
 		p.withhold(len(s.absent), s.kind.String())
 		return
 	}
@@ -301,7 +301,7 @@ func (p *planner) proven(kind Kind) bool {
 }
 
 func (p *planner) withhold(n int, what string) {
-	why := cmp.Or(p.plan.Proof.Why, "the read gave no proof that it saw everything")
+	why := cmp.Or(p.seen.Withhold, p.plan.Proof.Why, "the read gave no proof that it saw everything")
 	p.plan.Withheld = append(p.plan.Withheld,
 		fmt.Sprintf("%s not seen in this read, left unchanged: %s", count(n, what, what+"s"), why))
 }

@@ -95,7 +95,7 @@ func (m *roster) compare(c candidate) {
 	case e.MembersUnknown != "":
 		m.cut[e.MembersUnknown] = append(m.cut[e.MembersUnknown], quote(step.Name))
 		step.Remove = nil
-	case !m.plan.Proof.Groups:
+	case !m.plan.Proof.Groups || m.seen.Withhold != "":
 		m.withheld += len(step.Remove)
 		step.Remove = nil
 	}
