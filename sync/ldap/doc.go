@@ -15,6 +15,11 @@
 // mistake a cut connection for the end of the answer. go-ldap binds, encodes requests
 // and reads results.
 //
+// Where a server tells what changed, a read is of that: a follower for each way asks
+// for it, a mirror of who is at which DN joins the members, and a sweep of keys and
+// change stamps proves now and then that nothing was missed. Whatever is not certain
+// ends in a read of everything.
+//
 // What a read means for the roll is the business of package sync/plan; when it is
 // done, of package sync.
 package ldap
