@@ -106,6 +106,7 @@ var bodies = map[string]any{
 	"rotateServiceKey":      map[string]int{"graceHours": 1},
 	"check":                 map[string]string{"user": "target", "permission": "GOVERNANCE"},
 	"approvePlan":           map[string]string{"digest": "sha256:1"},
+	"purgeSource":           map[string]string{"digest": "sha256:1"},
 	"undoRun":               map[string]string{"run": "run-1", "digest": "sha256:1"},
 	"trySourceUser":         map[string]string{"user": "ann"},
 	"linkUsers":             map[string]string{"user": "team-mate"},

@@ -186,6 +186,7 @@ func (a *API) sourceRoutes() {
 	a.tryRoutes()
 	a.runUndoRoutes()
 	a.planDiffRoutes()
+	a.purgeRoutes()
 	a.sourceEditRoutes()
 	a.sourceDeleteRoutes()
 }

@@ -59,6 +59,10 @@ type Source struct {
 	AllowLocalAttributes, AllowLocalMemberships bool
 	// AddsOnly says that its records never make a user, but add to those that they join.
 	AddsOnly bool
+	// PurgeAfter is how long the source must not have had somebody until he may be purged;
+	// 0: never. PurgeAtMost is how many one purge removes at most.
+	PurgeAfter  time.Duration
+	PurgeAtMost int
 	// Config is the configuration with everything filled in that was left out, as
 	// something that encodes to JSON. It holds no secret.
 	Config any

@@ -1028,6 +1028,13 @@ func (c *Client) PauseSource(ctx context.Context, source string, body PauseReque
 	return c.do(ctx, r, nil)
 }
 
+// PlanPurge: Show whom a purge would remove for good: those whom the source has not had for
+// long. Who may: APPLICATION_ADMIN or USER_ADMIN.
+func (c *Client) PlanPurge(ctx context.Context, source string) (*PurgePlan, error) {
+	r := call{method: http.MethodGet, path: []string{"v1", "sources", source, "purge"}, reads: true}
+	return answerOf[PurgePlan](ctx, c, r)
+}
+
 // PlanRunUndo: Show what undoing the last run of a source would change. Who may:
 // APPLICATION_ADMIN or USER_ADMIN.
 func (c *Client) PlanRunUndo(ctx context.Context, source string) (*RunUndo, error) {
@@ -1062,6 +1069,14 @@ func (c *Client) PlanSourceUndo(ctx context.Context, source string, query PlanSo
 	r.query = url.Values{}
 	addToTime(r.query, "since", query.Since)
 	return answerOf[UndoPlan](ctx, c, r)
+}
+
+// PurgeSource: Remove for good whom a source has not had for long, as it was shown. Who
+// may: USER_ADMIN. With an Idempotency-Key it is done once, however often it is sent. With
+// dryRun=true everything is checked and answered, and nothing is stored.
+func (c *Client) PurgeSource(ctx context.Context, source string, body PurgeRequest) (*PurgeDone, error) {
+	r := call{method: http.MethodPost, path: []string{"v1", "sources", source, "purge"}, body: body, repeatable: true, tryable: true, time: Patience, limit: maxPlan}
+	return answerOf[PurgeDone](ctx, c, r)
 }
 
 // PutDefaultPermissions: Set what the users of a source are granted when they are first

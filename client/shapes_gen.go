@@ -1690,6 +1690,52 @@ type Provenance struct {
 	Via []Subject `json:"via,omitempty"`
 }
 
+// PurgeDone is what a purge did.
+type PurgeDone struct {
+	// Who owns it: the id of a source, or local
+	Source string `json:"source"`
+	// How many users and groups are removed
+	Gone int `json:"gone"`
+}
+
+// PurgePlan is whom a purge of a source would remove for good.
+type PurgePlan struct {
+	// Who owns it: the id of a source, or local
+	Source string `json:"source"`
+	// Those whom the source has not had since before then are among them
+	Before time.Time `json:"before"`
+	// Of exactly these as they are: to be sent with the purge
+	Digest string `json:"digest"`
+	// Whom and what it would remove; those who are missing longest first
+	Gone []PurgedOne `json:"gone"`
+	// How many others wait beyond what one purge may remove (purge_at_most)
+	More int `json:"more"`
+	// How many grants would go with them
+	Grants int `json:"grants"`
+}
+
+// PurgeRequest names the plan that is to be carried out.
+type PurgeRequest struct {
+	// Of the plan, as it was shown
+	Digest string `json:"digest"`
+}
+
+// PurgedOne is a user or a group that would be removed for good.
+type PurgedOne struct {
+	// The group, or whether it is one
+	Group bool `json:"group,omitzero"`
+	// Lasting id, never used again
+	ID string `json:"id"`
+	// Lasting key
+	Key string `json:"key"`
+	// Its name
+	Name string `json:"name"`
+	// Since when its source does not have it
+	MissingTime time.Time `json:"missingTime"`
+	// Grants
+	Grants int `json:"grants,omitzero"`
+}
+
 // PushRequest is what an identity provider sent, what was made of it, and how it ended.
 type PushRequest struct {
 	// When

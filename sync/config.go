@@ -3,6 +3,7 @@ package sync
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/rollcall-id/rollcall/config"
 	"github.com/rollcall-id/rollcall/sync/plan"
@@ -39,6 +40,11 @@ type Config struct {
 	Use string `yaml:"use"`
 	// Link says which users of another source the records join.
 	Link plan.Rule `yaml:"link"`
+	// PurgeAfter is how long the source must not have had a user or a group until it may be
+	// purged: removed for good, by an administrator who was shown whom. The default, 0, is
+	// never. PurgeAtMost is how many one purge removes at most; the default is 500.
+	PurgeAfter  time.Duration `yaml:"purge_after"`
+	PurgeAtMost int           `yaml:"purge_at_most"`
 	// Protected are users whom no run deactivates or renames, by login name or by the key
 	// of the source: accounts that the installation hangs on. What the source itself says of
 	// an account, that it is disabled or has expired, is applied to them as to everybody.
@@ -47,12 +53,15 @@ type Config struct {
 	Limits plan.Limits `yaml:"limits"`
 }
 
+// leastGrace is the least that purge_after may be.
+const leastGrace = 24 * time.Hour
+
 // Manual is the value of Config.Schedule for a source without a schedule.
 const Manual = "manual"
 
 // DefaultConfig returns what holds where nothing is configured.
 func DefaultConfig() Config {
-	return Config{Enabled: true, Schedule: "0 * * * *", Prove: "@daily", Jitter: true, Limits: plan.DefaultLimits()}
+	return Config{Enabled: true, Schedule: "0 * * * *", Prove: "@daily", Jitter: true, PurgeAtMost: 500, Limits: plan.DefaultLimits()}
 }
 
 // Validate reports everything that is wrong with the configuration.
@@ -77,6 +86,12 @@ func (c *Config) Validate(p *config.Problems) {
 	}
 	if c.FirstRun == plan.FirstRunApply && c.Limits.FirstRun == plan.FirstRunAsk {
 		p.Add("first_run", "it says %q and limits.first_run says %q; leave one of them out", c.FirstRun, c.Limits.FirstRun)
+	}
+	if c.PurgeAfter < 0 || c.PurgeAfter > 0 && c.PurgeAfter < leastGrace {
+		p.Add("purge_after", "%v is less than a day: leave it out to purge nobody, or give who is missing by mistake the time to return, such as 2160h", c.PurgeAfter)
+	}
+	if c.PurgeAtMost < 1 {
+		p.Add("purge_at_most", "%d is nobody: leave purge_after out to purge nobody", c.PurgeAtMost)
 	}
 	for i, name := range c.Protected {
 		if strings.TrimSpace(name) == "" {

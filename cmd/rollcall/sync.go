@@ -20,7 +20,7 @@ changes, and applies the plan, unless it would remove or change more than the li
 the source allow: then it is held until a person approves it.`,
 		syncStatusCommand(c), syncPlanCommand(c), syncRunCommand(c), syncHeldCommand(c), syncApproveCommand(c),
 		syncRunsCommand(c), syncTestCommand(c), syncTryCommand(c),
-		syncDiffCommand(c), syncUndoCommand(c), syncPauseCommand(c), syncResumeCommand(c))
+		syncDiffCommand(c), syncUndoCommand(c), syncPurgeCommand(c), syncPauseCommand(c), syncResumeCommand(c))
 	for _, below := range cmd.Commands() {
 		c.completes(below, sourceNames)
 	}

@@ -46,6 +46,7 @@ func (s *syncer) shown(f *fleet, c *Source) admin.Source {
 	var read any = c.SCIM
 	if c.Pulled() {
 		out.TimeZone, out.Disabled = c.Sync.Timezone, !c.Sync.Enabled
+		out.PurgeAfter, out.PurgeAtMost = c.Sync.PurgeAfter, c.Sync.PurgeAtMost
 		made, ok := f.made[c.ID()]
 		if !ok {
 			return out

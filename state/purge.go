@@ -1,0 +1,94 @@
+package state
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/rollcall-id/rollcall/audit"
+	"github.com/rollcall-id/rollcall/fault"
+	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/store"
+)
+
+// Purgeable is a user or a group that its source has not had for long, with what would go
+// with it.
+type Purgeable struct {
+	Member  identity.Member
+	Name    string
+	Key     identity.Key
+	Missing time.Time // since when its source does not have it
+	Grants  int
+	rev     store.Revision
+}
+
+// Purgeable returns what a source owns and has not had since before an instant, those who
+// are missing longest first. A user of whom another source has a record lives on by that,
+// and is not among them.
+func (s *Snapshot) Purgeable(source identity.SourceID, before time.Time) []Purgeable {
+	var all []Purgeable
+	for h := range s.users.Len() {
+		u := s.users.Ref(h)
+		if !u.exists() || !u.missing || u.source != source {
+			continue
+		}
+		if full, _, ok := s.User(u.id); ok && len(full.Linked) == 0 {
+			all = s.purgeable(all, identity.UserMember(u.id), full.Record, full.Missing, before)
+		}
+	}
+	for h := range s.groups.Len() {
+		g := s.groups.Ref(h)
+		if !g.exists() || !g.missing || g.source != source {
+			continue
+		}
+		if full, _, ok := s.Group(g.id); ok {
+			all = s.purgeable(all, identity.GroupMember(g.id), full.Record, full.Missing, before)
+		}
+	}
+	slices.SortFunc(all, func(a, b Purgeable) int {
+		if c := a.Missing.Compare(b.Missing); c != 0 {
+			return c
+		}
+		return a.Member.Compare(b.Member)
+	})
+	return all
+}
+
+func (s *Snapshot) purgeable(all []Purgeable, m identity.Member, r identity.Record, missing, before time.Time) []Purgeable {
+	if missing.IsZero() || !missing.Before(before) {
+		return all
+	}
+	_, rev := s.raw(m)
+	return append(all, Purgeable{Member: m, Name: r.Name, Key: r.Key, Missing: missing, Grants: len(s.book.Of(m)), rev: rev})
+}
+
+// PurgeDigest names exactly what would be purged, as it is.
+func PurgeDigest(all []Purgeable) string {
+	var b strings.Builder
+	for _, p := range all {
+		fmt.Fprintf(&b, "%s %d %d\n", p.Member, p.rev, p.Grants)
+	}
+	sum := sha256.Sum256([]byte(b.String()))
+	return "sha256:" + hex.EncodeToString(sum[:])
+}
+
+// Purge removes for good what its source has not had for long: record, local layer,
+// grants, keys, and the place in local groups. Its id is never given to anybody else. It
+// is fault.Stale when it has changed since it was looked at, and so when it is back.
+type Purge struct{ What Purgeable }
+
+func (c Purge) build(t *txn) error {
+	m := c.What.Member
+	if _, rev := t.snap.raw(m); rev != c.What.rev || rev == 0 {
+		return fault.New(fault.Stale, "stale", "%s was changed since it was looked at: look at what would be purged again", m)
+	}
+	t.base(objectKey(m), c.What.rev)
+	t.event(audit.Event{
+		Action: noun(m) + "Purged", Target: m.String(), Name: c.What.Name,
+		Reason: "its source has not had it since " + c.What.Missing.UTC().Format(time.RFC3339),
+	})
+	return Delete{Member: m}.build(t)
+}
