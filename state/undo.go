@@ -38,27 +38,23 @@ type UndoOrder struct {
 }
 
 // KeepDone stores what a run is about to do, before it does, and removes what is kept of
-// runs that are too old to be undone.
-func (d *DB) KeepDone(ctx context.Context, term store.Cond, done *plan.Done) error {
+// runs that are too old to be undone. It reads nothing: a run that changes little is not to
+// pay for one that changed much.
+func (d *DB) KeepDone(ctx context.Context, term store.Cond, done *plan.Done, old []string) error {
 	prefix := doneKey(done.Source, done.Run)
 	parts, err := packed(done)
 	if err != nil {
 		return fmt.Errorf("encode what run %s does: %w", done.Run, err)
 	}
 	for i, chunk := range parts {
-		key := fmt.Sprintf("%s%04d", prefix, i)
-		if _, err := d.store.Apply(ctx, store.Txn{If: []store.Cond{term}, Then: []store.Op{store.Put(key, chunk)}}); err != nil {
+		ops := []store.Op{store.Put(fmt.Sprintf("%s%04d", prefix, i), chunk)}
+		for _, run := range old {
+			ops = append(ops, store.DeletePrefix(doneKey(done.Source, run)))
+		}
+		if _, err := d.store.Apply(ctx, store.Txn{If: []store.Cond{term}, Then: ops}); err != nil {
 			return fmt.Errorf("keep what run %s does: %w", done.Run, err)
 		}
-	}
-	runs, err := d.doneRuns(ctx, done.Source)
-	if err != nil {
-		return err
-	}
-	for _, run := range runs[min(KeptDone, len(runs)):] {
-		if err := d.RemoveDone(ctx, term, done.Source, run); err != nil {
-			return err
-		}
+		old = nil
 	}
 	return nil
 }

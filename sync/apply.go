@@ -39,7 +39,7 @@ func (x *execution) begin(ctx context.Context, weighed *state.Snapshot) error {
 		run.State, p.Stage = state.RunApplying, string(state.RunApplying)
 		describe(run, x.plan)
 	})
-	if err := x.r.db.KeepDone(ctx, x.fence, x.plan.Done(x.job.run.ID)); err != nil {
+	if err := x.r.db.KeepDone(ctx, x.fence, x.plan.Done(x.job.run.ID), x.lane.history.beyondUndo()); err != nil {
 		return err
 	}
 	changes := []state.Change{state.Fenced{Term: x.fence}, state.PutRun{Run: x.run()}}

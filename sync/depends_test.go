@@ -22,7 +22,7 @@ func TestNoPathToAGrant(t *testing.T) {
 		"Create", "Update", "Deactivate", "ChangeMembers", "LinkRecord", "Fenced", "PutSource", "PutRun", "RemoveRuns", "Weighed",
 	}
 	reads := []string{
-		"Approval", "Change", "DB", "HeldPlan", "OrderUndo", "UndoOrder", "KeptRuns", "Run", "RunRequest", "RunState", "Snapshot", "SourceState",
+		"Approval", "Change", "DB", "HeldPlan", "KeptDone", "OrderUndo", "UndoOrder", "KeptRuns", "Run", "RunRequest", "RunState", "Snapshot", "SourceState",
 		"SourceView", "Stage", "Storable", "RunQueued", "RunReading", "RunPlanning", "RunApplying", "RunHeld", "RunSucceeded",
 		"RunPlanned", "RunFailed", "RunInterrupted",
 	}

@@ -150,6 +150,25 @@ func (h *history) with(run *state.Run) (next *history, gone []string) {
 	return next, gone
 }
 
+// beyondUndo returns the runs that the next one puts out of reach of an undo. Some before
+// them are named again, in case one was missed.
+func (h *history) beyondUndo() (runs []string) {
+	const again = 5
+	changed := state.KeptDone - 1 // the next one is the newest
+	for _, p := range slices.Backward(h.past) {
+		if !p.changed {
+			continue
+		}
+		if changed--; changed < 0 {
+			runs = append(runs, p.id)
+		}
+		if len(runs) == again {
+			break
+		}
+	}
+	return runs
+}
+
 // changedRoll reports whether a run wrote anything of its plan.
 func changedRoll(run *state.Run) bool {
 	switch run.State {
