@@ -67,7 +67,7 @@ func (s *directory) spoil() {
 func TestAFaultOfOneEntryIsItsOwn(t *testing.T) {
 	t.Parallel()
 	s := scripted(t, 40)
-	d := daemonOf(t, s.source(t))
+	d := daemonOf(t, s.source(t)+"\nlimits: {field_changed: {share: 100}}")
 	d.good()
 	members := d.stored("v/m/")
 	before := d.records()

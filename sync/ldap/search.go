@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/cespare/xxhash/v2"
 	goldap "github.com/go-ldap/ldap/v3"
 )
 
@@ -93,9 +94,16 @@ func (s *Source) sweep(ctx context.Context, c *session, g region, h *handler, t 
 	}
 	var referrals []string
 	var empty, again int
+	var last, print uint64 // prints of the page before and of this one
+	printed := *h
+	printed.entry = func(e *Entry) error {
+		print += mix(xxhash.Sum64(e.DN))
+		return h.entry(e)
+	}
 	for {
 		before := *t
-		res, err := c.search(ctx, g.request(controls...), h)
+		last, print = print, 0
+		res, err := c.search(ctx, g.request(controls...), &printed)
 		if err != nil {
 			return s.brokenOff(g, end, err)
 		}
@@ -112,7 +120,7 @@ func (s *Source) sweep(ctx context.Context, c *session, g region, h *handler, t 
 		switch {
 		case t.received == before.received:
 			empty++
-		case t.fresh == before.fresh:
+		case t.fresh == before.fresh || print == last:
 			again++
 		default:
 			empty, again = 0, 0
