@@ -29,6 +29,7 @@ func (l *links) settle(ctx context.Context, r *reading) error {
 	for key, c := range l.changed {
 		s.told(key, c)
 	}
+	s.found()
 	for _, step := range []func(context.Context) error{s.left, s.came} {
 		if err := step(ctx); err != nil {
 			return err
@@ -74,6 +75,35 @@ func (s *settling) told(group identity.Key, c *objectChange) {
 		case dead: // nothing ends the membership of who is gone
 		case comes || len(record.Unresolved) > 0:
 			s.whole[group] = true // its list of who could not be found changes
+		}
+	}
+}
+
+// found reads the groups that listed somebody at a DN where nobody was: a group may be
+// read when a unit was renamed already, and its people when it was not.
+func (s *settling) found() {
+	for i := range s.out.Users {
+		e := s.out.Users[i].Record
+		if e == nil && s.base.fromRoll {
+			e = s.known.Stored(false, s.out.Users[i].Key)
+		}
+		if e != nil {
+			s.foundOne(false, e)
+		}
+	}
+	for i := range s.clans {
+		s.foundOne(true, s.clans[i].record)
+	}
+}
+
+func (s *settling) foundOne(group bool, e *identity.Record) {
+	at := s.hasher.key([]byte(e.DN))
+	if old := s.known.Stored(group, e.Key); old != nil && !s.base.fromRoll && s.hasher.key([]byte(old.DN)) == at {
+		return
+	}
+	for _, k := range []dnKey{at, {}} {
+		for _, g := range s.base.lost[k] {
+			s.whole[g] = true
 		}
 	}
 }
