@@ -22,6 +22,8 @@ type handler struct {
 	// interim, when set, takes the intermediate responses of the search (RFC 4511
 	// §4.13), each as its contents.
 	interim func(op []byte) error
+	// sent, when set, is called once the search was sent.
+	sent func()
 }
 
 // divert is the connection beneath go-ldap. It reads whole LDAPMessages. While a
@@ -142,10 +144,11 @@ func (d *divert) give(err error) {
 
 // Write sends a request. go-ldap writes each message with one call.
 func (d *divert) Write(p []byte) (int, error) {
+	var h *handler
 	_, msg, _, err := element(p)
 	if err == nil {
 		if id, tag, _, _, err := messageHead(msg); err == nil {
-			d.sent(id, tag)
+			h = d.sent(id, tag)
 		}
 	}
 	if err := d.Conn.SetWriteDeadline(time.Now().Add(d.idle)); err != nil {
@@ -153,9 +156,12 @@ func (d *divert) Write(p []byte) (int, error) {
 	}
 	n, err := d.Conn.Write(p)
 	if err != nil {
-		err = d.fail(err)
+		return n, d.fail(err)
 	}
-	return n, err
+	if h != nil && h.sent != nil {
+		h.sent()
+	}
+	return n, nil
 }
 
 // patient lets the server send nothing for as long as it likes, until the next request.
@@ -163,17 +169,21 @@ func (d *divert) patient() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.waiting = false
+	// The reader may already be waiting with a deadline; this reaches it.
+	_ = d.Conn.SetReadDeadline(time.Time{})
 }
 
-func (d *divert) sent(id int64, tag byte) {
+// sent notes a request, and returns the handler of the search that it begins, if any.
+func (d *divert) sent(id int64, tag byte) (h *handler) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if tag == tagSearch && d.armed != nil {
-		d.expected = id
+		h, d.expected = d.armed, id
 	}
 	d.waiting = true
 	// The reader may already be waiting without a deadline; this reaches it.
 	_ = d.Conn.SetReadDeadline(time.Now().Add(d.idle))
+	return h
 }
 
 // Read gives go-ldap the next bytes that are its business.
