@@ -221,7 +221,8 @@ func (m *merging) rows(source identity.SourceID) error {
 // putInto reports whether administrators put a member into a group.
 func (s *Snapshot) putInto(m identity.Member, g identity.GroupID) bool {
 	r, ok := s.ref(m)
-	return ok && s.groupSlot(g).local.holds(m, r)
+	slot := s.groupSlot(g)
+	return ok && (slot.local.holds(m, r) || slot.source == identity.Local && slot.own.holds(m, r))
 }
 
 // moved builds a change of members within this transaction, whatever room there is.
