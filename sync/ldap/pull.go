@@ -225,9 +225,11 @@ func (r *reading) adopt(p place) (ref, bool) {
 		return 0, false
 	}
 	i := h.know(p.key)
-	if h.placed[i] {
+	if h.placed[i] && r.links == nil {
 		return 0, false
 	}
+	// In a domain groups follow their members: one that was read with an old DN was read
+	// before its member moved.
 	if p.left {
 		h.left[p.key] = true
 	}
