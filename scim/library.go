@@ -84,7 +84,7 @@ func (c *call) write() (*reply, error) {
 	if c.id != "" {
 		path += "/" + url.PathEscape(url.PathEscape(c.id)) // the library unescapes twice
 	}
-	r, err := http.NewRequestWithContext(context.WithValue(c.ctx(), callKey{}, c), c.method, path, bytes.NewReader(body)) //nolint:gosec // G704: it never leaves the process
+	r, err := http.NewRequestWithContext(context.WithValue(c.ctx(), callKey{}, c), c.method, path, bytes.NewReader(body))
 	if err != nil {
 		return nil, notFound("the path " + clip(c.path))
 	}

@@ -290,7 +290,7 @@ func (pg *page) write(w http.ResponseWriter, views map[*kind]*resourceView) erro
 		b = views[it.kind].append(b, it.p)
 		if len(b) >= flushAt {
 			flushed = true
-			if _, err := w.Write(b); err != nil { //nolint:gosec // G705: it is JSON, and said to be
+			if _, err := w.Write(b); err != nil {
 				return err
 			}
 			b = b[:0]
@@ -300,7 +300,7 @@ func (pg *page) write(w http.ResponseWriter, views map[*kind]*resourceView) erro
 	if !flushed {
 		w.Header()["Content-Length"] = []string{itoa(len(b))}
 	}
-	_, err := w.Write(b) //nolint:gosec // G705: it is JSON, and said to be
+	_, err := w.Write(b)
 	*buf = b
 	return err
 }
