@@ -39,7 +39,7 @@ func startProcess(env []string, name string, args ...string) (*process, error) {
 		_ = p.cmd.Wait()
 	}()
 	// The pipe closes when this process ends, however it ends; a line means all is well.
-	p.guard = exec.Command("/bin/sh", "-c", `read -r _ || kill -KILL -- "-$0"`, strconv.Itoa(p.cmd.Process.Pid)) //nolint:noctx // it ends with stop
+	p.guard = exec.Command("/bin/sh", "-c", `read -r _ || kill -s KILL -- "-$0"`, strconv.Itoa(p.cmd.Process.Pid)) //nolint:noctx // it ends with stop
 	p.guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	var err error
 	if p.release, err = p.guard.StdinPipe(); err == nil {
