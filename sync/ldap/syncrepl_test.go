@@ -33,6 +33,9 @@ type town struct {
 	// integral says that the server keeps members right, so that what is a member now
 	// is not known here.
 	integral bool
+	// still says that units keep their names: 389 Directory Server with referential
+	// integrity contradicts itself after one is renamed.
+	still bool
 }
 
 func newTown(seed uint64, suffix string) *town {
@@ -111,6 +114,9 @@ func (w *town) happen() string {
 		w.people[i] = w.units[w.rnd.IntN(len(w.units))]
 		return fmt.Sprintf("dn: %s\nchangetype: modrdn\nnewrdn: %s\ndeleteoldrdn: 1\nnewsuperior: %s\n\n", dn, rdn, w.unit(w.people[i]))
 	case 6:
+		if w.still {
+			return w.settle()
+		}
 		u := w.rnd.IntN(len(w.units))
 		old := w.units[u]
 		w.units[u] = fmt.Sprintf("ou=u%d-%d", u, w.rnd.IntN(10000))
@@ -186,6 +192,7 @@ type ground struct {
 	apply    func(ldif string)
 	restart  func()
 	integral bool   // the server keeps members right
+	still    bool   // units keep their names
 	way      string // how changes are read
 	blind    bool   // they do not name who is gone
 }
@@ -194,7 +201,7 @@ func followTown(t *testing.T, d ground) {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	w := newTown(seed, d.suffix)
-	w.integral = d.integral
+	w.integral, w.still = d.integral, d.still
 	d.apply(w.found())
 	c := d.config
 	src, m := source(t, c), newMemory()
@@ -219,7 +226,10 @@ func followTown(t *testing.T, d ground) {
 		o, p := m.run(t, src, prove)
 		if o.Reach.Everything() && !prove {
 			whole++
-			wantWords(t, o.Proof.Why, "because of his name")
+			// What came and went between two reads, 389 does not tell, and is suspected for it.
+			if !strings.Contains(o.Proof.Why, "because of his name") && !strings.Contains(o.Proof.Why, "nsuniqueid:targetUniqueId") {
+				t.Errorf("round %d read everything: %s", round, o.Proof.Why)
+			}
 		}
 		proven(t, o)
 		m.same(t, c, before, fmt.Sprintf("round %d, %s, %d conflicts, after\n%s", round, o.Reach, len(p.Conflicts), ldif.String()))
@@ -257,7 +267,7 @@ func TestChangesOf389(t *testing.T) {
 			t.Parallel()
 			s := dirtest.Start389(t, o)
 			followTown(t, ground{
-				suffix: s.Suffix, config: config389(s), apply: func(ldif string) { s.Apply(t, ldif) }, integral: o.RefInt, way: "syncrepl",
+				suffix: s.Suffix, config: config389(s), apply: func(ldif string) { s.Apply(t, ldif) }, integral: o.RefInt, still: o.RefInt, way: "syncrepl",
 				restart: func() {
 					s.Stop()
 					if err := s.Start(); err != nil {
