@@ -1413,13 +1413,16 @@ type PlanCounts struct {
 // PlanDifference is what came and what went between two plans of a source.
 type PlanDifference struct {
 	// Who owns it: the id of a source, or local
-	Source string     `json:"source"`
-	Came   []PlanStep `json:"came"`
-	Went   []PlanStep `json:"went"`
+	Source string `json:"source"`
+	// steps that only the later one has
+	Came []PlanStep `json:"came"`
+	// steps that only the earlier one has
+	Went []PlanStep `json:"went"`
 	// steps that both have as they are
 	Same int `json:"same"`
-	// ConflictsCame and ConflictsWent are of what a person has to settle.
+	// what a person has to settle only by the later one
 	ConflictsCame []PlanConflict `json:"conflictsCame,omitempty"`
+	// what he had to settle only by the earlier one
 	ConflictsWent []PlanConflict `json:"conflictsWent,omitempty"`
 	// Of the plan that is held
 	Digest string `json:"digest"`
@@ -1548,11 +1551,11 @@ type PlanTrial struct {
 	// person's alone. Only of exactly one, or of one whom the roll has and the directory has
 	// not, the rest is said.
 	Entries []PlanTrialEntry `json:"entries"`
-	// Steps and Conflicts are those of a plan that looks at this person and at his memberships
-	// only, and Consequences what it would change of what people may do.
+	// Steps are those of a plan that looks at this person and at his memberships only.
 	Steps []PlanStep `json:"steps"`
-	// What is left alone because a person has to decide it
-	Conflicts    []PlanConflict    `json:"conflicts,omitempty"`
+	// of that plan
+	Conflicts []PlanConflict `json:"conflicts,omitempty"`
+	// what it would change of what people may do
 	Consequences []PlanConsequence `json:"consequences,omitempty"`
 	// Notes say what else has to be known to understand it.
 	Notes []string `json:"notes,omitempty"`
@@ -1569,13 +1572,15 @@ type PlanTrialEntry struct {
 	// Raw are its attributes as the server sent them, of those that the source asks for.
 	Raw   []PlanTrialRaw `json:"raw"`
 	Scope PlanTrialScope `json:"scope"`
-	// Mapped says what became of them. Problem is why the entry could not be mapped.
-	Mapped  []PlanTrialMapped `json:"mapped,omitempty"`
-	Problem string            `json:"problem,omitzero"`
+	// what became of them
+	Mapped []PlanTrialMapped `json:"mapped,omitempty"`
+	// why the entry could not be mapped
+	Problem string `json:"problem,omitzero"`
 	// Groups are those of the source that have him as a member, those first that list him
-	// themselves. GroupsUnknown is why they could not be told.
-	Groups        []PlanTrialGroup `json:"groups,omitempty"`
-	GroupsUnknown string           `json:"groupsUnknown,omitzero"`
+	// themselves.
+	Groups []PlanTrialGroup `json:"groups,omitempty"`
+	// why they could not be told
+	GroupsUnknown string `json:"groupsUnknown,omitzero"`
 }
 
 // TrialGroup is a group that has the person as a member.
@@ -1586,9 +1591,9 @@ type PlanTrialGroup struct {
 	Name string `json:"name"`
 	// Where the entry is in the directory
 	DN string `json:"dn"`
-	// By is the attribute that makes him one. Through names the group of which this one has
-	// the members; empty: he is listed himself.
-	By      string `json:"by"`
+	// the attribute that makes him one
+	By string `json:"by"`
+	// Through names the group of which this one has the members; empty: he is listed himself.
 	Through string `json:"through,omitzero"`
 }
 
@@ -1617,6 +1622,7 @@ type PlanTrialMapped struct {
 // TrialRaw is one attribute as the server sent it. What is not text is in its written form
 // where it has one, and else as "base64:...".
 type PlanTrialRaw struct {
+	// as the directory calls it
 	Attribute string `json:"attribute"`
 	// the first few
 	Values []string `json:"values"`
@@ -1626,6 +1632,7 @@ type PlanTrialRaw struct {
 
 // TrialScope says whether the entry is one of those that the source reads.
 type PlanTrialScope struct {
+	// it is one of them
 	In bool `json:"in"`
 	// the base below which it lies
 	Base string `json:"base,omitzero"`

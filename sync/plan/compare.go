@@ -15,12 +15,12 @@ import (
 // a step that both have, only the parts that differ are in it.
 type Difference struct {
 	Source identity.SourceID `json:"source"`
-	Came   []Step            `json:"came"`
-	Went   []Step            `json:"went"`
+	Came   []Step            `json:"came"` // steps that only the later one has
+	Went   []Step            `json:"went"` // steps that only the earlier one has
 	Same   int               `json:"same"` // steps that both have as they are
-	// ConflictsCame and ConflictsWent are of what a person has to settle.
-	ConflictsCame []Conflict `json:"conflictsCame,omitempty"`
-	ConflictsWent []Conflict `json:"conflictsWent,omitempty"`
+
+	ConflictsCame []Conflict `json:"conflictsCame,omitempty"` // what a person has to settle only by the later one
+	ConflictsWent []Conflict `json:"conflictsWent,omitempty"` // what he had to settle only by the earlier one
 }
 
 // Compare says what came and what went from one plan to another. Either may have been put

@@ -23,11 +23,10 @@ type Trial struct {
 	// person's alone. Only of exactly one, or of one whom the roll has and the directory
 	// has not, the rest is said.
 	Entries []TrialEntry `json:"entries"`
-	// Steps and Conflicts are those of a plan that looks at this person and at his
-	// memberships only, and Consequences what it would change of what people may do.
+	// Steps are those of a plan that looks at this person and at his memberships only.
 	Steps        []Step        `json:"steps"`
-	Conflicts    []Conflict    `json:"conflicts,omitempty"`
-	Consequences []Consequence `json:"consequences,omitempty"`
+	Conflicts    []Conflict    `json:"conflicts,omitempty"`    // of that plan
+	Consequences []Consequence `json:"consequences,omitempty"` // what it would change of what people may do
 	// Notes say what else has to be known to understand it.
 	Notes []string `json:"notes,omitempty"`
 }
@@ -46,15 +45,14 @@ type TrialEntry struct {
 	Key identity.Key `json:"key,omitzero"`
 	By  string       `json:"by"` // how it was found: "login name", "key", "DN", "the key in the roll"
 	// Raw are its attributes as the server sent them, of those that the source asks for.
-	Raw   []TrialRaw `json:"raw"`
-	Scope TrialScope `json:"scope"`
-	// Mapped says what became of them. Problem is why the entry could not be mapped.
-	Mapped  []TrialMapped `json:"mapped,omitempty"`
-	Problem string        `json:"problem,omitzero"`
+	Raw     []TrialRaw    `json:"raw"`
+	Scope   TrialScope    `json:"scope"`
+	Mapped  []TrialMapped `json:"mapped,omitempty"` // what became of them
+	Problem string        `json:"problem,omitzero"` // why the entry could not be mapped
 	// Groups are those of the source that have him as a member, those first that list
-	// him themselves. GroupsUnknown is why they could not be told.
+	// him themselves.
 	Groups        []TrialGroup `json:"groups,omitempty"`
-	GroupsUnknown string       `json:"groupsUnknown,omitzero"`
+	GroupsUnknown string       `json:"groupsUnknown,omitzero"` // why they could not be told
 	// Record is what would be stored; nil when it could not be mapped.
 	Record *identity.Record `json:"-"`
 }
@@ -62,14 +60,14 @@ type TrialEntry struct {
 // TrialRaw is one attribute as the server sent it. What is not text is in its written
 // form where it has one, and else as "base64:...".
 type TrialRaw struct {
-	Attribute string   `json:"attribute"`
+	Attribute string   `json:"attribute"`     // as the directory calls it
 	Values    []string `json:"values"`        // the first few
 	More      int      `json:"more,omitzero"` // values that are not shown
 }
 
 // TrialScope says whether the entry is one of those that the source reads.
 type TrialScope struct {
-	In   bool   `json:"in"`
+	In   bool   `json:"in"`            // it is one of them
 	Base string `json:"base,omitzero"` // the base below which it lies
 	Why  string `json:"why"`           // in words
 }
@@ -86,9 +84,9 @@ type TrialGroup struct {
 	Key  identity.Key `json:"key"`
 	Name string       `json:"name"`
 	DN   string       `json:"dn"`
-	// By is the attribute that makes him one. Through names the group of which this one
-	// has the members; empty: he is listed himself.
-	By      string `json:"by"`
+	By   string       `json:"by"` // the attribute that makes him one
+	// Through names the group of which this one has the members; empty: he is listed
+	// himself.
 	Through string `json:"through,omitzero"`
 }
 
