@@ -31,13 +31,16 @@ func newProxy(t *testing.T, to string) (address string, asked func() []string) {
 			t.Error(err)
 			return
 		}
-		w.WriteHeader(http.StatusOK)
-		in, _, err := http.NewResponseController(w).Hijack()
+		in, buffered, err := http.NewResponseController(w).Hijack()
+		if err == nil {
+			_, err = io.WriteString(in, "HTTP/1.1 200 OK\r\n\r\n")
+		}
 		if err != nil {
 			t.Error(err)
 			return
 		}
-		tunnels.Go(func() { _, _ = io.Copy(out, in); _ = out.Close() })
+		// What the client has sent already is in the buffer.
+		tunnels.Go(func() { _, _ = io.Copy(out, buffered); _ = out.Close() })
 		tunnels.Go(func() { _, _ = io.Copy(in, out); _ = in.Close() })
 	}))
 	t.Cleanup(func() {
