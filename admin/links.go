@@ -53,7 +53,7 @@ type (
 		Confirming
 		Trial
 		Source string `path:"source" minLength:"2" maxLength:"40" doc:"Whose record is to be unlinked"`
-		Reason string `query:"reason" maxLength:"500"`
+		Reason string `query:"reason" maxLength:"500" doc:"Why, for the audit log"`
 	}
 	linkOutput struct{ Body LinkPlan }
 )

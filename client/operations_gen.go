@@ -1276,7 +1276,7 @@ func (c *Client) UndoSource(ctx context.Context, source string, body UndoRequest
 type UnlinkUserQuery struct {
 	// Of the plan, as a dry run has shown it
 	Digest string
-	// reason
+	// Why, for the audit log
 	Reason string
 }
 
