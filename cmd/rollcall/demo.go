@@ -162,7 +162,7 @@ func (d *demonstration) config() (*app.Config, error) {
 	c := app.Default()
 	c.Listen, c.Health = d.o.listen, "off"
 	c.Store.Dir = filepath.Join(d.dir, "store")
-	s := app.Source{Name: demoSource, Sync: rollsync.DefaultConfig()}
+	s := app.Source{Name: demoSource, Kind: "ldap", Sync: rollsync.DefaultConfig()}
 	s.Sync.Schedule, s.Sync.Jitter = "* * * * *", false
 	s.LDAP = ldap.Config{
 		Type: "ldap", Template: company.Template, URLs: []string{company.URL}, AllowPlaintext: true,

@@ -75,6 +75,7 @@ func TestTheDemoLivesAndItsScheduleTakesItOver(t *testing.T) {
 			t.Fatalf("the demo does not show %q:\n%s\n%s", text, out, errs)
 		}
 	}
+	askAsShown(t, out.String())
 	pushAsShown(t, out.String())
 	place := between(out.String(), "its store in ", "\n")
 	stop()
@@ -86,6 +87,24 @@ func TestTheDemoLivesAndItsScheduleTakesItOver(t *testing.T) {
 	}
 	if text := errs.String(); text != "" {
 		t.Errorf("on stderr:\n%s", text)
+	}
+}
+
+// askAsShown lists the sources with the address and the key that the demo shows.
+func askAsShown(t *testing.T, shown string) {
+	t.Helper()
+	env := []string{
+		"ROLLCALL_URL=" + between(shown, "ROLLCALL_URL=", " "),
+		"ROLLCALL_TOKEN=" + between(shown, "ROLLCALL_TOKEN=", "\n"),
+	}
+	out, errs := newScreen(), newScreen()
+	if code := run(t.Context(), []string{"source", "list"}, strings.NewReader(""), out, errs, env); code != exitOK {
+		t.Fatalf("source list: exit code %d\n%s", code, errs)
+	}
+	for _, want := range []string{"halyard  ldap", "okta     scim"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("source list lacks %q:\n%s", want, out)
+		}
 	}
 }
 
