@@ -131,6 +131,21 @@ func TestRFC7643_3_Resources(t *testing.T) {
 				w.t.Errorf("lastModified went from %s to %s", b, a)
 			}
 		}},
+		{"3.1", "lastModified of a group moves with its members alone", "", func(w *world) {
+			g, u := w.group("G"), w.user("ann", "")
+			for _, op := range []string{
+				`{"op":"add","path":"members","value":[{"value":"` + idOf(u) + `"}]}`,
+				`{"op":"remove","path":"members[value eq \"` + idOf(u) + `\"]"}`,
+			} {
+				before := w.call("GET", g, "")
+				time.Sleep(2 * time.Millisecond) // the clock of a store counts milliseconds
+				after := w.patch(g, op).want(200).is("meta/created", at(before.json, "meta/created"))
+				if b, a := moment(before), moment(after); !a.After(b) {
+					w.t.Errorf("lastModified went from %s to %s", b, a)
+				}
+				w.find("/Groups", `meta.lastModified gt "`+moment(before).Format(time.RFC3339Nano)+`"`).want(200).is("totalResults", 1.0)
+			}
+		}},
 		{"3.3", "an extension that no schema is known for is kept", "", func(w *world) {
 			u := w.user("ann", `"urn:example:ext:2.0:User":{"badge":7,"tags":["a","b"],"deep":{"x":true}}`)
 			w.call("GET", u, "").is("urn:example:ext:2.0:User/badge", 7.0).is("urn:example:ext:2.0:User/tags/1", "b").is("urn:example:ext:2.0:User/deep/x", true).is("schemas/1", "urn:example:ext:2.0:User")

@@ -299,7 +299,7 @@ func (e *editor) turn(h uint32, origin identity.SourceID, set memberSet, to gene
 // chunk decodes what is stored of a chunk. Most of its members were in it before: they are
 // found there, which takes a fraction of looking them up among all users.
 func (e *editor) chunk(name chunkName, v rawValue, before []ref) chunk {
-	members, err := decodeChunk(chunkKey(name.group, name.origin, name.gen, name.bucket), []byte(v.raw))
+	members, when, err := decodeChunk(chunkKey(name.group, name.origin, name.gen, name.bucket), []byte(v.raw))
 	if err != nil {
 		e.unread = errors.Join(e.unread, err)
 		return chunk{rev: v.rev, unread: true}
@@ -317,7 +317,7 @@ func (e *editor) chunk(name chunkName, v rawValue, before []ref) chunk {
 		}
 	}
 	slices.Sort(refs)
-	return chunk{refs: refs, rev: v.rev}
+	return chunk{refs: refs, rev: v.rev, when: when}
 }
 
 // refAmong returns the reference of a member if it is the first of some that it does not

@@ -21,7 +21,8 @@ import (
 //	v/l/<member>                     the local layer of a user or a group, and the
 //	                                 generation of a group's local members
 //	v/m/<group>/<origin>/<gen>/<b>   members of a group, by origin: chunk b, in hex,
-//	                                 of a generation; chunks are hashed by member id
+//	                                 of a generation, and when it was written; chunks are
+//	                                 hashed by member id
 //	v/o/<source>/<type>/<id>         what a provider pushed that is neither a user nor a
 //	                                 group
 //	v/c/<source>                     the configuration of a source that was made over the

@@ -15,13 +15,15 @@ type memberSet struct {
 	pages [][]chunk // by bucket
 	count int
 	rev   store.Revision // of the chunk that was last written
+	when  int64          // it was, in milliseconds of the epoch; 0: not known
 }
 
 // chunk is one stored chunk. It is replaced, never changed.
 type chunk struct {
 	refs   []ref // sorted
 	rev    store.Revision
-	unread bool // written by a version that this one does not understand
+	when   int64 // it was written, in milliseconds of the epoch; 0: not known
+	unread bool  // written by a version that this one does not understand
 }
 
 // pageChunks is how many chunks lie in a page.
@@ -32,7 +34,7 @@ func newMemberSet(g generation, chunks []chunk) memberSet {
 	s := memberSet{generation: g, pages: slices.Collect(slices.Chunk(chunks, pageChunks))}
 	for i := range chunks {
 		s.count += len(chunks[i].refs)
-		s.rev = max(s.rev, chunks[i].rev)
+		s.rev, s.when = max(s.rev, chunks[i].rev), max(s.when, chunks[i].when)
 	}
 	return s
 }
@@ -106,7 +108,7 @@ func (s memberSet) with(bucket uint32, c chunk) memberSet {
 	page := slices.Clone(s.pages[bucket/pageChunks])
 	s.pages[bucket/pageChunks] = page
 	s.count += len(c.refs) - len(page[bucket%pageChunks].refs)
-	s.rev = max(s.rev, c.rev)
+	s.rev, s.when = max(s.rev, c.rev), max(s.when, c.when)
 	page[bucket%pageChunks] = c
 	return s
 }

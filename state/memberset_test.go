@@ -1,11 +1,14 @@
 package state
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/store"
 )
 
@@ -65,4 +68,35 @@ func TestChunksLast(t *testing.T) {
 			}
 		}
 	}
+}
+
+// What is stored of a chunk is read again, as it was written by any version.
+func TestChunksAreReadAgain(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		members := make([]identity.Member, 0, 5)
+		for range rapid.IntRange(0, 5).Draw(t, "members") {
+			if rapid.Bool().Draw(t, "group") {
+				members = append(members, identity.GroupMember(identity.NewGroupID()))
+			} else {
+				members = append(members, identity.UserMember(identity.NewUserID()))
+			}
+		}
+		when := rapid.Int64().Draw(t, "when")
+		stored := string(encodeChunk(members, when))
+		_, array, _ := strings.Cut(strings.TrimSuffix(stored, "}"), `"in":`)
+		for form, want := range map[string]int64{
+			stored: when,
+			fmt.Sprintf(`{ "in":%s, "at":%d }`, array, when): when,
+			array:       0,
+			" " + array: 0,
+		} {
+			got, at, err := decodeChunk("k", []byte(form))
+			if err != nil || at != want || !slices.Equal(got, members) {
+				t.Fatalf("%s is %v of %d (%v), want %v of %d", form, got, at, err, members, want)
+			}
+			if _, _, err := decodeChunk("k", []byte(form[:len(form)-1])); err == nil {
+				t.Fatalf("%s was read", form[:len(form)-1])
+			}
+		}
+	})
 }

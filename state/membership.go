@@ -211,7 +211,7 @@ func (t *txn) changeChunk(name chunkName, set *memberSet, add, remove []identity
 	}
 	if b, ok := t.pending(key); ok {
 		var err error
-		if members, err = decodeChunk(key, b); err != nil {
+		if members, _, err = decodeChunk(key, b); err != nil {
 			return err
 		}
 	}
@@ -224,7 +224,7 @@ func (t *txn) changeChunk(name chunkName, set *memberSet, add, remove []identity
 		_, found := slices.BinarySearchFunc(gone, m, identity.Member.Compare)
 		return found
 	})
-	b := encodeChunk(sortMembers(members))
+	b := encodeChunk(sortMembers(members), t.now.UnixMilli())
 	t.write(store.Put(key, b)) // an emptied chunk is kept: its revision guards a turn
 	return nil
 }
@@ -248,6 +248,7 @@ type turnPlan struct {
 	change  ChangeMembers
 	gen     generation
 	members []identity.Member
+	when    int64  // in milliseconds
 	old     string // prefix of the generation that goes
 	oldAny  bool
 }
@@ -277,7 +278,7 @@ func (t *txn) planTurn(c ChangeMembers, gen uint32) (*turnPlan, error) {
 	})
 	members = sortMembers(members)
 	return &turnPlan{
-		change: c, members: members, gen: generation{Gen: gen, Buckets: bucketsFor(len(members))},
+		change: c, members: members, when: t.now.UnixMilli(), gen: generation{Gen: gen, Buckets: bucketsFor(len(members))},
 		old: generationPrefix(c.Group, c.Origin, set.Gen), oldAny: set.Buckets > 0,
 	}, nil
 }
@@ -291,7 +292,7 @@ func (p *turnPlan) chunkOps() []store.Op {
 	}
 	ops := make([]store.Op, 0, len(byBucket))
 	for b, ms := range byBucket {
-		ops = append(ops, store.Put(chunkKey(p.change.Group, p.change.Origin, p.gen.Gen, uint32(b)), encodeChunk(ms)))
+		ops = append(ops, store.Put(chunkKey(p.change.Group, p.change.Origin, p.gen.Gen, uint32(b)), encodeChunk(ms, p.when)))
 	}
 	return ops
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -305,7 +306,21 @@ func (u *userSlot) pushed(h uint32) Pushed {
 func (g *groupSlot) pushed(h uint32) Pushed {
 	p := Pushed{Member: identity.GroupMember(g.id), Key: g.key, Name: g.name, Gone: g.missing, Rev: max(g.rev, g.own.rev), Handle: h}
 	p.read(g.raw, g.body)
+	p.Modified = later(p.Modified, g.own.when)
 	return p
+}
+
+// later returns an instant, or that of so many milliseconds if it comes after it. What is
+// not known stays so.
+func later(text string, ms int64) string {
+	if text == "" || ms == 0 {
+		return text
+	}
+	at, err := time.Parse(time.RFC3339Nano, text)
+	if other := time.UnixMilli(ms).UTC(); err == nil && other.After(at) {
+		return other.Format(time.RFC3339Nano)
+	}
+	return text
 }
 
 // read finds what stands behind the head: by its place where this version wrote it.

@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"fmt"
 	"math/bits"
 	"slices"
@@ -131,8 +132,8 @@ func marshal(v any) ([]byte, error) {
 	return json.Marshal(v, json.Deterministic(true))
 }
 
-func decode(key string, b []byte, into any) error {
-	if err := json.Unmarshal(b, into); err != nil {
+func decode(key string, b []byte, into any, how ...json.Options) error {
+	if err := json.Unmarshal(b, into, how...); err != nil {
 		return fault.New(fault.Invalid, "bad_stored_value", "the store holds under %s what this version does not understand: %w", key, err)
 	}
 	return nil
@@ -223,11 +224,14 @@ func (g generation) bucket(m identity.Member) uint32 {
 	return uint32(xxhash.Sum64(b[:])) & (g.Buckets - 1)
 }
 
-// encodeChunk writes a chunk: a JSON array of member texts, sorted.
-func encodeChunk(members []identity.Member) []byte {
+// encodeChunk writes a chunk: when it was written, in milliseconds of the epoch, and a JSON
+// array of member texts, sorted.
+func encodeChunk(members []identity.Member, when int64) []byte {
 	slices.SortFunc(members, identity.Member.Compare)
-	b := make([]byte, 0, 2+40*len(members))
-	b = append(b, '[')
+	b := make([]byte, 0, 32+40*len(members))
+	b = append(b, chunkHead...)
+	b = strconv.AppendInt(b, when, 10)
+	b = append(b, chunkBody...)
 	for i, m := range members {
 		if i > 0 {
 			b = append(b, ',')
@@ -236,28 +240,58 @@ func encodeChunk(members []identity.Member) []byte {
 		b, _ = m.AppendText(b) // cannot fail
 		b = append(b, '"')
 	}
-	return append(b, ']')
+	return append(b, ']', '}')
 }
 
-// decodeChunk reads what encodeChunk wrote, and any other JSON array of members.
-func decodeChunk(key string, b []byte) ([]identity.Member, error) {
-	members := make([]identity.Member, 0, (len(b)+39)/40)
-	if len(b) >= 2 && (len(b)-1)%40 == 0 || len(b) == 2 { // the form that encodeChunk writes
-		if fast, ok := decodeChunkFast(b, members); ok {
-			return fast, nil
-		}
+// What stands around the time and the members in what encodeChunk writes.
+const (
+	chunkHead = `{"at":`
+	chunkBody = `,"in":[`
+)
+
+// decodeChunk reads what encodeChunk wrote, and a bare array of members, which is from
+// before chunks had a time. It refuses what it does not know: what is left out here would
+// be lost with the next write.
+func decodeChunk(key string, b []byte) (members []identity.Member, when int64, err error) {
+	if members, when, ok := decodeChunkFast(b); ok {
+		return members, when, nil
 	}
-	err := decode(key, b, &members)
-	return members, err
+	if jsontext.Value(b).Kind() == '[' {
+		err = decode(key, b, &members)
+		return members, 0, err
+	}
+	var c struct {
+		When    int64             `json:"at"`
+		Members []identity.Member `json:"in"`
+	}
+	err = decode(key, b, &c, json.RejectUnknownMembers(true))
+	return c.Members, c.When, err
 }
 
-func decodeChunkFast(b []byte, members []identity.Member) ([]identity.Member, bool) {
+// decodeChunkFast reads the form that encodeChunk writes.
+func decodeChunkFast(b []byte) (members []identity.Member, when int64, ok bool) {
+	if !bytes.HasPrefix(b, []byte(chunkHead)) || !bytes.HasSuffix(b, []byte("]}")) {
+		return nil, 0, false
+	}
+	at := bytes.IndexByte(b, ',')
+	if at < 0 || !bytes.HasPrefix(b[at:], []byte(chunkBody)) {
+		return nil, 0, false
+	}
+	when, err := strconv.ParseInt(string(b[len(chunkHead):at]), 10, 64)
+	if err != nil {
+		return nil, 0, false
+	}
+	b = b[at+len(chunkBody)-1 : len(b)-1]
+	if len(b) != 2 && (len(b)-1)%40 != 0 {
+		return nil, 0, false
+	}
+	members = make([]identity.Member, 0, len(b)/40)
 	for at := 1; at+39 < len(b); at += 40 {
 		var m identity.Member
 		if b[at] != '"' || b[at+38] != '"' || m.UnmarshalText(b[at+1:at+38]) != nil {
-			return nil, false
+			return nil, 0, false
 		}
 		members = append(members, m)
 	}
-	return members, b[0] == '[' && b[len(b)-1] == ']'
+	return members, when, true
 }
