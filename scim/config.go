@@ -9,6 +9,7 @@ import (
 	"github.com/rollcall-id/rollcall/config"
 	"github.com/rollcall-id/rollcall/scim/dialect"
 	"github.com/rollcall-id/rollcall/scim/schema"
+	"github.com/rollcall-id/rollcall/sync/plan"
 )
 
 // Config is the part of a source's configuration that says how it is pushed to.
@@ -30,6 +31,11 @@ type Config struct {
 	Types []TypeConfig `yaml:"resource_types"`
 	// Rails say when pushes that lock many people out are told, or held up.
 	Rails RailsConfig `yaml:"rails"`
+	// Use is "users", the default, or "attributes": what is pushed never makes a user, it
+	// only adds to those that it joins.
+	Use string `yaml:"use"`
+	// Link says which users of another source the records join.
+	Link plan.Rule `yaml:"link"`
 }
 
 // SchemaFile is a schema of the installation.
@@ -76,6 +82,7 @@ func (c *Config) Validate(p *config.Problems) {
 	if c.Rails.Count < 0 {
 		p.Add("rails.count", "%d is negative", c.Rails.Count)
 	}
+	plan.ValidateRule(c.Link, c.Use, p.Add)
 	types, err := c.types()
 	if err != nil {
 		p.Add("schemas", "%v", err)

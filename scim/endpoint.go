@@ -31,6 +31,7 @@ type endpoint struct {
 	log      *requestLog
 	rails    *rails
 	lists    *lists
+	joins    *joins // nil: what is pushed makes users
 }
 
 // kind is a resource type of a source.
@@ -66,6 +67,7 @@ func newEndpoint(s *Server, src Source) (*endpoint, error) {
 	if e.lib, err = newLibrary(e.kinds, handler{}); err != nil {
 		return nil, fmt.Errorf("source %s: %w", src.ID, err)
 	}
+	e.joins = newJoins(&src)
 	e.rails, e.lists = newRails(s, e), newLists(s, e)
 	return e, nil
 }

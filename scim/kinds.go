@@ -43,12 +43,16 @@ func (e *endpoint) pushedAt(s *state.Snapshot, k *kind, h uint32) (state.Pushed,
 	return s.PushedUserAt(e.id, h)
 }
 
-// idAt returns the id that resources of a kind are ordered by.
-func idAt(s *state.Snapshot, k *kind, h uint32) identity.Member {
-	if k.own {
+// idAt returns the id that resources of a kind are ordered by: that which they have in
+// answers.
+func (e *endpoint) idAt(s *state.Snapshot, k *kind, h uint32) identity.Member {
+	switch {
+	case k.own:
 		return s.OtherIDAt(h)
+	case k.group:
+		return s.MemberAt(h, true)
 	}
-	return s.MemberAt(h, k.group)
+	return s.PushedIDAt(e.id, h)
 }
 
 // everyone yields the handles of all that are there of a kind, in the order of ids.

@@ -29,6 +29,7 @@ type listed struct {
 	rev    store.Revision
 	roster []uint32 // handles, in the order of ids
 	table  *filter.Table
+	moved  bool // ids of users may have come to other handles since, or may yet
 }
 
 func newLists(s *Server, e *endpoint) *lists {
@@ -56,11 +57,13 @@ func (l *lists) at(k *kind, s *state.Snapshot) *listed {
 	touched, ok := l.touched(k, have, s)
 	if !ok {
 		next.roster, next.table = l.roster(k, s), filter.NewTable(l.rows(k, s, nil))
+		next.moved = l.moved(k, s, next.roster)
 		l.now[k] = next
 		return next
 	}
 	next.roster = have.roster
-	if slices.ContainsFunc(touched, func(h uint32) bool { return l.present(k, s, h) != inRoster(k, s, have.roster, h) }) {
+	next.moved = have.moved || l.moved(k, s, touched)
+	if next.moved || slices.ContainsFunc(touched, func(h uint32) bool { return l.present(k, s, h) != l.e.inRoster(k, s, have.roster, h) }) {
 		next.roster = l.roster(k, s)
 	}
 	next.table = have.table.With(l.rows(k, s, touched), l.rows(k, s, nil))
@@ -97,20 +100,29 @@ func (l *lists) roster(k *kind, s *state.Snapshot) []uint32 {
 	return slices.Collect(l.e.everyone(s, k))
 }
 
+// moved reports whether any of some handles has, or had, a record that may come to
+// another user, and keeps its id then.
+func (l *lists) moved(k *kind, s *state.Snapshot, handles []uint32) bool {
+	return k == l.e.users && slices.ContainsFunc(handles, func(h uint32) bool {
+		_, ok := s.PushedUserAt(l.e.id, h)
+		return ok && s.Moved(l.e.id, h)
+	})
+}
+
 func (l *lists) present(k *kind, s *state.Snapshot, h uint32) bool {
 	p, ok := l.e.pushedAt(s, k, h)
 	return ok && !p.Gone
 }
 
-func inRoster(k *kind, s *state.Snapshot, roster []uint32, h uint32) bool {
-	at := rosterAfter(k, s, roster, idAt(s, k, h), true)
+func (e *endpoint) inRoster(k *kind, s *state.Snapshot, roster []uint32, h uint32) bool {
+	at := e.rosterAfter(k, s, roster, e.idAt(s, k, h), true)
 	return at < len(roster) && roster[at] == h
 }
 
 // rosterAfter returns the place of the first whose id is after m's, or m's own.
-func rosterAfter(k *kind, s *state.Snapshot, roster []uint32, m identity.Member, self bool) int {
+func (e *endpoint) rosterAfter(k *kind, s *state.Snapshot, roster []uint32, m identity.Member, self bool) int {
 	at, found := slices.BinarySearchFunc(roster, m, func(h uint32, m identity.Member) int {
-		return idAt(s, k, h).Compare(m)
+		return e.idAt(s, k, h).Compare(m)
 	})
 	if found && !self {
 		at++
@@ -179,7 +191,7 @@ func (r *resource) Value(name string) any {
 
 func (r *resource) groups() any {
 	var list []any
-	for h := range r.s.OwnGroupsAt(r.p.Handle) {
+	for h := range r.s.OwnGroupsAt(r.l.e.id, r.p.Handle) {
 		if g, ok := r.s.PushedGroupAt(r.l.e.id, h); ok && !g.Gone {
 			list = append(list, schema.Object{"value": string(g.Key), "display": g.Name, "type": "direct"})
 		}
@@ -363,7 +375,7 @@ func (c *call) selected(s *state.Snapshot, k *kind, f *filter.Filter, q *query) 
 					handles = append(handles, p.Handle)
 				}
 			}
-			slices.SortFunc(handles, func(a, b uint32) int { return idAt(s, k, a).Compare(idAt(s, k, b)) })
+			slices.SortFunc(handles, func(a, b uint32) int { return c.endpoint.idAt(s, k, a).Compare(c.endpoint.idAt(s, k, b)) })
 			return found{k, slices.Compact(handles)}, nil
 		}
 	}
@@ -481,7 +493,7 @@ func (c *call) groupsOf(s *state.Snapshot, id string) ([]state.Pushed, bool) {
 		return nil, false
 	}
 	var all []state.Pushed
-	for h := range s.OwnGroups(p.Member) {
+	for h := range s.OwnGroups(c.endpoint.id, p.Member) {
 		if g, ok := s.PushedGroupAt(c.endpoint.id, h); ok {
 			all = append(all, g)
 		}

@@ -182,7 +182,7 @@ func (c *call) cut(s *state.Snapshot, all []found, q *query) (*page, error) {
 		pg.total += len(f.handles)
 	}
 	at := cursor{ends: c.server.now().Add(cursorLife)}
-	at.until = lastOf(s, all, 0)
+	at.until = c.endpoint.lastOf(s, all, 0)
 	if q.cursor != "" {
 		given, err := c.readCursor(q)
 		if err != nil {
@@ -192,9 +192,9 @@ func (c *call) cut(s *state.Snapshot, all []found, q *query) (*page, error) {
 	}
 	for ; at.place < len(all); at.place++ {
 		f := all[at.place]
-		from := rosterAfter(f.kind, s, f.handles, memberOf(f.kind, at.last), false)
+		from := c.endpoint.rosterAfter(f.kind, s, f.handles, memberOf(f.kind, at.last), false)
 		for _, h := range f.handles[from:] {
-			m := idAt(s, f.kind, h)
+			m := c.endpoint.idAt(s, f.kind, h)
 			if m.Compare(memberOf(f.kind, at.until)) > 0 {
 				break
 			}
@@ -207,15 +207,15 @@ func (c *call) cut(s *state.Snapshot, all []found, q *query) (*page, error) {
 			}
 			at.last = m.Bytes()
 		}
-		at.last, at.until = [16]byte{}, lastOf(s, all, at.place+1)
+		at.last, at.until = [16]byte{}, c.endpoint.lastOf(s, all, at.place+1)
 	}
 	return pg, nil
 }
 
-func lastOf(s *state.Snapshot, all []found, place int) (id [16]byte) {
+func (e *endpoint) lastOf(s *state.Snapshot, all []found, place int) (id [16]byte) {
 	if place < len(all) {
 		if n := len(all[place].handles); n > 0 {
-			return idAt(s, all[place].kind, all[place].handles[n-1]).Bytes()
+			return e.idAt(s, all[place].kind, all[place].handles[n-1]).Bytes()
 		}
 	}
 	return id

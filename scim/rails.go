@@ -54,6 +54,6 @@ func (r *rails) beyond(more int, now time.Time) bool {
 		return false
 	}
 	counts := r.server.db.View().Now().Counts()[r.e.id]
-	active := counts.Users - counts.UsersInactive + len(r.out)
+	active := counts.Users - counts.UsersInactive + counts.Barring + len(r.out)
 	return float64(n) > c.Share*float64(active)
 }

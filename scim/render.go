@@ -63,7 +63,7 @@ func (c *call) etag(s *state.Snapshot, k *kind, p state.Pushed) string {
 	if k == c.endpoint.users {
 		h := fnv.New32a()
 		any := false
-		for g := range s.OwnGroupsAt(p.Handle) {
+		for g := range s.OwnGroupsAt(c.endpoint.id, p.Handle) {
 			q, _ := s.PushedGroupAt(c.endpoint.id, g)
 			_, _ = h.Write([]byte(q.Key))
 			_, _ = h.Write([]byte(q.Name))
@@ -216,7 +216,7 @@ func (v *resourceView) appendMembers(b []byte, p state.Pushed) []byte {
 
 func (v *resourceView) appendGroups(b []byte, p state.Pushed) []byte {
 	first := true
-	for h := range v.s.OwnGroupsAt(p.Handle) {
+	for h := range v.s.OwnGroupsAt(v.c.endpoint.id, p.Handle) {
 		g, ok := v.s.PushedGroupAt(v.c.endpoint.id, h)
 		if !ok || g.Gone {
 			continue

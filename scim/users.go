@@ -47,7 +47,7 @@ func (c *call) createUser(in *dialect.Parsed) (*reply, error) {
 		key = draft.Key
 		gone, recreated := c.gone(s, draft)
 		if gone == nil {
-			cs := []state.Change{state.Create{Member: identity.UserMember(fresh), Record: draft}}
+			cs := c.newUser(s, fresh, draft)
 			if recreated != nil {
 				cs = append(cs, state.Tell{Event: audit.Event{
 					Action: "UserRecreated", Target: identity.UserMember(fresh).String(), Name: draft.Name,
@@ -57,12 +57,58 @@ func (c *call) createUser(in *dialect.Parsed) (*reply, error) {
 			return cs, nil
 		}
 		key, draft.Key = gone.Key, gone.Key
-		return []state.Change{state.Update{Member: gone.Member, Record: draft}}, nil
+		return c.changed(s, *gone, draft, nil), nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	return c.written(key, http.StatusCreated)
+}
+
+// newUser returns the changes that make a user of a record, or join it to one.
+func (c *call) newUser(s *state.Snapshot, fresh identity.UserID, draft *identity.Record) []state.Change {
+	create := state.Create{Member: identity.UserMember(fresh), Record: draft}
+	j := c.endpoint.joins
+	if j == nil {
+		return []state.Change{create}
+	}
+	p := j.place(s, c.server.db.View(), draft)
+	cs := j.takeOver(p)
+	switch {
+	case p.apart != "":
+		c.notePlace(p)
+		return append(cs, state.KeepApart{Holder: fresh, Record: draft, Why: p.apart})
+	case !p.user.IsZero():
+		return append(cs, state.LinkRecord{User: p.user, Record: draft, Bars: j.rule.Bars(), Rule: j.rule.String()})
+	}
+	return append(cs, create)
+}
+
+// changed returns the changes that make of a record what its provider says now. One that
+// is nobody's may have become somebody's by it.
+func (c *call) changed(s *state.Snapshot, p state.Pushed, draft *identity.Record, changes []audit.Change) []state.Change {
+	upd := state.Update{Member: p.Member, Record: draft, Changes: changes, Disable: c.endpoint.joins.disable()}
+	j := c.endpoint.joins
+	if j == nil || p.Place != state.Nobodys {
+		return []state.Change{upd}
+	}
+	at := j.place(s, c.server.db.View(), draft)
+	cs := j.takeOver(at)
+	if _, many := c.leaveGroups(s, p.Member); many {
+		return []state.Change{upd} // who links it by hand is told
+	}
+	holder, _ := p.Member.User()
+	switch {
+	case at.apart != "" && !p.Gone && string(draft.Pushed.Body) == p.Body:
+		return nil
+	case at.apart != "":
+		c.notePlace(at)
+		upd.Apart = at.apart
+		return append(cs, upd)
+	case !at.user.IsZero():
+		return append(cs, state.JoinApart{Holder: holder, Source: c.endpoint.id, User: at.user, Record: draft, Bars: j.rule.Bars(), Rule: j.rule.String()})
+	}
+	return append(cs, state.OwnApart{Holder: holder, Source: c.endpoint.id, Record: draft})
 }
 
 // gone finds the user whom a source had taken away and now shows again: under the same
@@ -222,18 +268,18 @@ func (c *call) update(s *state.Snapshot, p state.Pushed, o schema.Object) ([]sta
 	if err != nil {
 		return nil, err
 	}
-	if string(draft.Pushed.Body) == p.Body {
+	if string(draft.Pushed.Body) == p.Body && (p.Place != state.Nobodys || c.endpoint.joins == nil) {
 		return nil, nil
 	}
 	if err := c.unique(s, draft, p.Member); err != nil {
 		return nil, err
 	}
-	if c.locks = !p.Off && draft.Disabled != identity.Active; c.locks {
+	if c.locks = p.Place.Decides() && !p.Off && draft.Disabled != identity.Active; c.locks {
 		if err := c.endpoint.rails.allow(c.server.now()); err != nil {
 			return nil, err
 		}
 	}
-	return []state.Change{state.Update{Member: p.Member, Record: draft, Changes: changesBetween([]byte(p.Body), draft.Pushed.Body, c.kind.typ)}}, nil
+	return c.changed(s, p, draft, changesBetween([]byte(p.Body), draft.Pushed.Body, c.kind.typ)), nil
 }
 
 // patch is what PATCH does: all operations, or none.
@@ -286,7 +332,7 @@ func (c *call) remove() (*reply, error) {
 			if err != nil {
 				return nil, err
 			}
-			out := !c.kind.group && !p.Off
+			out := !c.kind.group && !p.Off && p.Place.Decides()
 			if out {
 				if err := c.endpoint.rails.allow(c.server.now()); err != nil {
 					return nil, err
@@ -298,7 +344,7 @@ func (c *call) remove() (*reply, error) {
 				return cs, nil
 			}
 			c.locks = out
-			if c.endpoint.knobs.HardDelete {
+			if c.endpoint.knobs.HardDelete && (p.Place != state.Owning || !s.Shared(p.Member)) {
 				return append(cs, state.Delete{Member: p.Member, Source: c.endpoint.id}), nil
 			}
 			return append(cs, state.Deactivate{Member: p.Member, Source: c.endpoint.id}), nil
@@ -321,7 +367,7 @@ const groupsAtOnce = 40
 // leaveGroups returns the changes that take a member out of the groups that his source
 // put him into, and whether there are more than fit.
 func (c *call) leaveGroups(s *state.Snapshot, m identity.Member) (cs []state.Change, more bool) {
-	for h := range s.OwnGroups(m) {
+	for h := range s.OwnGroups(c.endpoint.id, m) {
 		if len(cs) == groupsAtOnce {
 			return cs, true
 		}

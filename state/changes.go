@@ -111,6 +111,8 @@ type Update struct {
 	Member  identity.Member
 	Record  *identity.Record
 	Changes []audit.Change // for the audit entry
+	// Apart, of a record that is nobody's, is why it still is; empty: as before.
+	Apart Apart
 	// Disable, of a linked record, is plan.DisableAny when whom the source keeps out is
 	// inactive, and plan.DisableOwner when he is not; empty: as it was.
 	Disable string

@@ -48,6 +48,13 @@ func (t *txn) claim(m identity.Member, before, after *storedObject) error {
 	return nil
 }
 
+// reclaim makes what an object holds that of another member: it has gone over to him.
+func (t *txn) reclaim(m identity.Member, o *storedObject) {
+	for _, key := range o.claims(m) {
+		t.write(store.Put(key, strconv.AppendQuote(nil, memberText(m))))
+	}
+}
+
 // nameFree refuses a login name that somebody else of the source has.
 func (t *txn) nameFree(m identity.Member, o *storedObject) error {
 	u, _ := m.User()
@@ -62,7 +69,12 @@ func (s *Snapshot) UserNamed(source identity.SourceID, name string) (id identity
 	folded := identity.FoldName(name)
 	s.userNames.find(nameHash(source, folded), func(h uint32) bool {
 		u := s.users.Ref(int(h))
-		found = u.exists() && !u.missing && u.source == source && identity.FoldName(u.name) == folded
+		switch l := u.linked(source); {
+		case u.source == source:
+			found = u.exists() && !u.missing && identity.FoldName(u.name) == folded
+		case l != nil:
+			found = !l.missing && identity.FoldName(l.name) == folded
+		}
 		id = u.id
 		return !found
 	})

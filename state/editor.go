@@ -227,6 +227,7 @@ func (e *editor) user(key string, v rawValue) error {
 		for _, term := range head.Terms {
 			e.userTerms.add(textHash(string(n.source), term), h)
 		}
+		n.moved = n.body > 0 && !isID(n.key, id)
 	}
 	e.setUser(int(h), n)
 	e.findable(h)

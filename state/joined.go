@@ -76,7 +76,7 @@ func (j *joined) takeAnew(p *push) (settled bool) {
 		p.finish(j.snap.rev, err)
 		return true
 	}
-	p.rests = restsOn(cs)
+	p.rests = restsOn(j.snap, cs)
 	t, err := j.build(p, cs)
 	switch {
 	case errors.Is(err, errTurn):

@@ -15,7 +15,8 @@ import (
 // Under v/, what the view holds and follows:
 //
 //	v/u/<user>                       the record that owns the user
-//	v/r/<user>/<source>              the record that another source has of the user
+//	v/r/<user>/<source>              the record that another source has of the user; where
+//	                                 there is no such user, one that is nobody's
 //	v/g/<group>                      the record that owns the group, and the
 //	                                 generation of the members its source gave it
 //	v/l/<member>                     the local layer of a user or a group, and the

@@ -161,8 +161,8 @@ func (s *Snapshot) has(c Change) bool {
 		raw, _ := s.raw(c.Member)
 		return raw != ""
 	case removeLinked:
-		_, ok := s.Linked(c.user, c.source)
-		return ok
+		h, ok := s.userByID.Get(c.user)
+		return ok && s.users.Ref(int(h)).linked(c.source) != nil
 	case RemoveOther:
 		_, ok := s.Other(c.Kind, c.ID)
 		return ok

@@ -100,3 +100,40 @@ func (v SourceView) Joined(yield func(plan.Known, plan.Link) bool) {
 		}
 	}
 }
+
+// OwnerAt returns the user of a handle and what his owning record says, if a source owns
+// him and has him.
+func (s *Snapshot) OwnerAt(source identity.SourceID, handle uint32) (identity.UserID, identity.Record, bool) {
+	u := s.users.Ref(int(handle))
+	if !u.exists() || u.missing || u.source != source {
+		return u.id, identity.Record{}, false
+	}
+	var o storedObject
+	if decode(userKey(u.id), []byte(u.raw), &o) != nil {
+		return u.id, identity.Record{}, false
+	}
+	return u.id, o.record(), true
+}
+
+// UserHandles is how many handles of users there are: they count from 0.
+func (s *Snapshot) UserHandles() uint32 { return uint32(s.users.Len()) }
+
+// Shared reports whether other sources have a record of a user whom one owns.
+func (s *Snapshot) Shared(m identity.Member) bool {
+	id, ok := m.User()
+	if !ok {
+		return false
+	}
+	h, ok := s.userByID.Get(id)
+	return ok && s.users.Ref(int(h)).links != nil
+}
+
+// Pushes reports whether a source has a record of a user, also one that it has taken away.
+func (s *Snapshot) Pushes(source identity.SourceID, id identity.UserID) bool {
+	h, ok := s.userByID.Get(id)
+	if !ok {
+		return false
+	}
+	_, has := s.users.Ref(int(h)).pushedBy(source, h)
+	return has
+}

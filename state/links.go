@@ -19,6 +19,8 @@ type storedLink struct {
 	At   time.Time `json:"at"`
 	// Bars says that whom the source keeps out, or has lost, is inactive.
 	Bars bool `json:"bars,omitzero"`
+	// Apart, of a record that is nobody's, is why.
+	Apart Apart `json:"apart,omitzero"`
 }
 
 // linkedSlot is what the view keeps of a linked record. A user's are a list that is
@@ -29,6 +31,7 @@ type linkedSlot struct {
 	source  identity.SourceID
 	off     identity.Reason
 	expires int64
+	body    uint32 // as that of a user
 	bars    bool
 	left    bool // the source is being deleted: it counts for nothing
 }
@@ -131,6 +134,17 @@ func linkedKey(u identity.UserID, source identity.SourceID) string {
 	return keyLinked + u.String() + "/" + string(source)
 }
 
+// recordKey is where the record lies that a source has of a user; of a group, and of one
+// whom it does not have, it is where its owner's lies.
+func (s *Snapshot) recordKey(m identity.Member, source identity.SourceID) string {
+	if id, ok := m.User(); ok {
+		if h, ok := s.userByID.Get(id); ok && s.users.Ref(int(h)).linked(source) != nil {
+			return linkedKey(id, source)
+		}
+	}
+	return objectKey(m)
+}
+
 func parseLinkedKey(key string) (identity.UserID, identity.SourceID, error) {
 	user, source, ok := strings.Cut(strings.TrimPrefix(key, keyLinked), "/")
 	id, err := identity.ParseUserID(user)
@@ -161,6 +175,12 @@ func (e *editor) linked(key string, v rawValue) error {
 	if old := u.linked(source); old != nil {
 		e.userKeys.remove(keyHash(source, old.key), h)
 		e.userNames.remove(nameHash(source, identity.FoldName(old.name)), h)
+		for _, term := range termsOf(old.raw) {
+			e.userTerms.remove(textHash(string(source), term), h)
+		}
+		if u.exists() && u.source == source {
+			e.terms(h, source, u.raw)
+		}
 	}
 	l := linkedSlot{source: source}
 	if v.raw != "" {
@@ -168,6 +188,9 @@ func (e *editor) linked(key string, v rawValue) error {
 		l.facet = facet{v.raw, key, name, uint64(o.Hash), v.rev, !o.Missing.IsZero()}
 		l.off, l.expires = intern(e.reasons, o.Disabled), seconds(o.Expires)
 		l.bars, l.left = o.Link != nil && o.Link.Bars, e.leaving(source)
+		if _, ok := bodyAt(v.raw, o.Size); ok {
+			l.body = uint32(o.Size)
+		}
 	}
 	e.setUser(int(h), u.withLinked(l))
 	e.findable(h)
@@ -188,6 +211,14 @@ func (e *editor) findable(h uint32) {
 	for _, l := range *u.links {
 		e.userKeys.add(keyHash(l.source, l.key), h)
 		e.userNames.add(nameHash(l.source, identity.FoldName(l.name)), h)
+		e.terms(h, l.source, l.raw)
+	}
+}
+
+// terms lets a user be found by the terms of a record of his.
+func (e *editor) terms(h uint32, source identity.SourceID, raw string) {
+	for _, term := range termsOf(raw) {
+		e.userTerms.add(textHash(string(source), term), h)
 	}
 }
 
@@ -255,6 +286,7 @@ func (s *Snapshot) Linked(id identity.UserID, source identity.SourceID) (identit
 func (s *Snapshot) LinkedBy(source identity.SourceID) iter.Seq[identity.UserID] {
 	return func(yield func(identity.UserID) bool) {
 		for h := range s.users.Len() {
+			// Also who does not exist, of whom the source has a record that is nobody's.
 			if u := s.users.Ref(h); u.linked(source) != nil && !yield(u.id) {
 				return
 			}

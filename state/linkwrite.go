@@ -31,6 +31,12 @@ func (c LinkRecord) build(t *txn) error {
 	t.base(key, 0)
 	o := storedObject{Created: t.now, Link: &storedLink{By: t.by.String(), Rule: c.Rule, At: t.now, Bars: c.Bars}}
 	o.put(c.Record)
+	if o.Size > 0 {
+		t.base(userKey(c.User), t.snap.users.Ref(int(h)).rev) // he may leave, or become another, meanwhile
+	}
+	if err := t.claim(identity.UserMember(c.User), nil, &o); err != nil {
+		return err
+	}
 	t.event(linkEvent("UserLinked", c.User, c.Record, c.Rule))
 	return t.put(key, &o)
 }
@@ -83,12 +89,13 @@ func (c Update) buildLinked(t *txn) error {
 	if err != nil {
 		return err
 	}
-	action := "UserUpdated"
+	before, action := *o, "UserUpdated"
 	if !o.Missing.IsZero() {
 		action = "UserReturned"
 	}
 	o.Missing = time.Time{}
 	o.put(c.Record)
+	o.locked(before.Disabled, t.now)
 	link := storedLink{}
 	if o.Link != nil {
 		link = *o.Link
@@ -96,7 +103,13 @@ func (c Update) buildLinked(t *txn) error {
 	if c.Disable != "" {
 		link.Bars = c.Disable == plan.DisableAny
 	}
+	if link.Apart != "" && c.Apart != "" {
+		link.Apart = c.Apart
+	}
 	o.Link = &link
+	if err := t.claim(c.Member, &before, o); err != nil {
+		return err
+	}
 	t.event(audit.Event{Action: action, Target: c.Member.String(), Reason: "record of source " + string(c.Record.Source), Changes: c.Changes})
 	return t.put(linkedKey(u, c.Record.Source), o)
 }
@@ -108,7 +121,11 @@ func (c Deactivate) buildLinked(t *txn) error {
 	if err != nil {
 		return err
 	}
+	before := *o
 	o.Missing = t.now
+	if err := t.claim(c.Member, &before, o); err != nil {
+		return err
+	}
 	t.event(audit.Event{
 		Action: "LinkedRecordMissing", Target: c.Member.String(), Name: o.Name, Reason: string(identity.ReasonMissing),
 		Changes: []audit.Change{{Field: "source", After: []string{string(c.Source)}}},
@@ -128,15 +145,30 @@ func (t *txn) baseLinked(m identity.Member) {
 	}
 }
 
-// deleteLinked removes the linked records of a user who goes.
-func (t *txn) deleteLinked(u identity.UserID) {
+// deleteLinked removes the linked records of a user who goes. Those that were pushed are
+// nobody's from then on: their providers hold on to them.
+func (t *txn) deleteLinked(u identity.UserID) error {
 	h, ok := t.snap.userByID.Get(u)
 	if !ok || t.snap.users.Ref(int(h)).links == nil {
-		return
+		return nil
 	}
 	for _, l := range *t.snap.users.Ref(int(h)).links {
+		o, err := t.linkedObject(u, l.source)
+		if err != nil {
+			return err
+		}
+		if o.Size > 0 && !l.missing && !l.left {
+			if err := t.apart(u, identity.NewUserID(), o, ApartUserGone); err != nil {
+				return err
+			}
+			continue
+		}
+		if err := t.claim(identity.UserMember(u), o, nil); err != nil {
+			return err
+		}
 		t.write(store.Delete(linkedKey(u, l.source)))
 	}
+	return nil
 }
 
 // removeLinked takes away what a deleted source had of a user.
@@ -153,7 +185,7 @@ func (c removeLinked) build(t *txn) error {
 	t.write(store.Delete(linkedKey(c.user, c.source)))
 	r := o.record()
 	t.event(linkEvent("UserUnlinked", c.user, &r, ""))
-	return nil
+	return t.claim(identity.UserMember(c.user), o, nil)
 }
 
 // Rekey gives a user whom a source has lost to the entry that has taken his place there:
@@ -207,7 +239,7 @@ func (c Rekey) build(t *txn) error {
 
 func pushedRecord(source identity.SourceID) error {
 	return fault.New(fault.Conflict, "pushed_source",
-		"source %s is pushed to: its provider holds on to the ids of its users, so they can be linked to, and not be linked or moved themselves", source)
+		"source %s is pushed to: its provider holds on to the id of each record, so none takes the place of another; link the new user to whom he is", source)
 }
 
 // confersReturn notes that who writes this lets a user have all that he would have, were
@@ -236,6 +268,7 @@ func (t *txn) confersReturn(u identity.UserID, key string, o storedObject) error
 type ChangeOwner struct {
 	User identity.UserID
 	To   identity.SourceID
+	Bars bool // whom the source that was the owner keeps out is inactive as before
 	Rule string
 }
 
@@ -249,17 +282,17 @@ func (c ChangeOwner) build(t *txn) error {
 	if err != nil {
 		return err
 	}
-	if own.Size > 0 {
-		return pushedRecord(own.Source)
-	}
 	was, is := *own, *next
-	is.Created, is.Link = own.Created, nil
-	if err := t.claim(m, &was, &is); err != nil {
-		return err
+	is.Link, is.Since, was.Since = nil, time.Time{}, time.Time{}
+	is.userMade(own.made())
+	if was.Source == identity.Local {
+		if err := t.claim(m, &was, nil); err != nil {
+			return err
+		}
 	}
 	t.write(store.Delete(linkedKey(c.User, c.To)))
 	if was.Source != identity.Local {
-		was.Link = &storedLink{By: t.by.String(), Rule: c.Rule, At: t.now}
+		was.Link = &storedLink{By: t.by.String(), Rule: c.Rule, At: t.now, Bars: c.Bars}
 		if err := t.put(linkedKey(c.User, was.Source), &was); err != nil {
 			return err
 		}

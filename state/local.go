@@ -43,11 +43,20 @@ func (c UpdateLocal) build(t *txn) error {
 // fault.Conflict. The id is never used again, and the audit log keeps what was.
 type Delete struct {
 	Member identity.Member
-	// Source, when set, is the one on whose word it goes: then it may still be there.
+	// Source, when set, is the one on whose word it goes: then it may still be there. Of a
+	// user of whom it only has a linked record that one goes, and he stays.
 	Source identity.SourceID
 }
 
 func (c Delete) build(t *txn) error {
+	if c.Source != "" && t.isLinked(c.Member, c.Source) {
+		u, _ := c.Member.User()
+		return removeLinked{u, c.Source}.build(t)
+	}
+	return c.buildOwned(t)
+}
+
+func (c Delete) buildOwned(t *txn) error {
 	key := objectKey(c.Member)
 	o, err := t.object(key, c.Member)
 	if err != nil {
@@ -77,7 +86,9 @@ func (c Delete) build(t *txn) error {
 			return err
 		}
 	}
-	t.deleteRest(c.Member)
+	if err := t.deleteRest(c.Member); err != nil {
+		return err
+	}
 	if err := t.claim(c.Member, o, nil); err != nil {
 		return err
 	}
@@ -90,7 +101,7 @@ func (c Delete) build(t *txn) error {
 }
 
 // deleteRest removes what hangs on a user or group besides memberships and grants.
-func (t *txn) deleteRest(m identity.Member) {
+func (t *txn) deleteRest(m identity.Member) error {
 	if _, ok := t.snap.locals.Get(m); ok {
 		t.write(store.Delete(localKey(m)))
 	}
@@ -101,16 +112,19 @@ func (t *txn) deleteRest(m identity.Member) {
 				t.write(store.DeletePrefix(generationPrefix(id, origin, set.Gen)))
 			}
 		}
-		return
+		return nil
 	}
 	u, _ := m.User()
-	t.deleteLinked(u)
+	if err := t.deleteLinked(u); err != nil {
+		return err
+	}
 	for id, tok := range t.snap.tokens.All() {
 		if tok.User == u {
 			t.write(store.Delete(keyToken + id))
 			t.event(audit.Event{Action: "ApiKeyRevoked", Target: "token/" + id, Name: tok.Name, Reason: "its holder was deleted"})
 		}
 	}
+	return nil
 }
 
 // Tokens returns the tokens of a user, or all of them for the zero id.

@@ -20,14 +20,13 @@ type LockedOut struct {
 func (s *Snapshot) LockedOut(source identity.SourceID, since time.Time) iter.Seq[LockedOut] {
 	return func(yield func(LockedOut) bool) {
 		for h := range s.users.Len() {
-			u := s.users.Ref(h)
-			if !u.exists() || u.source != source || !u.missing && u.off == identity.Active {
+			p, ok := s.users.Ref(h).pushedBy(source, uint32(h))
+			if !ok || !p.Place.Decides() || !p.Gone && !p.Off {
 				continue
 			}
-			p := u.pushed(uint32(h))
 			o := p.rest()
 			at := o.Locked
-			if u.missing {
+			if p.Gone {
 				at = o.Missing
 			}
 			if o.Size == 0 || at.Before(since) || o.Pushed.After(at) {
@@ -49,10 +48,17 @@ type Reinstate struct {
 
 func (c Reinstate) build(t *txn) error {
 	id, _ := c.User.Member.User()
-	if _, rev := t.snap.raw(c.User.Member); rev != c.User.Rev {
+	h, _ := t.snap.userByID.Get(id)
+	p, ok := t.snap.PushedUserAt(c.Record.Source, h)
+	if !ok || p.Member != c.User.Member || p.Rev != c.User.Rev {
 		return fault.New(fault.Stale, "stale", "%s was changed since the plan was made: make it anew", c.User.Member)
 	}
-	o, err := t.object(userKey(id), c.User.Member)
+	key := t.snap.recordKey(p.Member, c.Record.Source)
+	read := func() (*storedObject, error) { return t.object(key, p.Member) }
+	if p.Place != Owning {
+		read = func() (*storedObject, error) { return t.linkedObject(id, c.Record.Source) }
+	}
+	o, err := read()
 	if err != nil {
 		return err
 	}
@@ -64,7 +70,7 @@ func (c Reinstate) build(t *txn) error {
 		return err
 	}
 	t.event(audit.Event{Action: "UserReturned", Target: c.User.Member.String(), Name: o.Name, Reason: "what pushes did was undone"})
-	return t.put(userKey(id), o)
+	return t.put(key, o)
 }
 
 // Pause keeps a source from being pushed to, or lets it be pushed to again.

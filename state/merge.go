@@ -80,6 +80,7 @@ type Merge struct {
 	Into, From identity.UserID
 	// KeepGrants gives the grants to the other user; else they end.
 	KeepGrants bool
+	Bars       bool // whom the source of the record keeps out, or loses, is inactive
 	Rule       string
 	Reason     string
 }
@@ -105,7 +106,7 @@ func (c Merge) build(t *txn) error {
 	if err := t.snap.MayMerge(c.Into, c.From); err != nil {
 		return err
 	}
-	m.note = storedMerge{V: format, From: c.From, Made: o.Created, By: t.by.String(), At: t.now}
+	m.note = storedMerge{V: format, From: c.From, Made: o.made(), By: t.by.String(), At: t.now}
 	name, source := o.Name, o.Source
 	if err := m.rows(source); err != nil {
 		return err
@@ -116,7 +117,11 @@ func (c Merge) build(t *txn) error {
 	if err := m.grants(); err != nil {
 		return err
 	}
-	o.Link, o.Created = &storedLink{By: t.by.String(), Rule: c.Rule, At: t.now}, t.now
+	o.Link, o.Since = &storedLink{By: t.by.String(), Rule: c.Rule, At: t.now, Bars: c.Bars}, time.Time{}
+	if o.Size == 0 {
+		o.Created = t.now
+	}
+	t.reclaim(m.into, o)
 	key := linkedKey(c.Into, source)
 	t.base(key, 0)
 	if err := t.put(key, o); err != nil {
@@ -155,8 +160,6 @@ func (s *Snapshot) MayMerge(into, from identity.UserID) error {
 		return fault.New(fault.Invalid, "same_user", "this is one user already")
 	case u.source == identity.Local:
 		return fault.New(fault.Conflict, "local_user", "%s was made here, so no source keeps a record of him: migrate him to the source of %s instead", u.name, to.name)
-	case u.body > 0:
-		return pushedRecord(u.source)
 	case u.missing:
 		return fault.New(fault.Conflict, "missing_user", "source %s no longer has %s", u.source, u.name)
 	case taken:
@@ -292,8 +295,9 @@ func storedGrantOf(g *permissions.Grant) *storedGrant {
 
 // Unlink takes a linked record from its user. Whoever was merged into him is back under
 // his id, with what he had, and the user loses what he got by it; else New becomes the
-// user of the record, without grants, or, when it is zero, the record goes. Rules do not
-// join it again. Of the memberships, those that the source states go with the record.
+// user of the record, without grants, or, when it is zero, the record goes; one that was
+// pushed is nobody's then, unless its provider has taken it away. Rules do not join it
+// again. Of the memberships, those that the source states go with the record.
 type Unlink struct {
 	User   identity.UserID
 	Source identity.SourceID
@@ -311,19 +315,28 @@ func (c Unlink) build(t *txn) error {
 	if c.Merged != nil {
 		next = c.Merged.From
 	}
-	t.write(store.Delete(linkedKey(c.User, c.Source)))
 	record := o.record()
-	if err := t.ownRows(was, identity.UserMember(next), c.Source); err != nil {
-		return err
+	gone := o.Size > 0 && !o.Missing.IsZero() && c.Merged == nil
+	if next.IsZero() && o.Size > 0 && !gone {
+		if err := t.apart(c.User, identity.NewUserID(), o, ApartUnlinked); err != nil {
+			return err
+		}
+	} else {
+		t.write(store.Delete(linkedKey(c.User, c.Source)))
+		if gone {
+			next = identity.UserID{}
+		}
+		if err := t.ownRows(was, identity.UserMember(next), c.Source); err != nil {
+			return err
+		}
 	}
 	if !next.IsZero() {
 		do = plan.StandAlone
-		o.Link, o.Created = nil, t.now
+		made := t.now
 		if c.Merged != nil {
-			o.Created = c.Merged.stored.Made
+			made = c.Merged.stored.Made
 		}
-		t.base(userKey(next), 0)
-		if err := t.put(userKey(next), o); err != nil {
+		if err := t.owns(next, o, made); err != nil {
 			return err
 		}
 	}

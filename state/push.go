@@ -29,7 +29,7 @@ func (d *DB) Push(ctx context.Context, by audit.Actor, decide func(*Snapshot) ([
 	if err != nil || len(cs) == 0 {
 		return snap.rev, err
 	}
-	p := &push{ctx: ctx, by: by, decide: decide, made: newTxn(snap, by, d.now()), rests: restsOn(cs), done: make(chan struct{})}
+	p := &push{ctx: ctx, by: by, decide: decide, made: newTxn(snap, by, d.now()), rests: restsOn(snap, cs), done: make(chan struct{})}
 	switch err := p.made.build(cs); {
 	case errors.Is(err, errTurn): // it will be alone in its transaction
 		p.made = nil
@@ -83,12 +83,13 @@ func (f *footprint) shifts(t *txn, rests []string) bool {
 		len(f.rests) > 0 && slices.ContainsFunc(t.ops, func(op store.Op) bool { _, ok := f.rests[op.Key]; return ok })
 }
 
-// restsOn returns the keys of those who are put into groups.
-func restsOn(cs []Change) (keys []string) {
+// restsOn returns the keys of those who are put into groups: of a user whom another source
+// owns, that of the record that the source of the group has.
+func restsOn(s *Snapshot, cs []Change) (keys []string) {
 	for _, c := range cs {
 		if m, ok := c.(ChangeMembers); ok {
 			for _, who := range m.Add {
-				keys = append(keys, objectKey(who))
+				keys = append(keys, s.recordKey(who, m.Origin))
 			}
 		}
 	}

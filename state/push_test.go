@@ -332,7 +332,7 @@ func TestWhoLeavesLeavesHisGroups(t *testing.T) {
 	}
 	leave := func(s *Snapshot) ([]Change, error) {
 		var cs []Change
-		for h := range s.OwnGroups(m) {
+		for h := range s.OwnGroups("okta", m) {
 			cs = append(cs, ChangeMembers{Group: s.GroupID(h), Origin: "okta", Remove: []identity.Member{m}})
 		}
 		return append(cs, Deactivate{Member: m, Source: "okta"}), nil

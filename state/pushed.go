@@ -29,12 +29,28 @@ type Pushed struct {
 	Gone bool
 	// Off says that the source keeps the user out.
 	Off bool
-	Rev store.Revision
+	// Place says to whom a user's record belongs.
+	Place Place
+	Rev   store.Revision
 	// Handle numbers it among the users, or the groups, of all snapshots of a view.
 	Handle uint32
 
 	raw string
 }
+
+// Place says to whom a record of a user belongs.
+type Place uint8
+
+// The places of a record.
+const (
+	Owning  Place = iota // it owns its user
+	Joined               // it is a linked record of a user
+	Barring              // as Joined, and whom its source keeps out is inactive
+	Nobodys              // it belongs to nobody
+)
+
+// Decides reports whether the source of a record may keep its user out.
+func (p Place) Decides() bool { return p == Owning || p == Barring }
 
 // External returns the provider's own id of it, "" when there is none.
 func (p *Pushed) External() string { return p.rest().External }
@@ -59,8 +75,8 @@ func (s *Snapshot) UsersNamed(source identity.SourceID, name string) iter.Seq[Pu
 	return func(yield func(Pushed) bool) {
 		folded := identity.FoldName(name)
 		s.userNames.find(nameHash(source, folded), func(h uint32) bool {
-			u := s.users.Ref(int(h))
-			return !u.exists() || u.source != source || identity.FoldName(u.name) != folded || yield(u.pushed(h))
+			p, ok := s.users.Ref(int(h)).pushedBy(source, h)
+			return !ok || identity.FoldName(p.Name) != folded || yield(p)
 		})
 	}
 }
@@ -79,8 +95,11 @@ func (s *Snapshot) GroupsNamed(source identity.SourceID, name string) iter.Seq[P
 // PushedUser returns the user whom a source has under a key, gone or not.
 func (s *Snapshot) PushedUser(source identity.SourceID, key identity.Key) (p Pushed, found bool) {
 	s.userKeys.find(keyHash(source, key), func(h uint32) bool {
-		if u := s.users.Ref(int(h)); u.exists() && u.source == source && u.key == key {
+		u := s.users.Ref(int(h))
+		if u.exists() && u.source == source && u.key == key {
 			p, found = u.pushed(h), true
+		} else if l := u.linked(source); l != nil && l.key == key {
+			p, found = l.pushed(u, h), true
 		}
 		return !found
 	})
@@ -104,11 +123,52 @@ func (s *Snapshot) PushedUserAt(source identity.SourceID, handle uint32) (Pushed
 	if int(handle) >= s.users.Len() {
 		return Pushed{}, false
 	}
-	u := s.users.Ref(int(handle))
-	if !u.exists() || u.source != source {
-		return Pushed{}, false
+	return s.users.Ref(int(handle)).pushedBy(source, handle)
+}
+
+// pushedBy returns what a source has pushed of the user of a handle.
+func (u *userSlot) pushedBy(source identity.SourceID, handle uint32) (Pushed, bool) {
+	if u.source == source && u.exists() {
+		return u.pushed(handle), true
 	}
-	return u.pushed(handle), true
+	if l := u.linked(source); l != nil {
+		return l.pushed(u, handle), true
+	}
+	return Pushed{}, false
+}
+
+// has reports whether a source has pushed the user of a slot, and has not taken him away.
+func (u *userSlot) has(source identity.SourceID) bool {
+	if u.source == source {
+		return u.exists() && !u.missing
+	}
+	l := u.linked(source)
+	return l != nil && !l.missing
+}
+
+// PushedIDAt returns the id of the record that a source has pushed of the user of a
+// handle, in the form of a member. It stays when the record comes to another user.
+func (s *Snapshot) PushedIDAt(source identity.SourceID, handle uint32) identity.Member {
+	u := s.users.Ref(int(handle))
+	if u.source == source && !u.moved {
+		return identity.UserMember(u.id)
+	}
+	key := u.key
+	if l := u.linked(source); l != nil {
+		key = l.key
+	}
+	id, err := identity.ParseUserID(string(key))
+	if err != nil {
+		return identity.UserMember(u.id) // not pushed by this version: no two are alike
+	}
+	return identity.UserMember(id)
+}
+
+// Moved reports whether the record that a source has pushed of the user of a handle may
+// have another id than the user.
+func (s *Snapshot) Moved(source identity.SourceID, handle uint32) bool {
+	u := s.users.Ref(int(handle))
+	return u.links != nil || u.moved || u.source != source
 }
 
 // PushedGroupAt returns the group of a handle, as PushedUserAt does.
@@ -124,19 +184,25 @@ func (s *Snapshot) PushedGroupAt(source identity.SourceID, handle uint32) (Pushe
 }
 
 // PushedUsers yields what a source has of users, those that are gone aside, in the
-// order of their ids.
+// order of the ids of its records.
 func (s *Snapshot) PushedUsers(source identity.SourceID) iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {
 		id := func(h uint32) identity.UserID { return s.users.Ref(int(h)).id }
 		handles := s.userOrder.from(s.users.Len(),
 			func(h uint32) int { return id(h).Compare(identity.UserID{}) },
 			func(a, b uint32) int { return id(a).Compare(id(b)) })
+		var all []uint32
+		moved := false
 		for _, h := range handles {
-			u := s.users.Ref(int(h))
-			if u.exists() && !u.missing && u.source == source && !yield(h) {
-				return
+			if u := s.users.Ref(int(h)); u.has(source) {
+				all = append(all, h)
+				moved = moved || u.moved || u.source != source
 			}
 		}
+		if moved {
+			slices.SortFunc(all, func(a, b uint32) int { return s.PushedIDAt(source, a).Compare(s.PushedIDAt(source, b)) })
+		}
+		slices.Values(all)(yield)
 	}
 }
 
@@ -160,11 +226,11 @@ func (s *Snapshot) PushedGroups(source identity.SourceID) iter.Seq[uint32] {
 func (s *Snapshot) UsersByTerm(source identity.SourceID, term string) iter.Seq[Pushed] {
 	return func(yield func(Pushed) bool) {
 		s.userTerms.find(textHash(string(source), term), func(h uint32) bool {
-			u := s.users.Ref(int(h))
-			if !u.exists() || u.source != source || !slices.Contains(termsOf(u.raw), term) {
+			p, ok := s.users.Ref(int(h)).pushedBy(source, h)
+			if !ok || !slices.Contains(termsOf(p.raw), term) {
 				return true
 			}
-			return yield(u.pushed(h))
+			return yield(p)
 		})
 	}
 }
@@ -201,7 +267,13 @@ func (s *Snapshot) present(r ref, source identity.SourceID) (identity.Member, id
 		return identity.GroupMember(g.id), g.key, g.present() && g.source == source
 	}
 	u := s.users.Ref(int(r.handle()))
-	return identity.UserMember(u.id), u.key, u.exists() && !u.missing && u.source == source
+	if u.source == source {
+		return identity.UserMember(u.id), u.key, u.exists() && !u.missing
+	}
+	if l := u.linked(source); l != nil {
+		return identity.UserMember(u.id), l.key, !l.missing
+	}
+	return identity.UserMember(u.id), "", false
 }
 
 // OwnMemberCount returns how many members its source gave to the group of a handle.
@@ -227,15 +299,14 @@ func (s *Snapshot) OwnMember(group uint32, m identity.Member) bool {
 	return ok && s.groups.Ref(int(group)).own.holds(m, r)
 }
 
-// OwnGroups yields the handles of the groups of his own source that a user or group is
-// directly in by its word.
-func (s *Snapshot) OwnGroups(m identity.Member) iter.Seq[uint32] {
+// OwnGroups yields the handles of the groups of a source that a user or group is directly
+// in by its word.
+func (s *Snapshot) OwnGroups(source identity.SourceID, m identity.Member) iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {
 		r, ok := s.ref(m)
 		if !ok {
 			return
 		}
-		_, source := s.Name(m)
 		for _, h := range s.parents(r) {
 			g := s.groups.Ref(int(h))
 			if g.source == source && g.own.holds(m, r) && !yield(h) {
@@ -246,10 +317,9 @@ func (s *Snapshot) OwnGroups(m identity.Member) iter.Seq[uint32] {
 }
 
 // OwnGroupsAt is OwnGroups for the user of a handle.
-func (s *Snapshot) OwnGroupsAt(user uint32) iter.Seq[uint32] {
+func (s *Snapshot) OwnGroupsAt(source identity.SourceID, user uint32) iter.Seq[uint32] {
 	return func(yield func(uint32) bool) {
-		u := s.users.Ref(int(user))
-		m, source := identity.UserMember(u.id), u.source
+		m := identity.UserMember(s.users.Ref(int(user)).id)
 		for _, h := range *s.within.Ref(int(user)) {
 			if g := s.groups.Ref(int(h)); g.source == source && g.own.holds(m, userRef(user)) && !yield(h) {
 				return
@@ -279,7 +349,9 @@ func (s *Snapshot) CarriedBy(source identity.SourceID) []permissions.Permission 
 		}
 	}
 	for h := range s.users.Len() {
-		if u := s.users.Ref(h); u.exists() && u.source == source {
+		u := s.users.Ref(h)
+		l := u.linked(source)
+		if u.exists() && (u.source == source || l != nil && l.bars) {
 			note(identity.UserMember(u.id))
 			for _, g := range s.parents(userRef(uint32(h))) {
 				within[g] = true
@@ -300,6 +372,22 @@ func (u *userSlot) pushed(h uint32) Pushed {
 		Off: u.off != identity.Active, Rev: u.rev, Handle: h,
 	}
 	p.read(u.raw, u.body)
+	return p
+}
+
+// pushed is that of a linked record, or of one that is nobody's.
+func (l *linkedSlot) pushed(u *userSlot, h uint32) Pushed {
+	p := Pushed{
+		Member: identity.UserMember(u.id), Key: l.key, Name: l.name, Gone: l.missing,
+		Off: l.off != identity.Active, Rev: l.rev, Handle: h, Place: Joined,
+	}
+	switch {
+	case !u.exists():
+		p.Place = Nobodys
+	case l.bars:
+		p.Place = Barring
+	}
+	p.read(l.raw, l.body)
 	return p
 }
 
@@ -356,4 +444,11 @@ func (p *Pushed) decode(raw string) {
 		return // as in rest
 	}
 	p.Created, p.Modified, p.Body = o.Created, o.Modified, string(o.Body)
+}
+
+// isID reports whether a key is the text of an id.
+func isID(key identity.Key, u identity.UserID) bool {
+	var b [37]byte
+	text, _ := identity.UserMember(u).AppendText(b[:0]) // cannot fail
+	return string(key) == string(text[1:])
 }

@@ -27,6 +27,7 @@ type userSlot struct {
 	body     uint32 // size of the body of a push, at the end of raw; 0: none, or elsewhere
 	missing  bool
 	disabled bool          // locally
+	moved    bool          // the key of his owning record, which was pushed, is not his id
 	links    *[]linkedSlot // what other sources have of him; nil: nothing
 }
 

@@ -115,7 +115,7 @@ func (s *Snapshot) User(id identity.UserID) (*identity.User, store.Revision, boo
 	if decode(userKey(id), []byte(slot.raw), &o) != nil {
 		return nil, 0, false // the follower has refused to take it in, so this cannot be
 	}
-	u := &identity.User{ID: id, Record: o.record(), Missing: s.goneAt(&o), Created: o.Created}
+	u := &identity.User{ID: id, Record: o.record(), Missing: s.goneAt(&o), Created: o.made()}
 	layer, rev := s.Local(identity.UserMember(id))
 	u.Local = layer
 	u.Local.Barred = s.bars[o.Source].Attributes

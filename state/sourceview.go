@@ -236,6 +236,27 @@ func (v SourceView) Ref(m plan.MemberKey) (identity.Member, bool) {
 // Counts is how many users and groups a source has, and how many it has lost.
 type Counts struct {
 	Users, UsersInactive, UsersMissing, Groups, GroupsMissing, Members int
+	// Linked are present records that are linked to users of other sources, Barring those of
+	// them that may keep their users out, and do not; Apart are those that are nobody's.
+	Linked, Barring, Apart int
+}
+
+func (u *userSlot) countLinks(counts map[identity.SourceID]Counts) {
+	for _, l := range *u.links {
+		c := counts[l.source]
+		switch {
+		case l.missing || l.left:
+			continue
+		case !u.exists():
+			c.Apart++
+		default:
+			c.Linked++
+			if l.bars && l.off == identity.Active {
+				c.Barring++
+			}
+		}
+		counts[l.source] = c
+	}
 }
 
 // Counts counts what each source has. It looks at every object: for metrics and
@@ -244,6 +265,9 @@ func (s *Snapshot) Counts() map[identity.SourceID]Counts {
 	counts := map[identity.SourceID]Counts{}
 	for h := range s.users.Len() {
 		u := s.users.Ref(h)
+		if u.links != nil {
+			u.countLinks(counts)
+		}
 		if !u.exists() {
 			continue
 		}

@@ -50,6 +50,7 @@ type storedObject struct {
 	Profile  map[string]string   `json:"prof,omitempty"`
 	Attrs    identity.Attributes `json:"attr,omitempty"`
 	Loose    []string            `json:"loose,omitempty"` // members that nobody answers to
+	Since    time.Time           `json:"since,omitzero"`  // of an owning record: when the user was made, if not with it
 	Link     *storedLink         `json:"link,omitzero"`   // of a linked record
 	Body     jsontext.Value      `json:"raw,omitzero"`    // of a push
 	Unknown  jsontext.Value      `json:",embed"`
@@ -126,7 +127,7 @@ func encode(v any) ([]byte, error) {
 }
 
 func marshal(v any) ([]byte, error) {
-	if o, ok := v.(*storedObject); ok && len(o.Unknown) == 0 && o.Link == nil {
+	if o, ok := v.(*storedObject); ok && len(o.Unknown) == 0 {
 		return o.append(make([]byte, 0, 512+2*len(o.Body))) // what is derived of a body is shorter than it
 	}
 	return json.Marshal(v, json.Deterministic(true))

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 )
 
@@ -59,6 +60,15 @@ func (o *storedObject) append(b []byte) ([]byte, error) {
 	if len(o.Loose) > 0 {
 		w.b = append(w.b, `,"loose":`...)
 		w.list(o.Loose)
+	}
+	w.instant("since", o.Since)
+	if o.Link != nil {
+		w.name("link")
+		b, err := json.Marshal(o.Link, json.Deterministic(true))
+		if err != nil {
+			return nil, err
+		}
+		w.b = append(w.b, b...)
 	}
 	if len(o.Body) > 0 {
 		w.name("raw")
