@@ -1,6 +1,8 @@
 """Applies LDIF change records from standard input to a Samba database, in transactions of 1000.
 
-Arguments: smb.conf, sam.ldb. The server may run meanwhile.
+Arguments: smb.conf, sam.ldb. The server may run meanwhile. Without batch mode each record
+is a transaction within the transaction, and copies what that has changed so far: 20,000
+people take nine times as long.
 """
 import sys
 
@@ -12,7 +14,8 @@ from samba.samdb import SamDB
 conf, sam = sys.argv[1:3]
 params = LoadParm()
 params.load(conf)
-db = SamDB(url=sam, lp=params, session_info=system_session(params))
+options = ["batch_mode:1", "transaction_index_cache_size:200000"]
+db = SamDB(url=sam, lp=params, session_info=system_session(params), options=options)
 
 
 def apply(kind, message):
