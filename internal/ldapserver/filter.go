@@ -66,6 +66,7 @@ func decodeChoice(in *decoder, tag byte, body []byte, depth int) filter {
 		for in.more() {
 			set.parts = append(set.parts, decodeFilter(in, depth+1))
 		}
+		set.index()
 		return set
 	case filterNot:
 		return &notFilter{decodeFilter(in, depth+1)}
@@ -89,9 +90,38 @@ func decodeChoice(in *decoder, tag byte, body []byte, depth int) filter {
 type setFilter struct {
 	and   bool
 	parts []filter
+	// oneOf holds the values of an or that asks for one of many octet strings, as who
+	// reads many objects by their objectGUID does; key is their attribute.
+	key   string
+	oneOf map[string]bool
+}
+
+// index finds out whether the set is an or that a look into a map decides.
+func (f *setFilter) index() {
+	if f.and || len(f.parts) < 2 {
+		return
+	}
+	values := make(map[string]bool, len(f.parts))
+	for _, p := range f.parts {
+		c, ok := p.(*compareFilter)
+		if !ok || c.op != filterEqual || syntaxOf(c.key) != syntaxOctets || isSecret(c.key) || f.key != "" && f.key != c.key {
+			return
+		}
+		f.key = c.key
+		values[c.value] = true
+	}
+	f.oneOf = values
 }
 
 func (f *setFilter) eval(e *stored) verdict {
+	if f.oneOf != nil {
+		for a := range e.all(f.key) {
+			if slices.ContainsFunc(a.values, func(v string) bool { return f.oneOf[v] }) {
+				return yes
+			}
+		}
+		return no
+	}
 	decided, result := yes, no
 	if f.and {
 		decided, result = no, yes

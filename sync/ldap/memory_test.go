@@ -22,6 +22,7 @@ type memory struct {
 	sides [2]map[identity.Key]*remembered // users, groups
 	at    identity.Cursor
 	again []identity.Gone
+	named map[string][]identity.Key // users by folded name, as of the last plan; nil: not known
 }
 
 type remembered struct {
@@ -78,8 +79,15 @@ func (m *memory) Members(k plan.Known) iter.Seq[plan.MemberKey] {
 
 func (m *memory) Named(folded string) iter.Seq[plan.Known] {
 	return func(yield func(plan.Known) bool) {
-		for k := range m.Users() {
-			if identity.FoldName(k.Name) == folded && !yield(k) {
+		if m.named == nil {
+			m.named = map[string][]identity.Key{}
+			for k := range m.Users() {
+				name := identity.FoldName(k.Name)
+				m.named[name] = append(m.named[name], k.Key)
+			}
+		}
+		for _, key := range m.named[folded] {
+			if k, _ := m.one(plan.User, key); !yield(k) {
 				return
 			}
 		}
@@ -158,6 +166,7 @@ func (m *memory) apply(tb testing.TB, o *identity.Observation) *plan.Plan {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	m.named = nil
 	for _, s := range p.Steps {
 		kind := kindOf(s.Op.OfGroup())
 		switch x := m.sides[kind][s.Key]; s.Op {
@@ -224,7 +233,7 @@ func (m *memory) same(tb testing.TB, c ldap.Config, before *memory, when string)
 	if o.Reach != identity.ReachFull {
 		tb.Fatalf("the comparison read %s", o.Reach)
 	}
-	if diff := cmp.Diff(strings.Split(before.picture(), "\n"), strings.Split(m.picture(), "\n")); diff != "" {
-		tb.Fatalf("%s: changes lead elsewhere (-full read +changes):\n%s", when, diff)
+	if full, changes := before.picture(), m.picture(); full != changes {
+		tb.Fatalf("%s: changes lead elsewhere (-full read +changes):\n%s", when, cmp.Diff(strings.Split(full, "\n"), strings.Split(changes, "\n")))
 	}
 }
