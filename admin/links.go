@@ -100,26 +100,60 @@ func (a *API) linkUsers(ctx context.Context, in *linkUsersInput) (*linkOutput, e
 		if into, err = s.OneUser(in.User); err != nil {
 			return nil, err
 		}
-		from, err := s.OneUser(in.Body.User)
+		d, c, err := a.linking(s, into, &in.Body)
 		if err != nil {
 			return nil, err
 		}
-		if err := s.MayMerge(into, from); err != nil {
-			return nil, err
-		}
-		d := a.linkPlan(s, into, from)
-		d.lines = append(d.lines, "grants "+in.Body.Grants)
 		out.Body = d.done()
 		if err := in.confirmed(ctx, out.Body.Digest); err != nil {
 			return nil, err
 		}
-		return []state.Change{state.Merge{Into: into, From: from, KeepGrants: in.Body.Grants != "end", Reason: in.Body.Reason}}, nil
+		return []state.Change{c}, nil
 	})
 	if err != nil {
 		return nil, err
 	}
 	a.weigh(&out.Body, before, after, into)
 	return out, nil
+}
+
+// linking returns what it takes to make two users one person, or to give a user a record
+// that is nobody's.
+func (a *API) linking(s *state.Snapshot, into identity.UserID, r *LinkRequest) (*linking, state.Change, error) {
+	if rec, ok := s.ApartNamed(r.User); ok {
+		return a.joinPlan(s, into, &rec), a.join(&rec, into), nil
+	}
+	from, err := s.OneUser(r.User)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := s.MayMerge(into, from); err != nil {
+		return nil, nil, err
+	}
+	d := a.linkPlan(s, into, from)
+	d.lines = append(d.lines, "grants "+r.Grants)
+	return d, state.Merge{Into: into, From: from, KeepGrants: r.Grants != "end", Bars: a.linkBars(d.Source), Reason: r.Reason}, nil
+}
+
+// joinPlan shows what giving a user a record that is nobody's moves.
+func (a *API) joinPlan(s *state.Snapshot, into identity.UserID, r *state.ApartRecord) *linking {
+	d := a.planOf(s, into)
+	d.Source = r.Record().Source
+	d.lines = append(d.lines, fmt.Sprintf("record %s %d", r.Key, r.Rev))
+	for g := range s.OwnGroups(d.Source, r.Member) {
+		d.group(s, s.GroupID(g))
+	}
+	return d
+}
+
+func (a *API) join(r *state.ApartRecord, into identity.UserID) state.Change {
+	source := r.Record().Source
+	return state.JoinApart{Holder: r.Holder, Source: source, User: into, Bars: a.linkBars(source)}
+}
+
+// linkBars reports whether whom a source keeps out is inactive where its record is linked.
+func (a *API) linkBars(source identity.SourceID) bool {
+	return slices.ContainsFunc(a.sync.Sources(), func(s Source) bool { return s.ID == source && s.LinkBars })
 }
 
 // weigh says what a user may do in one snapshot and not in another.

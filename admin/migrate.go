@@ -142,9 +142,9 @@ func (a *API) migrateEach(ctx context.Context, in *migrateInput, rule plan.Rule,
 				if err := s.MayMerge(pair.User, pair.With); err != nil {
 					return nil, err
 				}
-				cs = append(cs, state.Merge{Into: pair.User, From: pair.With, KeepGrants: in.Body.Grants != "end", Rule: rule.String(), Reason: in.Body.Reason})
+				cs = append(cs, state.Merge{Into: pair.User, From: pair.With, KeepGrants: in.Body.Grants != "end", Bars: a.linkBars(in.Body.To), Rule: rule.String(), Reason: in.Body.Reason})
 			}
-			return append(cs, state.ChangeOwner{User: pair.User, To: in.Body.To, Rule: rule.String()}), nil
+			return append(cs, state.ChangeOwner{User: pair.User, To: in.Body.To, Bars: a.linkBars(in.Body.From), Rule: rule.String()}), nil
 		})
 		switch {
 		case err == nil:

@@ -235,8 +235,8 @@ func (a *API) deletePushToken(ctx context.Context, in *deletePushTokenInput) (*s
 }
 
 // pushSummary says where a source that is pushed to stands. It has no runs.
-func (a *API) pushSummary(snap *state.Snapshot, paused time.Time, out *SourceSummary) {
-	out.Paused = paused
+func (a *API) pushSummary(snap *state.Snapshot, s *Source, paused time.Time, out *SourceSummary) {
+	out.Paused, out.Held = paused, a.heldRule(snap, s)
 	for _, t := range snap.PushTokens(out.ID) {
 		if t.Used.After(out.LastPush) {
 			out.LastPush = t.Used
@@ -248,6 +248,8 @@ func (a *API) pushSummary(snap *state.Snapshot, paused time.Time, out *SourceSum
 	switch {
 	case !paused.IsZero():
 		out.State = "paused"
+	case out.Held != nil:
+		out.State = "held"
 	case out.LastPush.IsZero():
 		out.State = "never_pushed"
 	}

@@ -93,10 +93,11 @@ func (a *API) settleEntry(ctx context.Context, in *settleInput) (*settlementsOut
 	if err := plainText("reason", in.Body.Reason); err != nil {
 		return nil, err
 	}
-	if _, err := a.source(in.Source); err != nil {
+	src, err := a.source(in.Source)
+	if err != nil {
 		return nil, err
 	}
-	source := identity.SourceID(in.Source)
+	source := src.ID
 	s, err := a.decide(ctx, func(s *state.Snapshot) ([]state.Change, error) {
 		var user identity.UserID
 		if in.Body.Decision == decisionMerge || in.Body.Decision == string(plan.JoinUser) {
@@ -107,6 +108,9 @@ func (a *API) settleEntry(ctx context.Context, in *settleInput) (*settlementsOut
 			if user, err = s.OneUser(in.Body.User); err != nil {
 				return nil, err
 			}
+		}
+		if src.Kind == kindSCIM {
+			return a.settlePushed(s, source, user, &in.Body)
 		}
 		if in.Body.Decision == decisionMerge {
 			return []state.Change{state.Rekey{User: user, Source: source, Key: in.Body.Entry, Reason: in.Body.Reason}}, nil
@@ -123,6 +127,27 @@ func (a *API) settleEntry(ctx context.Context, in *settleInput) (*settlementsOut
 		return nil, err
 	}
 	return &settlementsOutput{settlementsOf(s, source)}, nil
+}
+
+// settlePushed returns the changes that carry out at once what is decided about a record
+// that was pushed and is nobody's: no run would.
+func (a *API) settlePushed(s *state.Snapshot, source identity.SourceID, user identity.UserID, r *SettleRequest) ([]state.Change, error) {
+	rec, ok := s.ApartRecord(source, r.Entry)
+	switch {
+	case r.Decision == decisionMerge:
+		return nil, fault.New(fault.Conflict, "pushed_source",
+			"source %s is pushed to: its provider holds on to the id of each record, so none takes the place of another; join the record to the user, or link the users", source)
+	case !ok || rec.Gone:
+		return nil, fault.New(fault.NotFound, "entry_not_found", "source %s has no record %s that is nobody's", source, r.Entry)
+	}
+	settle := state.Settle{Source: source, Key: r.Entry, Do: plan.Decision(r.Decision), User: user, Name: rec.Name, Reason: r.Reason}
+	switch settle.Do {
+	case plan.JoinUser:
+		return []state.Change{a.join(&rec, user), settle}, nil
+	case plan.StandAlone:
+		return []state.Change{state.OwnApart{Holder: rec.Holder, Source: source, Reason: r.Reason}, settle}, nil
+	}
+	return []state.Change{settle}, nil
 }
 
 func (a *API) unsettleEntry(ctx context.Context, in *unsettleInput) (*struct{}, error) {

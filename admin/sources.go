@@ -255,7 +255,7 @@ func (a *API) sourceSummary(snap *state.Snapshot, s *Source, n state.Counts) Sou
 		out.Declared = "file"
 	}
 	if s.Kind == kindSCIM {
-		a.pushSummary(snap, st.Paused, &out)
+		a.pushSummary(snap, s, st.Paused, &out)
 		return out
 	}
 	out.Paused = st.Paused
@@ -337,9 +337,12 @@ func (a *API) heldPlan(ctx context.Context, in *SourcePath) (*keptPlanOutput, er
 // approve is a decision: whoever lets a plan raise somebody must be one who may confer
 // that.
 func (a *API) approve(ctx context.Context, in *approveInput) (*approveOutput, error) {
-	s, err := a.pulled(in.Source)
+	s, err := a.source(in.Source)
 	if err != nil {
 		return nil, err
+	}
+	if s.Kind == kindSCIM {
+		return a.approveRule(ctx, &s, in.Body.Digest)
 	}
 	approve, err := a.db.Approve(ctx, s.ID, in.Body.Digest)
 	if err != nil {

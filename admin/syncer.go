@@ -57,6 +57,11 @@ type Source struct {
 	// AllowLocalAttributes and AllowLocalMemberships say whether administrators may put
 	// attributes on users and groups of the source here, and members into its groups.
 	AllowLocalAttributes, AllowLocalMemberships bool
+	// LinkBars says that whom the source keeps out is inactive where its record is linked.
+	LinkBars bool
+	// LinkHash, of a source that is pushed to, is of the rule by which its records join
+	// users; empty: there is none.
+	LinkHash string
 	// AddsOnly says that its records never make a user, but add to those that they join.
 	AddsOnly bool
 	// PurgeAfter is how long the source must not have had somebody until he may be purged;

@@ -72,7 +72,7 @@ type placed struct {
 func (j *joins) place(s *state.Snapshot, view *state.View, r *identity.Record) placed {
 	var p placed
 	held := false
-	if s.Source(j.source).Config != j.hash {
+	if !j.holds(s) {
 		held = len(s.CarriedBy(j.source)) > 0
 		p.takes = !held
 	}
@@ -183,11 +183,14 @@ func (j *joins) add(s *state.Snapshot, h uint32) (added int) {
 	return added
 }
 
+// holds reports whether the rule is the one that was agreed to.
+func (j *joins) holds(s *state.Snapshot) bool { return s.Source(j.source).Config == j.hash }
+
 // disable is the rule's word on whether a linked record keeps its user out, for an
-// [state.Update]; "" without a rule: as it was.
-func (j *joins) disable() string {
+// [state.Update]; "" without a rule that holds: as it was.
+func (j *joins) disable(s *state.Snapshot) string {
 	switch {
-	case j == nil:
+	case j == nil || !j.holds(s):
 		return ""
 	case j.rule.Bars():
 		return plan.DisableAny

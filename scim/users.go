@@ -87,14 +87,14 @@ func (c *call) newUser(s *state.Snapshot, fresh identity.UserID, draft *identity
 // changed returns the changes that make of a record what its provider says now. One that
 // is nobody's may have become somebody's by it.
 func (c *call) changed(s *state.Snapshot, p state.Pushed, draft *identity.Record, changes []audit.Change) []state.Change {
-	upd := state.Update{Member: p.Member, Record: draft, Changes: changes, Disable: c.endpoint.joins.disable()}
+	upd := state.Update{Member: p.Member, Record: draft, Changes: changes, Disable: c.endpoint.joins.disable(s)}
 	j := c.endpoint.joins
 	if j == nil || p.Place != state.Nobodys {
 		return []state.Change{upd}
 	}
 	at := j.place(s, c.server.db.View(), draft)
 	cs := j.takeOver(at)
-	if _, many := c.leaveGroups(s, p.Member); many {
+	if manyGroups(s, c.endpoint.id, p.Member) {
 		return []state.Change{upd} // who links it by hand is told
 	}
 	holder, _ := p.Member.User()
@@ -363,6 +363,15 @@ func (c *call) remove() (*reply, error) {
 
 // groupsAtOnce is how many groups one transaction takes a member out of.
 const groupsAtOnce = 40
+
+// manyGroups reports whether a record is in more groups than one transaction moves.
+func manyGroups(s *state.Snapshot, source identity.SourceID, m identity.Member) bool {
+	n := 0
+	for range s.OwnGroups(source, m) {
+		n++
+	}
+	return n > groupsAtOnce
+}
 
 // leaveGroups returns the changes that take a member out of the groups that his source
 // put him into, and whether there are more than fit.

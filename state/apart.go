@@ -2,6 +2,7 @@ package state
 
 import (
 	"iter"
+	"strings"
 	"time"
 
 	"github.com/rollcall-id/rollcall/audit"
@@ -226,6 +227,25 @@ func (s *Snapshot) ApartRecord(source identity.SourceID, key identity.Key) (Apar
 	}
 	u := s.users.Ref(int(p.Handle))
 	return s.apartAt(u, u.linked(source), p.Handle), true
+}
+
+// ApartNamed returns the record that is nobody's and that a person may mean by
+// "<source>/<login name>" or "<source>/<key>".
+func (s *Snapshot) ApartNamed(text string) (r ApartRecord, found bool) {
+	name, rest, ok := strings.Cut(text, "/")
+	if !ok {
+		return r, false
+	}
+	source := identity.SourceID(name)
+	if r, ok := s.ApartRecord(source, identity.Key(rest)); ok && !r.Gone {
+		return r, true
+	}
+	for p := range s.UsersNamed(source, rest) {
+		if p.Place == Nobodys && !p.Gone {
+			return s.ApartRecord(source, p.Key)
+		}
+	}
+	return r, false
 }
 
 func (s *Snapshot) apartAt(u *userSlot, l *linkedSlot, h uint32) ApartRecord {

@@ -49,7 +49,7 @@ type editor struct {
 	feed      *feed
 	userOrder *ordering
 	grpOrder  *ordering
-	owners    []identity.SourceID // of objects; extended, never changed
+	owners    []identity.SourceID // of records; extended, never changed
 
 	strays  map[chunkName]rawValue
 	left    map[string]struct{} // keys whose values this version cannot read

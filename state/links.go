@@ -170,6 +170,9 @@ func (e *editor) linked(key string, v rawValue) error {
 		}
 	}
 	source = intern(e.names, source)
+	if !slices.Contains(e.owners, source) {
+		e.owners = append(slices.Clip(e.owners), source)
+	}
 	h := e.userHandle(id)
 	u := e.users.At(int(h))
 	if old := u.linked(source); old != nil {
@@ -288,6 +291,19 @@ func (s *Snapshot) LinkedBy(source identity.SourceID) iter.Seq[identity.UserID] 
 		for h := range s.users.Len() {
 			// Also who does not exist, of whom the source has a record that is nobody's.
 			if u := s.users.Ref(h); u.linked(source) != nil && !yield(u.id) {
+				return
+			}
+		}
+	}
+}
+
+// LinkedUnlike yields the users of whom a source has a linked record that may keep them
+// out, where it is not to, or may not, where it is.
+func (s *Snapshot) LinkedUnlike(source identity.SourceID, bars bool) iter.Seq[identity.UserID] {
+	return func(yield func(identity.UserID) bool) {
+		for h := range s.users.Len() {
+			u := s.users.Ref(h)
+			if l := u.linked(source); l != nil && u.exists() && !l.missing && l.bars != bars && !yield(u.id) {
 				return
 			}
 		}

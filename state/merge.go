@@ -311,34 +311,11 @@ func (c Unlink) build(t *txn) error {
 	if err != nil {
 		return err
 	}
-	was, next, do := identity.UserMember(c.User), c.New, plan.Ignore
-	if c.Merged != nil {
-		next = c.Merged.From
-	}
 	record := o.record()
-	gone := o.Size > 0 && !o.Missing.IsZero() && c.Merged == nil
-	if next.IsZero() && o.Size > 0 && !gone {
-		if err := t.apart(c.User, identity.NewUserID(), o, ApartUnlinked); err != nil {
-			return err
-		}
-	} else {
-		t.write(store.Delete(linkedKey(c.User, c.Source)))
-		if gone {
-			next = identity.UserID{}
-		}
-		if err := t.ownRows(was, identity.UserMember(next), c.Source); err != nil {
-			return err
-		}
-	}
-	if !next.IsZero() {
-		do = plan.StandAlone
-		made := t.now
-		if c.Merged != nil {
-			made = c.Merged.stored.Made
-		}
-		if err := t.owns(next, o, made); err != nil {
-			return err
-		}
+	gone := o.Size > 0 && !o.Missing.IsZero() && c.Merged == nil // it does not come back under its key
+	next, err := c.owner(t, o, gone)
+	if err != nil {
+		return err
 	}
 	e := linkEvent("UserUnlinked", c.User, &record, "")
 	e.Reason = c.Reason
@@ -349,13 +326,38 @@ func (c Unlink) build(t *txn) error {
 	if c.Merged != nil {
 		return c.restore(t)
 	}
-	before, _ := t.snap.Settled(c.Source, record.Key)
-	key := settledKey(c.Source, record.Key)
-	t.base(key, before.rev)
-	if err := t.put(key, &Settlement{V: format, Do: do, Name: record.Name, By: t.by.String(), At: t.now, Reason: c.Reason}); err != nil {
-		return err
+	if !gone {
+		do := plan.Ignore
+		if !next.IsZero() {
+			do = plan.StandAlone
+		}
+		before, _ := t.snap.Settled(c.Source, record.Key)
+		key := settledKey(c.Source, record.Key)
+		t.base(key, before.rev)
+		if err := t.put(key, &Settlement{V: format, Do: do, Name: record.Name, By: t.by.String(), At: t.now, Reason: c.Reason}); err != nil {
+			return err
+		}
 	}
 	return t.notTooMuch(record.Name)
+}
+
+// owner moves the record to the user whose it becomes; zero: it is nobody's, or goes.
+func (c Unlink) owner(t *txn, o *storedObject, gone bool) (next identity.UserID, err error) {
+	made := t.now
+	switch {
+	case c.Merged != nil:
+		next, made = c.Merged.From, c.Merged.stored.Made
+	case gone:
+	case c.New.IsZero() && o.Size > 0:
+		return next, t.apart(c.User, identity.NewUserID(), o, ApartUnlinked)
+	default:
+		next = c.New
+	}
+	t.write(store.Delete(linkedKey(c.User, c.Source)))
+	if err := t.ownRows(identity.UserMember(c.User), identity.UserMember(next), c.Source); err != nil || next.IsZero() {
+		return next, err
+	}
+	return next, t.owns(next, o, made)
 }
 
 // ownRows moves the memberships that a source states from one user to another; to nobody:

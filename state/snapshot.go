@@ -46,7 +46,7 @@ type Snapshot struct {
 	nesting   *nesting
 	userOrder *ordering
 	grpOrder  *ordering
-	owners    []identity.SourceID // sources that own a user or a group
+	owners    []identity.SourceID // sources that have a record of a user or a group
 }
 
 // ordering is the handles in the order of ids, computed when first asked for and

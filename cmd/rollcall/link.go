@@ -18,6 +18,7 @@ func linkCommand(c *cli) *cobra.Command {
 		Short: "Make two users of two sources one person",
 		Long: `Make two users of two sources one person: the record of OTHER joins USER, with its
 memberships, local attributes and, unless --grants end is said, grants; OTHER is no more.
+OTHER may be a record that was pushed and is nobody's, as SOURCE/NAME or SOURCE/ENTRY.
 Only USER_ADMIN may, and nobody raises USER by it to what he may not confer.
 
 Without --confirm it shows what would be, and a digest of just that; nothing is changed,
@@ -33,7 +34,7 @@ and it ends with 1. rollcall unlink takes it back.`,
 					return err
 				}
 				return answer(false, c.show(p, func(w io.Writer) {
-					fmt.Fprintf(w, "One person: the record of %s would join %s.\n", printable(fullName(p.Other)), printable(fullName(&p.User)))
+					fmt.Fprintf(w, "One person: the record of %s would join %s.\n", printable(linkedName(p, args[1])), printable(fullName(&p.User)))
 					writeLinkPlan(w, p)
 					fmt.Fprintf(w, "Nothing was changed. To do just that: rollcall link %s %s%s --confirm %s\n", args[0], args[1], unlessKept(grants), p.Digest)
 				}))
@@ -43,7 +44,7 @@ and it ends with 1. rollcall unlink takes it back.`,
 				return err
 			}
 			return c.show(p, func(w io.Writer) {
-				fmt.Fprintf(w, "%s and %s %s one person.\n", printable(fullName(&p.User)), printable(fullName(p.Other)), c.would("are", "can be"))
+				fmt.Fprintf(w, "%s and %s %s one person.\n", printable(fullName(&p.User)), printable(linkedName(p, args[1])), c.would("are", "can be"))
 			})
 		}),
 	}
@@ -76,6 +77,14 @@ func fullName(u *client.UserSummary) string {
 	return u.Source + "/" + u.UserName
 }
 
+// linkedName is who is linked, or the name of a record that was nobody's.
+func linkedName(p *client.LinkPlan, said string) string {
+	if p.Other == nil {
+		return said
+	}
+	return fullName(p.Other)
+}
+
 func writeLinkPlan(w io.Writer, p *client.LinkPlan) {
 	var b block
 	b.add("memberships", "%s", subjectNames(p.Groups))
@@ -93,7 +102,7 @@ func unlinkCommand(c *cli) *cobra.Command {
 		Short: "Take the record of a source from a user whom it was linked to",
 		Long: `Take the record of SOURCE from USER. Whoever was linked by hand is back under his id,
 with what he had; else the record becomes a user of its own without grants, or goes, where
-SOURCE only adds attributes. Rules leave the entry alone from then on, until that is taken
+SOURCE only adds attributes; one that was pushed stays, and is nobody's. Rules leave the entry alone from then on, until that is taken
 back: rollcall source settle SOURCE ENTRY undo.
 
 Without --confirm it shows what would be, and a digest of just that; nothing is changed,

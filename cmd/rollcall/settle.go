@@ -25,7 +25,9 @@ by its lasting key.
   ignore   it is left out, and not listed any more
   undo     what was decided is taken back; what was done by it stays
 
-The next run carries it out, and waits for approval if that raises anybody.`,
+The next run carries it out, and waits for approval if that raises anybody. Of a source
+that is pushed to, ENTRY is the id of a record that is nobody's: join, replace and ignore
+are done at once.`,
 		Example: `  rollcall sync status corp                                   which conflicts there are
   rollcall source settle corp 5f2c...91 merge --user ann
   rollcall source settle hr 8810 ignore`,
@@ -45,7 +47,7 @@ The next run carries it out, and waits for approval if that raises anybody.`,
 				return err
 			}
 			return c.show(list, func(w io.Writer) {
-				fmt.Fprintf(w, "Settled: %s %s. The next run of %s carries it out.\n", printable(args[2]), printable(entry), printable(source))
+				fmt.Fprintf(w, "Settled: %s %s. Where %s is read, its next run carries it out.\n", printable(args[2]), printable(entry), printable(source))
 			})
 		}),
 	}

@@ -125,11 +125,15 @@ approve. It ends with 1 when there is one and with 3 when there is none.`,
 
 // writeHeld says why a plan waits and how to let it go.
 func (c *cli) writeHeld(w io.Writer, source string, h *client.HeldPlan) {
-	fmt.Fprintf(w, "%s since %s by run %s, nothing was changed:\n", c.paint(red, "Held"), c.when(h.Time), printable(h.Run))
+	by, check := ", records that answer to the rule are nobody's", "Look at the rule."
+	if h.Run != "" {
+		by, check = " by run "+printable(h.Run)+", nothing was changed", "Compare it with the directory."
+	}
+	fmt.Fprintf(w, "%s since %s%s:\n", c.paint(red, "Held"), c.when(h.Time), by)
 	for _, r := range h.Reasons {
 		fmt.Fprintf(w, "  %s\n", printable(r))
 	}
-	fmt.Fprintf(w, "Compare it with the directory. If it is right:\n  rollcall sync approve %s --digest %s\n", printable(source), printable(h.Digest))
+	fmt.Fprintf(w, "%s If it is right:\n  rollcall sync approve %s --digest %s\n", check, printable(source), printable(h.Digest))
 }
 
 func syncApproveCommand(c *cli) *cobra.Command {
@@ -158,6 +162,10 @@ plan that raises people, since its source was changed, only one who may confer t
 				return err
 			}
 			return c.show(a, func(w io.Writer) {
+				if a.ExpireTime.IsZero() {
+					fmt.Fprintf(w, "Approved. rollcall sync status %s shows what comes of it.\n", printable(args[0]))
+					return
+				}
 				fmt.Fprintf(w, "Approved. A run begins at once and applies it; rollcall sync status %s shows how it goes.\n", printable(args[0]))
 			})
 		},

@@ -182,6 +182,7 @@ func (a *App) startSources(context.Context) error {
 			{Name: "withdrawals", Run: a.db.FollowLeftGrants},
 			{Name: "deleted sources", Run: a.db.FollowLeaving},
 			{Name: "local layer", Run: a.followBars},
+			{Name: "rules of pushed sources", Run: a.followRules},
 		},
 		Around: a.room.Take,
 	})

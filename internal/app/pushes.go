@@ -1,6 +1,7 @@
 package app
 
 import (
+	"context"
 	"net/http"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/scim"
 	"github.com/rollcall-id/rollcall/state"
+	"github.com/rollcall-id/rollcall/store"
 )
 
 // pushes is the SCIM endpoint as the admin API wants it: neither knows the other.
@@ -46,6 +48,12 @@ func (p pushes) PlanUndo(source identity.SourceID, since time.Time) ([]admin.Und
 // Undo implements admin.Pushes.
 func (p pushes) Undo(source identity.SourceID, since time.Time, digest string) ([]func(*state.Snapshot) ([]state.Change, error), error) {
 	return p.app.pushes.StepsUndo(source, since, digest)
+}
+
+// followRules tries the rules by which pushed records join users again. The runner begins
+// when there is an endpoint.
+func (a *App) followRules(ctx context.Context, term store.Cond) error {
+	return a.pushes.FollowRules(ctx, term)
 }
 
 // ServeHTTP gives a request to the SCIM endpoint or to the admin API.

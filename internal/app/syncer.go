@@ -37,7 +37,8 @@ func (s *syncer) Sources() []admin.Source {
 func (s *syncer) shown(f *fleet, c *Source) admin.Source {
 	out := admin.Source{
 		ID: c.ID(), Kind: c.Kind, File: s.app.config.File, Problem: f.broken[c.ID()], Hides: f.hidden[c.ID()],
-		AddsOnly:             c.Sync.Use == plan.UseAttributes,
+		AddsOnly: c.Sync.Use == plan.UseAttributes || c.SCIM.Use == plan.UseAttributes,
+		LinkBars: c.Sync.Link.Bars() || c.SCIM.Link.Bars(), LinkHash: c.SCIM.LinkHash(),
 		AllowLocalAttributes: allowed(c.AllowLocalAttributes), AllowLocalMemberships: allowed(c.AllowLocalMemberships),
 	}
 	if c.Stored {

@@ -1,0 +1,110 @@
+package scim
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/rollcall-id/rollcall/audit"
+	"github.com/rollcall-id/rollcall/fault"
+	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/state"
+	"github.com/rollcall-id/rollcall/store"
+)
+
+// retryEvery is how often a leader looks whether records that are nobody's have become
+// somebody's.
+const retryEvery = 3 * time.Second
+
+// FollowRules tries, as leader, the rules of the sources again on what was pushed: a user
+// may have come to whom a record belongs, a rule been changed, or somebody agreed to one.
+// It ends with ctx.
+func (s *Server) FollowRules(ctx context.Context, term store.Cond) error {
+	tried := map[*endpoint]store.Revision{}
+	for {
+		for _, e := range *s.sources.Load() {
+			if rev := s.db.View().Now().Rev(); e.joins != nil && !e.disabled && tried[e] != rev {
+				if err := e.retry(ctx, term); err != nil {
+					return err
+				}
+				tried[e] = rev
+			}
+		}
+		select {
+		case <-time.After(retryEvery):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// retry tries the rule on every record of the source to which it may say something else
+// than what is stored.
+func (e *endpoint) retry(ctx context.Context, term store.Cond) error {
+	s, j := e.server.db.View().Now(), e.joins
+	if st := s.Source(e.id); !st.Paused.IsZero() || !st.Leaving.IsZero() {
+		return nil
+	}
+	if !j.holds(s) { // what it says holds for all below once it does
+		return e.rule(ctx, term, func(s *state.Snapshot) []state.Change {
+			return j.takeOver(placed{takes: !j.holds(s) && len(s.CarriedBy(e.id)) == 0})
+		})
+	}
+	for r := range s.ApartOf(e.id) {
+		if err := e.rule(ctx, term, func(s *state.Snapshot) []state.Change { return e.tryAgain(s, r.Key) }); err != nil {
+			return err
+		}
+	}
+	for u := range s.LinkedUnlike(e.id, j.rule.Bars()) {
+		if err := e.rule(ctx, term, func(s *state.Snapshot) []state.Change { return e.refresh(s, u) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// rule writes what the rule says, as the source. What cannot be written now is tried again.
+func (e *endpoint) rule(ctx context.Context, term store.Cond, decide func(*state.Snapshot) []state.Change) error {
+	by := audit.Actor{Kind: audit.ActorPush, ID: string(e.id) + "/rule", Name: string(e.id) + "/rule"}
+	_, err := e.server.db.Push(ctx, by, func(s *state.Snapshot) ([]state.Change, error) {
+		cs := decide(s)
+		if len(cs) == 0 {
+			return nil, nil
+		}
+		return append([]state.Change{state.Fenced{Term: term}, state.Standing{Source: e.id}}, cs...), nil
+	})
+	if errors.Is(err, fault.Stale) || errors.Is(err, fault.Conflict) || errors.Is(err, fault.Invalid) || errors.Is(err, fault.NotFound) {
+		e.server.log.WarnContext(ctx, "a record was not joined by the rule", "source", e.id, "err", err)
+		return nil
+	}
+	return err
+}
+
+// tryAgain returns the changes that the rule makes to a record that is nobody's.
+func (e *endpoint) tryAgain(s *state.Snapshot, key identity.Key) []state.Change {
+	r, ok := s.ApartRecord(e.id, key)
+	if !ok || r.Gone {
+		return nil
+	}
+	rec := r.Record()
+	at := e.joins.place(s, e.server.db.View(), rec)
+	switch {
+	case at.apart == r.Why || at.apart == state.ApartIgnored || manyGroups(s, e.id, r.Member):
+		return nil
+	case at.apart != "":
+		return []state.Change{state.Update{Member: r.Member, Record: rec, Apart: at.apart}}
+	case !at.user.IsZero():
+		return []state.Change{state.JoinApart{Holder: r.Holder, Source: e.id, User: at.user, Bars: e.joins.rule.Bars(), Rule: e.joins.rule.String()}}
+	}
+	return []state.Change{state.OwnApart{Holder: r.Holder, Source: e.id}}
+}
+
+// refresh returns the change that gives a linked record what the rule says of whether it
+// may keep its user out.
+func (e *endpoint) refresh(s *state.Snapshot, u identity.UserID) []state.Change {
+	l, ok := s.Linked(u, e.id)
+	if !ok || !e.joins.holds(s) || l.Bars == e.joins.rule.Bars() {
+		return nil
+	}
+	return []state.Change{state.Update{Member: identity.UserMember(u), Record: &l.Record, Disable: e.joins.disable(s)}}
+}
