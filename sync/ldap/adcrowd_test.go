@@ -9,6 +9,7 @@ import (
 
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/internal/ldapserver"
+	"github.com/rollcall-id/rollcall/sync/ldap"
 )
 
 const (
@@ -188,4 +189,47 @@ func TestAReferralAmongChanges(t *testing.T) {
 	}
 	moved.Store(false)
 	v.follow(t, false, identity.ReachChanges)
+}
+
+// TestMappedValuesOfADomainInPieces maps an attribute with more values than the domain
+// sends at once, of people and of a group, read whole and as changes.
+func TestMappedValuesOfADomainInPieces(t *testing.T) {
+	t.Parallel()
+	for _, way := range []string{"dirsync", "usn"} {
+		t.Run(way, func(t *testing.T) {
+			t.Parallel()
+			v := newVillage(t, ldapserver.ADOptions{}, way, func(o *ldapserver.Options) { o.ValueRange = 3 })
+			v.c.Users.Attributes = map[string]ldap.Mapping{"phones": {Attribute: "otherMobile"}, "last": {CEL: "attr('otherMobile').map(p, p + '!')"}}
+			v.c.Groups.Attributes = map[string]ldap.Mapping{"phones": {Attribute: "otherMobile"}}
+			v.src = source(t, v.c)
+			v.follow(t, false, identity.ReachFull)
+			g := v.town.clans[v.town.group()].dn
+			set := func(n int) {
+				t.Helper()
+				var phones []string
+				for i := range n {
+					phones = append(phones, fmt.Sprint(100+i))
+				}
+				for _, dn := range []string{v.town.dn(3), g} {
+					v.must(t, v.Modify(dn, ldapserver.Change{Kind: ldapserver.ReplaceValues, Name: "otherMobile", Values: phones}))
+				}
+				o, _ := v.follow(t, false, identity.ReachChanges)
+				at := slices.IndexFunc(o.Groups, func(s identity.Seen) bool { return s.Record != nil && s.Record.DN == g })
+				if len(o.Users) != 1 || at < 0 || len(o.Skipped) != 0 {
+					t.Fatalf("%d phones: %d users, groups %+v, skipped %+v", n, len(o.Users), o.Groups, o.Skipped)
+				}
+				for _, seen := range []identity.Seen{o.Users[0], o.Groups[at]} {
+					if got := len(seen.Record.Attributes["phones"]); got != n {
+						t.Errorf("%d of %d phones were read", got, n)
+					}
+				}
+				if got := len(o.Users[0].Record.Attributes["last"]); got != n {
+					t.Errorf("an expression has %d of %d phones", got, n)
+				}
+			}
+			for _, n := range []int{2, 10, 9, 3, 4} {
+				set(n)
+			}
+		})
+	}
 }

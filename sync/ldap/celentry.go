@@ -95,9 +95,6 @@ func (v *visible) values(slot int, read func([]byte) (celref.Val, error)) celref
 	if len(sent) == 0 {
 		return noValues
 	}
-	if slices.ContainsFunc(v.m.ranged, func(s span) bool { return s.slot == slot && s.next > 0 }) {
-		return types.NewErr("the server sends %s in pieces, so that not all of it is there", v.m.request[slot])
-	}
 	if len(sent) > 2 {
 		sent = slices.Clone(sent)
 		slices.SortFunc(sent[1:], slices.Compare)

@@ -25,7 +25,7 @@ type mapper struct {
 // span is an attribute of which the entry holds only some values.
 type span struct {
 	slot int
-	next int // the first value that is missing; 0: none is
+	next int // the first value that is missing; 0: none is; noRange: it cannot be told
 }
 
 func (l *layout) mapper() *mapper {
@@ -81,21 +81,22 @@ func (m *mapper) find(name []byte) (int, bool) {
 }
 
 // rangeEnd reads "range=0-1499" and "range=1500-*" (MS-ADTS 3.1.1.3.1.3.3): where
-// the next range begins, or 0 after the last.
+// the next range begins, 0 after the last, noRange where that cannot be told. It is not
+// ok for another option.
 func rangeEnd(option []byte) (next int, ok bool) {
 	const prefix = "range="
 	if len(option) < len(prefix) || !equalFoldASCII(option[:len(prefix)], prefix) {
 		return 0, false
 	}
 	_, end, ok := bytes.Cut(option[len(prefix):], []byte("-"))
-	if !ok {
-		return 0, false
-	}
-	if string(end) == "*" {
+	if ok && string(end) == "*" {
 		return 0, true
 	}
-	n, err := strconv.Atoi(string(end))
-	return n + 1, err == nil && n >= 0
+	n, err := strconv.ParseUint(string(end), 10, 31)
+	if err != nil {
+		return noRange, true
+	}
+	return int(n) + 1, true
 }
 
 // entryKey returns the lasting key of the entry.
@@ -127,6 +128,9 @@ const largest = 200 << 10
 
 // record maps the loaded entry.
 func (m *mapper) record(source identity.SourceID, key identity.Key, hash uint64) (*identity.Record, error) {
+	if slot, torn := m.inPieces(); torn {
+		return nil, fmt.Errorf("cannot be mapped: the server sends %s in pieces, so that not all of it is there", m.request[slot])
+	}
 	named, err := m.names()
 	if err != nil {
 		return nil, err

@@ -171,14 +171,15 @@ func TestMemberSpellings(t *testing.T) {
 }
 
 func TestRangeOptions(t *testing.T) {
-	for option, want := range map[string]int{"range=0-1499": 1500, "Range=1500-*": 0, "range=0-": -1, "range=0": -1, "lang-de": -1, "range=0--5": -1} {
-		next, ok := rangeEnd([]byte(option))
-		if !ok {
-			next = -1
+	for option, want := range map[string]int{
+		"range=0-1499": 1500, "Range=1500-*": 0, "range=0-": noRange, "range=0": noRange, "range=0--5": noRange, "range=0-9223372036854775807": noRange,
+	} {
+		if next, ok := rangeEnd([]byte(option)); !ok || next != want {
+			t.Errorf("rangeEnd(%q) = %d, %t, want %d", option, next, ok, want)
 		}
-		if next != want {
-			t.Errorf("rangeEnd(%q) = %d, want %d", option, next, want)
-		}
+	}
+	if _, ok := rangeEnd([]byte("lang-de")); ok {
+		t.Error("a language counts as a range")
 	}
 }
 

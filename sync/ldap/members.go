@@ -60,6 +60,9 @@ func (r *reading) clan(e *Entry) error {
 		r.skip(h, "", e.DN, err.Error())
 		return nil
 	}
+	if torn, err := h.tear(key, e); torn {
+		return err
+	}
 	i, first := h.meet(key)
 	r.index(h, i, e.DN)
 	if !first {
@@ -70,8 +73,14 @@ func (r *reading) clan(e *Entry) error {
 		r.skip(h, key, e.DN, err.Error())
 		return nil
 	}
-	if len(h.m.ranged) > 0 && h.m.ranged[0].next > 0 {
-		g.ranged, g.dn, g.stamp = h.m.ranged[0], string(e.DN), string(h.m.stampValue())
+	for _, s := range h.m.ranged {
+		switch {
+		case s.next == 0:
+		case g.ranged.next != 0:
+			g.unknown = "the server gives the members of more than one attribute in pieces"
+		default:
+			g.ranged, g.dn, g.stamp = s, string(e.DN), string(h.m.stampValue())
+		}
 	}
 	if h.m.sid >= 0 && len(h.m.values[h.m.sid]) == 1 {
 		g.sid = string(h.m.values[h.m.sid][0])
@@ -83,7 +92,7 @@ func (r *reading) clan(e *Entry) error {
 		}
 	}
 	g.before = g.marks()
-	if g.ranged.next > 0 {
+	if g.ranged.next != 0 {
 		r.enroll(&g.roll, h.m.memberSlot(g.ranged.slot), h.m.values[g.ranged.slot])
 	}
 	r.clans = append(r.clans, g)
@@ -183,7 +192,13 @@ func (r *reading) ranges(ctx context.Context) error {
 }
 
 func (r *reading) wholeRange(ctx context.Context, g *clan) error {
-	if g.stamp == "" {
+	switch {
+	case g.unknown != "":
+		return nil
+	case g.ranged.next == noRange:
+		g.unknown = "the server gives its members in pieces that cannot be told apart"
+		return nil
+	case g.stamp == "":
 		g.unknown = "the server gives its members in pieces, and nothing shows whether it changed meanwhile: set groups.change_stamp"
 		return nil
 	}
@@ -252,7 +267,7 @@ func (r *reading) pieces(ctx context.Context, g *clan) (same bool, err error) {
 		if next == 0 {
 			return true, nil
 		}
-		if next <= from {
+		if next <= from { // or noRange
 			g.unknown = fmt.Sprintf("the server gives no members after the first %d", from)
 			return false, nil
 		}

@@ -57,11 +57,12 @@ type half struct {
 	stamps   []uint64 // where change stamps are read
 	t        tally
 	broken   []brokenEntry
-	left     map[identity.Key]bool // skipped, but known by key
-	gone     map[identity.Key]bool // named as gone
-	wants    map[identity.Key]bool // to be read whole
-	why      []string              // why the read is not complete
-	keyless  int                   // entries without a readable key
+	torn     map[identity.Key][]byte // DNs of entries that came in pieces
+	left     map[identity.Key]bool   // skipped, but known by key
+	gone     map[identity.Key]bool   // named as gone
+	wants    map[identity.Key]bool   // to be read whole
+	why      []string                // why the read is not complete
+	keyless  int                     // entries without a readable key
 	verified int
 	entry    func(*Entry) error
 }
@@ -152,8 +153,8 @@ func (h *half) handler() *handler {
 	}
 }
 
-// identify asks for nothing but the keys of the entries that could not be read: one
-// with a key is merely left as it was.
+// identify asks for the entries that came in pieces, and for nothing but the keys of
+// those that could not be read: one with a key is merely left as it was.
 func (r *reading) identify(ctx context.Context, h *half) error {
 	broken := h.broken
 	h.broken = nil
@@ -162,15 +163,21 @@ func (r *reading) identify(ctx context.Context, h *half) error {
 		if err != nil {
 			return err
 		}
-		r.skip(h, key, b.dn, b.reason)
-		if key != "" {
-			if i, first := h.meet(key); first {
-				r.dns[r.hasher.key(b.dn)] = h.ref(i)
-				h.placed[i] = true
-			}
-		}
+		r.leave(h, key, b.dn, b.reason)
 	}
-	return nil
+	return r.mend(ctx, h)
+}
+
+// leave leaves an entry as it was, which is there all the same.
+func (r *reading) leave(h *half, key identity.Key, dn []byte, reason string) {
+	r.skip(h, key, dn, reason)
+	if key == "" {
+		return
+	}
+	if i, first := h.meet(key); first {
+		r.dns[r.hasher.key(dn)] = h.ref(i)
+		h.placed[i] = true
+	}
 }
 
 // keyAt returns the key of the entry with the given DN, or "" when it gives none.
@@ -283,6 +290,9 @@ func (r *reading) user(e *Entry) error {
 		h.t.fresh++
 		r.skip(h, "", e.DN, err.Error())
 		return nil
+	}
+	if torn, err := h.tear(key, e); torn {
+		return err
 	}
 	i, first := h.meet(key)
 	// Also under the DN that it has when it comes twice: it may have moved meanwhile.

@@ -211,8 +211,20 @@ func loginName(values [][]byte) (string, error) {
 	return s, nil
 }
 
-// instant reads when an account ends. Zero: never.
+// lastYear is the last one that a time may lie in to be stored (RFC 3339 §5.6).
+const lastYear = 9999
+
+// instant reads when an account ends. Zero: never, or so late that it cannot be stored.
 func instant(format string, v []byte) (time.Time, error) {
+	t, err := written(format, v)
+	if err != nil || t.Year() > lastYear {
+		return time.Time{}, err
+	}
+	return t, nil
+}
+
+// written reads a time in one of the forms of the configuration.
+func written(format string, v []byte) (time.Time, error) {
 	switch format {
 	case formatFiletime:
 		n, err := strconv.ParseInt(string(v), 10, 64)
@@ -229,8 +241,16 @@ func instant(format string, v []byte) (time.Time, error) {
 		}
 		return time.Unix(n*86400, 0).UTC(), nil
 	}
-	return generalizedTime(string(v))
+	t, err := generalizedTime(string(v))
+	if err == nil && t.Before(firstInstant()) {
+		t = firstInstant()
+	}
+	return t, err
 }
+
+// firstInstant is what an end before any calendar becomes, which a zero time would turn
+// into no end at all.
+func firstInstant() time.Time { return time.Date(1, 1, 1, 0, 0, 1, 0, time.UTC) }
 
 // generalizedTime reads the forms of RFC 4517 §3.3.13 that directories write.
 func generalizedTime(s string) (time.Time, error) {

@@ -119,11 +119,33 @@ func (f *finder) below(ctx context.Context, filter, by string) error {
 // not search, holds nobody.
 func (f *finder) at(ctx context.Context, g region, by string) error {
 	g.attrs = append(slices.Clone(f.m.request), "objectClass")
+	var torn []string
 	_, err := f.c.search(ctx, g.request(), &handler{
-		entry:  func(e *Entry) error { f.take(e, by); return nil },
+		entry: func(e *Entry) error {
+			f.m.load(e)
+			if _, is := f.m.inPieces(); is {
+				torn = append(torn, string(e.DN))
+			} else {
+				f.take(e, by)
+			}
+			return nil
+		},
 		broken: func(dn []byte, reason string) error { f.takeBroken(dn, reason, by); return nil },
 	})
-	return f.answered(err)
+	if err := f.answered(err); err != nil {
+		return err
+	}
+	for _, dn := range torn[:min(len(torn), triedEntries)] {
+		switch e, why, err := f.c.gather(ctx, f.m.layout.mapper(), dn); {
+		case err != nil:
+			return err
+		case why != "":
+			f.takeBroken([]byte(dn), why, by)
+		default:
+			f.take(e, by)
+		}
+	}
+	return nil
 }
 
 // answered returns the error of a search, or nil when the server has answered it, if
