@@ -1,16 +1,24 @@
 package scim
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/rollcall-id/rollcall/audit"
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/permissions"
 	"github.com/rollcall-id/rollcall/state"
+	"github.com/rollcall-id/rollcall/store"
 	"github.com/rollcall-id/rollcall/store/mem"
 	"github.com/rollcall-id/rollcall/sync/plan"
 )
@@ -320,5 +328,132 @@ func TestHardDeleteLeavesWhatIsNotThere(t *testing.T) {
 	w.call("DELETE", "/Users/"+own, "").want(204)
 	if u, _, ok := w.db.View().Now().User(u.ID); !ok || u.Missing.IsZero() || len(u.Linked) != 1 {
 		t.Errorf("the user of two sources is %+v, %v", u, ok)
+	}
+}
+
+// Of many who come at the same time and answer to one user, one is linked, and of those
+// who answer to users of their own, all.
+func TestManyJoinAtOnce(t *testing.T) {
+	w := newWorld(t, mem.New(), joining(plan.UseAttributes))
+	const many = 24
+	same := w.pulled("same", "same")
+	users := map[identity.UserID]bool{}
+	for n := range many {
+		users[w.pulled(fmt.Sprint("own", n), fmt.Sprint("own", n))] = true
+	}
+	var wg sync.WaitGroup
+	ids := make([]string, 2*many)
+	for n := range ids {
+		number := "same"
+		if n%2 == 1 {
+			number = fmt.Sprint("own", n/2)
+		}
+		wg.Go(func() {
+			r := httptest.NewRequest(http.MethodPost, Prefix+"okta/Users", strings.NewReader(person(fmt.Sprint("p", n), fmt.Sprint("x", n), number)))
+			r.Header.Set("Authorization", "Bearer "+w.tokens["okta"])
+			r.Header.Set("Content-Type", mediaType)
+			rec := httptest.NewRecorder()
+			w.server.ServeHTTP(rec, r)
+			var out struct {
+				ID string `json:"id"`
+			}
+			if err := json.Unmarshal(rec.Body.Bytes(), &out); rec.Code != http.StatusCreated || err != nil {
+				t.Errorf("POST: %d %s", rec.Code, rec.Body)
+			}
+			ids[n] = out.ID
+		})
+	}
+	wg.Wait()
+	linked := 0
+	for n, id := range ids {
+		p, u := w.record(id)
+		switch {
+		case n%2 == 1 && (u == nil || p.Place != state.Joined || !users[u.ID]):
+			t.Errorf("record %d is %+v", n, p)
+		case n%2 == 0 && p.Place == state.Joined && u.ID == same:
+			linked++
+		case n%2 == 0 && p.Place != state.Nobodys:
+			t.Errorf("record %d is %+v", n, p)
+		}
+	}
+	if linked != 1 {
+		t.Errorf("%d records are linked to one user", linked)
+	}
+}
+
+// The leader joins what has become somebody's: a user has come, a rule was changed, or what
+// it says of whom it keeps out.
+func TestRulesAreTriedAgain(t *testing.T) {
+	w := newWorld(t, mem.New(), joining(plan.UseAttributes))
+	id := w.call("POST", "/Users", person("ann@okta", "00u1", "7")).want(201).id()
+	again := func(src Source) {
+		t.Helper()
+		if err := w.server.Reload([]Source{src}); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // a rule that nobody has agreed to yet comes first
+			if err := (*w.server.sources.Load())["okta"].retry(t.Context(), store.At("lead", 0)); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	again(joining(plan.UseAttributes))
+	rev := w.db.View().Now().Rev()
+	again(joining(plan.UseAttributes))
+	if p, _ := w.record(id); p.Place != state.Nobodys || w.db.View().Now().Rev() != rev {
+		t.Errorf("trying changes something, although nobody has come: %+v", p)
+	}
+	ann := w.pulled("ann", "7")
+	again(joining(plan.UseAttributes))
+	if p, u := w.record(id); u == nil || u.ID != ann || p.Place != state.Joined {
+		t.Fatalf("she has come, and the record is %+v", p)
+	}
+	body := w.call("GET", "/Users/"+id, "").want(200).is("userName", "ann@okta").json["meta"]
+	again(joining(plan.UseAttributes, func(c *Config) { c.Link.Disable = plan.DisableAny }))
+	if p, _ := w.record(id); p.Place != state.Barring {
+		t.Errorf("the rule says any, and the record is %+v", p)
+	}
+	now := w.call("GET", "/Users/"+id, "").want(200).json["meta"]
+	if at(body, "lastModified") != at(now, "lastModified") || at(body, "created") != at(now, "created") {
+		t.Errorf("its provider has not changed it, and it was %v and is %v", body, now)
+	}
+	other := w.call("POST", "/Users", person("x", "x", "404")).want(201).id()
+	again(joining(plan.UseUsers))
+	if p, u := w.record(other); p.Place != state.Owning || u == nil {
+		t.Errorf("what makes users now leaves the record %+v", p)
+	}
+}
+
+// What was pushed goes with its source: linked records, and those that are nobody's.
+func TestALinkedSourceLeaves(t *testing.T) {
+	w := newWorld(t, mem.New(), joining(plan.UseAttributes))
+	ann := w.pulled("ann", "7")
+	id := w.call("POST", "/Users", person("ann@okta", "00u1", "7")).want(201).id()
+	other := w.call("POST", "/Users", person("x", "x", "404")).want(201).id()
+	g := w.call("POST", "/Groups", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"Stewards","members":[{"value":"`+id+`"},{"value":"`+other+`"}]}`).want(201).id()
+	w.grantedGroup(g, permissions.Governance)
+	w.commit(state.LeaveSource{Source: "okta"})
+	if len(w.may(ann)) != 0 {
+		t.Errorf("the source leaves, and she may %v", w.may(ann))
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() { done <- w.db.FollowLeaving(ctx, store.At("lead", 0)) }()
+	for len(w.db.View().Now().Leaving()) > 0 {
+		time.Sleep(time.Millisecond)
+	}
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	s := w.db.View().Now()
+	if u, _, ok := s.User(ann); !ok || len(u.Linked) != 0 {
+		t.Errorf("she is %+v, %v", u, ok)
+	}
+	for u := range s.LinkedBy("okta") {
+		t.Errorf("a record of %s is left", u)
+	}
+	if n := s.Counts()["okta"]; n != (state.Counts{}) {
+		t.Errorf("left are %+v", n)
 	}
 }

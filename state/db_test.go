@@ -267,6 +267,7 @@ func checkHistory(rt *rapid.T, s store.Store, l store.Leader, fallBehind func())
 	h := history{t: rt, d: d, term: lead(rt, l).Fence()}
 	h.check(rt) // of nothing
 	d.commit(rt, run, PutSource{Source: "hr", State: SourceState{LastRun: "1"}})
+	d.commit(rt, run, PutSource{Source: "okta", State: SourceState{LastRun: "1"}})
 	h.createUser(rt)
 	h.createGroup(rt)
 	rt.Repeat(map[string]func(*rapid.T){
@@ -281,6 +282,7 @@ func checkHistory(rt *rapid.T, s store.Store, l store.Leader, fallBehind func())
 		"grant":         h.grant,
 		"bar":           h.bar,
 		"link":          h.link,
+		"shove":         h.shove,
 		"order":         h.order,
 		"settle":        h.settle,
 		"fall behind":   func(*rapid.T) { fallBehind() },

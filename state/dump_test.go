@@ -44,9 +44,11 @@ func dump(s *Snapshot) string {
 	for row := range s.Users(identity.UserID{}, time.Unix(0, 0)) {
 		id, _ := row.Member.User()
 		u, rev, _ := s.User(id)
+		u.Record.Pushed = nil // an address; what it says is below
 		fmt.Fprintf(&b, "user %s %q %s/%s rev=%d status=%q record=%+v missing=%v local=%v barred=%v %s\n",
 			id, row.Name, row.Source, row.Key, rev, row.Status, u.Record, u.Missing, u.Local.Attributes, u.Local.Barred, disabled(u.Local))
 		for _, l := range u.Linked {
+			l.Record.Pushed = nil
 			byKey, _ := s.UserOf(l.Record.Source, l.Record.Key)
 			fmt.Fprintf(&b, "  linked %+v by key %s by name %v\n", l, byKey, sorted(s.FindUsers(string(l.Record.Source)+"/"+l.Record.Name), identity.UserID.Compare))
 		}
@@ -95,6 +97,7 @@ func dump(s *Snapshot) string {
 	for _, id := range s.SourceIDs() {
 		fmt.Fprintf(&b, "\nsettled %s %+v", id, s.Settlements(id))
 	}
+	dumpPushed(&b, s, "okta")
 	fmt.Fprintf(&b, "\nepoch %d\n", s.epoch)
 	return b.String()
 }

@@ -228,6 +228,17 @@ func TestRecordsThatAreNobodysAreSettled(t *testing.T) {
 		return j.call("POST", path, fmt.Sprintf(`{"entry":%q,"decision":%q%s}`, id, decision, more), want)
 	}
 	six := j.idOf("corp/" + j.org.Login(6))
+	// What a record is in comes to whom it joins: that is for one who may confer it.
+	seven := j.idOf("corp/" + j.org.Login(7))
+	group, _ := j.scim("POST", "/Groups", fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"Stewards","members":[{"value":%q}]}`, join), 201)["id"].(string)
+	j.call("PUT", "/v1/groups/Stewards/grants/GOVERNANCE", `{"reason":"stewards","acknowledgeDirectory":true}`, 201)
+	clerk := j.keyOf("clerk", permissions.UserAdmin)
+	j.rule(permissions.GrantRuleHeld)
+	j.as(clerk).call("POST", path, fmt.Sprintf(`{"entry":%q,"decision":"join","user":%q}`, join, seven), 403)
+	j.as(clerk).call("POST", "/v1/users/"+seven+"/links?dryRun=true", `{"user":"okta/join"}`, 403)
+	j.rule(permissions.GrantRuleUserAdmin)
+	j.scim("PATCH", "/Groups/"+group, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"remove","path":"members"}]}`, 200)
+
 	settle(join, "merge", `,"user":"`+six+`"`, 409)
 	settle("nothing", "replace", "", 404)
 	settle(join, "join", `,"user":"okta/okta5"`, 409)

@@ -1,0 +1,216 @@
+package state
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"github.com/rollcall-id/rollcall/fault"
+	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/store/mem"
+)
+
+// shove makes okta have a record of somebody, of somebody new, or of nobody, change it,
+// move it, or lose it; or it is gone for good.
+func (h *history) shove(t *rapid.T) {
+	key := identity.Key(rapid.SampledFrom([]string{
+		"0193a000-0000-7000-8000-00000000000b", "0193a000-0000-7000-8000-00000000000a", "no-uuid",
+	}).Draw(t, "key"))
+	r := shoved(string(key), string(key)+rapid.SampledFrom([]string{"", "-b"}).Draw(t, "name"), rapid.SampledFrom([]string{"", "x" + string(key)}).Draw(t, "external"))
+	u := rapid.SampledFrom(h.users).Draw(t, "user")
+	s := h.d.View().Now()
+	have, known := s.PushedUser("okta", key)
+	if !known {
+		h.shoveNew(t, u, r)
+		return
+	}
+	owner, _ := have.Member.User()
+	var c Change
+	switch rapid.IntRange(0, 5).Draw(t, "do") {
+	case 0, 1:
+		c = Update{Member: have.Member, Record: r, Apart: ApartTaken}
+	case 2:
+		c = Deactivate{Member: have.Member, Source: "okta"}
+	case 3:
+		if have.Place == Owning && s.Shared(have.Member) {
+			return // the endpoint keeps whom others have, too
+		}
+		c = Delete{Member: have.Member, Source: "okta"}
+	default:
+		c = h.move(t, &have, owner, u)
+	}
+	h.may(t, c)
+}
+
+func (h *history) shoveNew(t *rapid.T, u identity.UserID, r *identity.Record) {
+	fresh := identity.NewUserID()
+	switch rapid.IntRange(0, 2).Draw(t, "new") {
+	case 0:
+		h.may(t, Create{Member: identity.UserMember(fresh), Record: r})
+	case 1:
+		h.may(t, KeepApart{Holder: fresh, Record: r, Why: ApartAmbiguous})
+	case 2:
+		h.may(t, LinkRecord{User: u, Record: r, Rule: "the test", Bars: rapid.Bool().Draw(t, "bars")})
+	}
+}
+
+// move brings a record to another user, or to nobody.
+func (h *history) move(t *rapid.T, have *Pushed, owner, u identity.UserID) Change {
+	switch have.Place {
+	case Nobodys:
+		if rapid.Bool().Draw(t, "own") {
+			return OwnApart{Holder: owner, Source: "okta"}
+		}
+		return JoinApart{Holder: owner, Source: "okta", User: u}
+	case Owning:
+		if full, _, _ := h.d.View().Now().User(owner); len(full.Linked) > 0 {
+			return ChangeOwner{User: owner, To: full.Linked[0].Record.Source}
+		}
+		return Merge{Into: u, From: owner}
+	}
+	switch rapid.IntRange(0, 2).Draw(t, "leave") {
+	case 0:
+		return Unlink{User: owner, Source: "okta"}
+	case 1:
+		return Unlink{User: owner, Source: "okta", New: identity.NewUserID()}
+	}
+	return ChangeOwner{User: owner, To: "okta"}
+}
+
+// may decides something that may be refused.
+func (h *history) may(t *rapid.T, c Change) {
+	_, err := h.d.Decide(t.Context(), admin, func(*Snapshot) ([]Change, error) { return []Change{c}, nil })
+	if err != nil && !errors.Is(err, fault.Conflict) && !errors.Is(err, fault.Exists) && !errors.Is(err, fault.NotFound) && !errors.Is(err, fault.Invalid) {
+		t.Fatalf("%T: %v", c, err)
+	}
+}
+
+// dumpPushed writes what a source has pushed, and by what it is found.
+func dumpPushed(b *strings.Builder, s *Snapshot, source identity.SourceID) {
+	line := func(p Pushed) string {
+		return fmt.Sprintf("%s of %s %q place=%d gone=%v off=%v rev=%d ext=%q body=%s", p.Key, p.Member, p.Name, p.Place, p.Gone, p.Off, p.Rev, p.External(), p.Body)
+	}
+	var lines []string
+	for h := range s.UserHandles() {
+		p, ok := s.PushedUserAt(source, h)
+		if !ok {
+			continue
+		}
+		l := "pushed " + line(p)
+		byKey, found := s.PushedUser(source, p.Key)
+		l += fmt.Sprintf(" key=%v", found && byKey.Key == p.Key)
+		l += fmt.Sprintf(" name=%v", finds(s.UsersNamed(source, p.Name), p.Handle))
+		for _, term := range termsOf(p.raw) {
+			l += fmt.Sprintf(" term=%v", finds(s.UsersByTerm(source, term), p.Handle))
+		}
+		lines = append(lines, l)
+	}
+	slices.Sort(lines)
+	var order []string
+	for h := range s.PushedUsers(source) {
+		order = append(order, s.PushedIDAt(source, h).String())
+	}
+	fmt.Fprintf(b, "\n%s\norder %v\ncounts %+v", strings.Join(lines, "\n"), order, s.Counts()[source])
+}
+
+func finds(all func(func(Pushed) bool), handle uint32) bool {
+	for p := range all {
+		if p.Handle == handle {
+			return true
+		}
+	}
+	return false
+}
+
+// A record whose provider takes it away while somebody puts it into a group leaves no
+// membership to the user that it was linked to, nor to nobody.
+func TestARecordThatLeavesLeavesItsGroups(t *testing.T) {
+	u, g := identity.NewUserID(), identity.NewGroupID()
+	m := identity.UserMember(u)
+	add := func(s *Snapshot) ([]Change, error) {
+		if p, ok := s.PushedUser("okta", "k"); !ok || p.Gone {
+			return nil, nil
+		}
+		return []Change{ChangeMembers{Group: g, Origin: "okta", Add: []identity.Member{m}}}, nil
+	}
+	leave := func(s *Snapshot) ([]Change, error) {
+		var cs []Change
+		for h := range s.OwnGroups("okta", m) {
+			cs = append(cs, ChangeMembers{Group: s.GroupID(h), Origin: "okta", Remove: []identity.Member{m}})
+		}
+		return append(cs, Deactivate{Member: m, Source: "okta"}), nil
+	}
+	for name, first := range map[string][]Change{
+		"of a user":  {Create{Member: m, Record: record("c", "ann")}, LinkRecord{User: u, Record: shoved("k", "ann", "")}},
+		"of nobody":  {KeepApart{Holder: u, Record: shoved("k", "ann", ""), Why: ApartNoUser}},
+		"of its own": {Create{Member: m, Record: shoved("k", "ann", "")}},
+	} {
+		for order, decide := range map[string][]func(*Snapshot) ([]Change, error){"put there first": {add, leave}, "leaves first": {leave, add}} {
+			t.Run(name+", "+order, func(t *testing.T) {
+				s := mem.New()
+				func() {
+					d := open(t, s)
+					defer d.stop()
+					for _, c := range first {
+						d.push(t, c)
+					}
+					group := &identity.Record{Source: "okta", Key: "g1", Name: "all", Pushed: &identity.Pushed{Body: []byte(`{}`)}}
+					d.push(t, Create{Member: identity.GroupMember(g), Record: group, Members: 10})
+				}()
+				held := newGate(s)
+				d := open(t, held)
+				defer d.stop()
+				if err := errors.Join(queued(t, d, held, func() {}, decide...)...); err != nil {
+					t.Fatal(err)
+				}
+				if set := d.View().Now().groupSlot(g).own; set.len() != 0 {
+					t.Errorf("%d members are left", set.len())
+				}
+			})
+		}
+	}
+}
+
+// When a record was pushed is for its provider to read: moving it changes neither that nor
+// since when there is its user.
+func TestMovingARecordKeepsWhenItWasMade(t *testing.T) {
+	d := open(t, mem.New())
+	defer d.stop()
+	ann, okta := identity.NewUserID(), identity.NewUserID()
+	d.push(t, Create{Member: identity.UserMember(okta), Record: shoved(okta.String(), "ann", "")})
+	time.Sleep(2 * time.Millisecond)
+	d.push(t, Create{Member: identity.UserMember(ann), Record: record("c", "ann")})
+	made := func() (string, time.Time) {
+		s := d.View().Now()
+		p, _ := s.PushedUser("okta", identity.Key(okta.String()))
+		u, _, ok := s.User(ann)
+		if !ok {
+			t.Fatal("the user is gone")
+		}
+		return p.Created, u.Created
+	}
+	pushed, user := made()
+	if at, err := time.Parse(time.RFC3339, pushed); err != nil || at.Equal(user) {
+		t.Fatalf("both were made at %s", pushed)
+	}
+	for _, c := range []Change{
+		Merge{Into: ann, From: okta},
+		ChangeOwner{User: ann, To: "okta"},
+		ChangeOwner{User: ann, To: "corp"},
+		ChangeOwner{User: ann, To: "okta"},
+		Update{Member: identity.UserMember(ann), Record: shoved(okta.String(), "renamed", "")},
+		ChangeOwner{User: ann, To: "corp"},
+	} {
+		if _, err := d.Decide(t.Context(), admin, func(*Snapshot) ([]Change, error) { return []Change{c}, nil }); err != nil {
+			t.Fatalf("%T: %v", c, err)
+		}
+		if p, u := made(); p != pushed || !u.Equal(user) {
+			t.Errorf("after %T the record is of %s, not %s, and the user of %v, not %v", c, p, pushed, u, user)
+		}
+	}
+}
