@@ -60,11 +60,51 @@ type pushStorm struct {
 // pushes: what was acknowledged is there, a request is done or not at all, and asking
 // again brings about what was meant.
 func TestNothingPushedIsLostToAKill(t *testing.T) {
-	ops := pushOps
-	if n, err := strconv.Atoi(os.Getenv("ROLLCALL_PUSH_OPERATIONS")); err == nil {
-		ops = n
+	newPushStorm(t, "").rage()
+}
+
+// TestNothingLinkedIsLostToAKill is the same where the people whom the provider pushes are
+// people who were made here, or, every other one, nobody's: a record that is linked is not
+// half of somebody, and its user stays when it goes.
+func TestNothingLinkedIsLostToAKill(t *testing.T) {
+	s := newPushStorm(t, ", use: attributes, link: {to: local, by: name}")
+	mine := func(i int) bool { return i%2 == 0 }
+	for i := range s.users {
+		if mine(i) {
+			if got := s.v.ask("POST", "/v1/users", fmt.Sprintf(`{"userName":%q}`, s.users[i].name), nil); got != 201 {
+				t.Fatalf("POST of a user = %d", got)
+			}
+		}
 	}
-	s := newPushStorm(t, ops)
+	s.rage()
+	s.v.start()
+	for i := range s.users {
+		var got struct {
+			Source string `json:"source"`
+			Linked []struct {
+				Source string `json:"source"`
+				Gone   string `json:"missingTime"`
+				Groups []any  `json:"groups"`
+			} `json:"linked"`
+		}
+		u := &s.users[i]
+		status := s.v.ask("GET", "/v1/users/okta%2F"+u.name, "", &got)
+		if !mine(i) {
+			if status != 404 {
+				t.Errorf("%s is nobody's, and GET is %d", u.name, status)
+			}
+			continue
+		}
+		if status != 200 || got.Source != "local" || len(got.Linked) != 1 || (got.Linked[0].Gone != "") != u.hasLeft || (len(got.Linked[0].Groups) == 1) == u.hasLeft {
+			t.Errorf("%+v is %d %+v", *u, status, got)
+		}
+	}
+	s.v.kill()
+}
+
+// rage pushes everything while the daemon is killed, and looks at what comes of it.
+func (s *pushStorm) rage() {
+	t := s.t
 	var writers sync.WaitGroup
 	defer writers.Wait()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -88,11 +128,15 @@ func TestNothingPushedIsLostToAKill(t *testing.T) {
 	s.v.kill()
 }
 
-func newPushStorm(t *testing.T, ops int) *pushStorm {
+func newPushStorm(t *testing.T, source string) *pushStorm {
+	ops := pushOps
+	if n, err := strconv.Atoi(os.Getenv("ROLLCALL_PUSH_OPERATIONS")); err == nil {
+		ops = n
+	}
 	dir := t.TempDir()
 	file := filepath.Join(dir, "rollcall.yaml")
-	text := fmt.Sprintf("listen: 127.0.0.1:0\nhealth: off\nstore: {dir: %q}\nbootstrap_token_file: %q\nlimits: {per_key: {rate: 0}}\nsources:\n  - {name: okta, type: scim, preset: okta}\n",
-		filepath.Join(dir, "store"), filepath.Join(dir, "token"))
+	text := fmt.Sprintf("listen: 127.0.0.1:0\nhealth: off\nstore: {dir: %q}\nbootstrap_token_file: %q\nlimits: {per_key: {rate: 0}}\nsources:\n  - {name: okta, type: scim, preset: okta%s}\n",
+		filepath.Join(dir, "store"), filepath.Join(dir, "token"), source)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
