@@ -2,6 +2,7 @@ package ldap
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -16,7 +17,7 @@ type bindRefused struct{ err error }
 func (b *bindRefused) Error() string { return b.err.Error() }
 func (b *bindRefused) Unwrap() error { return b.err }
 
-func (s *Source) bind(c *session) error {
+func (s *Source) bind(ctx context.Context, c *session) error {
 	var err error
 	var secret string
 	who := "by its certificate"
@@ -27,7 +28,7 @@ func (s *Source) bind(c *session) error {
 		err = c.ldap.ExternalBind()
 	case methodGSSAPI:
 		who = fmt.Sprintf("as %q", s.cfg.Bind.Kerberos.Principal)
-		err = s.kerberosBind(c)
+		err = s.kerberosBind(ctx, c)
 	default:
 		who = fmt.Sprintf("as %q", s.cfg.Bind.DN)
 		var resolveErr error
@@ -41,7 +42,7 @@ func (s *Source) bind(c *session) error {
 		return nil
 	}
 	if no, ok := errors.AsType[*noTicket](err); ok {
-		err = fmt.Errorf("bind at %s %s: %w", c.url, who, no.err)
+		err = fmt.Errorf("bind at %s %s: %w", c.url, who, no)
 		if no.everywhere {
 			err = &bindRefused{err}
 		}

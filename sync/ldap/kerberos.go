@@ -1,6 +1,7 @@
 package ldap
 
 import (
+	"context"
 	"fmt"
 	"net"
 	"os"
@@ -9,7 +10,10 @@ import (
 
 	krb "github.com/jcmturner/gokrb5/v8/client"
 	krbconf "github.com/jcmturner/gokrb5/v8/config"
+	"github.com/jcmturner/gokrb5/v8/credentials"
 	"github.com/jcmturner/gokrb5/v8/keytab"
+	"github.com/jcmturner/gokrb5/v8/messages"
+	"github.com/jcmturner/gokrb5/v8/types"
 
 	"github.com/rollcall-id/rollcall/config"
 )
@@ -39,9 +43,20 @@ type noTicket struct {
 func (n *noTicket) Error() string { return n.err.Error() }
 func (n *noTicket) Unwrap() error { return n.err }
 
+// granted is what a KDC gives for one bind.
+type granted struct {
+	name   *credentials.Credentials
+	ticket messages.Ticket
+	key    types.EncryptionKey
+	err    error
+}
+
 // kerberosBind binds with a ticket for the server. TLS protects the connection, and the
 // ticket is bound to its certificate.
-func (s *Source) kerberosBind(c *session) error {
+//
+// The Kerberos library knows no context: it waits 5 s for each KDC and each exchange. So
+// it waits by itself, and who does not want to wait any more leaves it to that.
+func (s *Source) kerberosBind(ctx context.Context, c *session) error {
 	k := &s.cfg.Bind.Kerberos
 	keys, err := os.ReadFile(k.Keytab)
 	if err != nil {
@@ -51,23 +66,46 @@ func (s *Source) kerberosBind(c *session) error {
 	if err != nil {
 		return &noTicket{err, true}
 	}
-	defer client.Destroy()
-	if err := client.Login(); err != nil {
-		if wrongKey(err) {
-			s.pool.refuse(c.url, string(keys))
-		}
-		return &noTicket{fmt.Errorf("%s: %w", k.reason(err), err), true}
-	}
 	service, err := k.serviceAt(c.url)
 	if err != nil {
 		return &noTicket{err, false}
 	}
+	answer := make(chan granted, 1)
+	go func() {
+		defer client.Destroy()
+		answer <- s.ticket(ctx, c.url, client, service, string(keys))
+	}()
+	select {
+	case a := <-answer:
+		if a.err != nil {
+			return a.err
+		}
+		g := &securityContext{name: a.name, ticket: a.ticket, key: a.key, binding: bindingOf(c.tls)}
+		return c.ldap.GSSAPIBind(g, service, "")
+	case <-ctx.Done():
+		err := fmt.Errorf("the KDC keeps silent: %s: %w", k.unreachable(), context.Cause(ctx))
+		return &noTicket{err, true}
+	}
+}
+
+// ticket asks the KDC for a ticket for the service. A key that it refuses is remembered
+// even if nobody waits for the answer.
+func (s *Source) ticket(ctx context.Context, url string, client *krb.Client, service, keys string) granted {
+	k := &s.cfg.Bind.Kerberos
+	if err := client.Login(); err != nil {
+		if wrongKey(err) {
+			s.pool.refuse(url, keys)
+		}
+		return granted{err: &noTicket{fmt.Errorf("%s: %w", k.reason(err), err), true}}
+	}
+	if err := ctx.Err(); err != nil {
+		return granted{err: err}
+	}
 	ticket, key, err := client.GetServiceTicket(service)
 	if err != nil {
-		return &noTicket{fmt.Errorf("get a ticket for %s: %s: %w", service, k.reason(err), err), false}
+		err = &noTicket{fmt.Errorf("get a ticket for %s: %s: %w", service, k.reason(err), err), false}
 	}
-	g := &securityContext{name: client.Credentials, ticket: ticket, key: key, binding: bindingOf(c.tls)}
-	return c.ldap.GSSAPIBind(g, service, "")
+	return granted{client.Credentials, ticket, key, err}
 }
 
 // client returns one that has not asked for anything yet.
@@ -170,6 +208,11 @@ func (k *Kerberos) reason(err error) string {
 			return c.reason
 		}
 	}
+	return k.unreachable()
+}
+
+// unreachable says what to do when no KDC answers.
+func (k *Kerberos) unreachable() string {
 	switch {
 	case k.Krb5Conf != "":
 		return "check the KDCs that " + k.Krb5Conf + " names, and that they can be reached"

@@ -120,7 +120,7 @@ func (s *Source) open(ctx context.Context, url string) (*session, error) {
 	}
 	// Until the bind is through, the short deadline counts; from then on only ctx.
 	drop := context.AfterFunc(limited, func() { _ = c.raw.Close() })
-	err = s.bind(c)
+	err = s.bind(limited, c)
 	drop()
 	if err != nil {
 		_ = c.drop()

@@ -138,7 +138,7 @@ func (s *Source) testServer(ctx context.Context, u string) (*session, []sync.Tes
 
 func (s *Source) testBind(ctx, limited context.Context, c *session, steps []sync.TestStep) (*session, []sync.TestStep) {
 	drop := context.AfterFunc(limited, func() { _ = c.raw.Close() })
-	err := s.bind(c)
+	err := s.bind(limited, c)
 	if err == nil {
 		err = c.readRoot(limited)
 	}
