@@ -91,7 +91,7 @@ type Tester interface {
 
 // TestStep is the outcome of one step of a test.
 type TestStep struct {
-	Name   string // "discover", "servers", "resolve", "connect", "tls", "bind", "base", "count", "entry"
+	Name   string // "discover", "servers", "resolve", "connect", "tls", "bind", "base", "count", "changes", "entry"
 	OK     bool
 	Detail string   // what was found
 	Fix    string   // what to do when it failed

@@ -1,10 +1,12 @@
 package ldap_test
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/internal/ldapserver"
+	"github.com/rollcall-id/rollcall/sync"
 	"github.com/rollcall-id/rollcall/sync/ldap"
 	"github.com/rollcall-id/rollcall/sync/plan"
 )
@@ -120,5 +122,46 @@ func TestAControllerThatLags(t *testing.T) {
 			}
 		}
 		w.m.same(t, w.c, before, way+", caught up")
+	}
+}
+
+// TestTestSaysHowChangesAreRead has a domain tell accounts of different rights how their
+// changes would be read, and why in no better way.
+func TestTestSaysHowChangesAreRead(t *testing.T) {
+	t.Parallel()
+	w := newLoss(t, "", ldapserver.ADOptions{})
+	const mayNot, blind = "has not the right \"Replicating Directory Changes\"", "does not see deleted objects: let it list and read CN=Deleted Objects"
+	for who, c := range map[string]struct {
+		changes string
+		works   bool
+		way     string
+		words   []string // in the lines
+	}{
+		seesAll:      {"", true, "changes are read by dirsync", nil},
+		seesNoDead:   {"", true, "changes are read by dirsync", []string{blind, "who is gone is not told"}},
+		mayNoChanges: {"usn", true, "changes are read by usn", []string{"from this domain controller only"}},
+		mayNothing:   {"", true, "changes are read by usn", []string{"not by dirsync", mayNot, blind, "who is gone is not told"}},
+		"CN=other":   {"dirsync", false, "every read is of everything", []string{"not by dirsync", mayNot}},
+	} {
+		cfg := w.c
+		cfg.Changes = c.changes
+		cfg.Bind.DN = who
+		if who == "CN=other" {
+			cfg.Bind.DN = mayNothing
+		}
+		var said sync.TestStep
+		for step := range source(t, cfg).Test(t.Context()) {
+			if step.Name == "changes" {
+				said = step
+			}
+		}
+		if said.OK != c.works || said.Detail != c.way || c.works != (said.Fix == "") {
+			t.Errorf("%s, changes %q: %+v, want %q", who, c.changes, said, c.way)
+		}
+		text := strings.Join(said.Lines, "\n")
+		wantWords(t, text, append(c.words, "the server is Active Directory (supportedCapabilities lists")...)
+		if c.words == nil && len(said.Lines) != 1 {
+			t.Errorf("%s: %q, want no more than the family", who, said.Lines)
+		}
 	}
 }

@@ -100,31 +100,57 @@ func (r *reading) way(name string) follower {
 	return nil
 }
 
-// begin returns the cursor of a full read that is about to begin, and the way in which
-// changes will be read; nil where the server offers none to this account.
-func (r *reading) begin(ctx context.Context) (*cursor, follower) {
-	var why []string
+// chosen is the way in which changes will be read.
+type chosen struct {
+	way follower // nil: in none
+	at  position // where changes begin
+	// caveats are what an administrator should know of the way, and not why the better ones,
+	// or all, are not taken.
+	caveats, not []string
+}
+
+// choose finds the best way that the server offers to this account.
+func (r *reading) choose(ctx context.Context) chosen {
+	var out chosen
 	for _, way := range r.ways() {
 		at, err := way.begin(ctx, r)
 		if err != nil {
-			why = append(why, fmt.Sprintf("not by %s: %s", way.name(), clip(err.Error(), 300)))
+			out.not = append(out.not, fmt.Sprintf("not by %s: %s", way.name(), clip(err.Error(), 300)))
 			continue
 		}
-		said := []string{"changes are read by " + way.name()}
+		out.way, out.at = way, at
 		if c, ok := way.(interface{ caveats() []string }); ok {
-			said = append(said, c.caveats()...)
+			out.caveats = c.caveats()
 		}
-		r.waySaid = strings.Join(append(said, why...), "; ")
-		return &cursor{V: 1, Way: way.name(), Server: r.c.url, Scope: r.s.scope(), At: at}, way
+		return out
 	}
-	if len(why) == 0 {
-		why = []string{fmt.Sprintf("changes: %s is configured, and there is no such way with this directory", r.s.cfg.Changes)}
+	switch {
+	case r.s.cfg.Changes == changesNone:
+		out.not = []string{"changes: none is configured"}
+	case len(out.not) == 0:
+		out.not = []string{fmt.Sprintf("changes: %s is configured, and there is no such way with this directory", r.s.cfg.Changes)}
 	}
-	if r.s.cfg.Changes == changesNone {
-		why = []string{"changes: none is configured"}
+	return out
+}
+
+// words says what was chosen.
+func (c *chosen) words() string {
+	if c.way == nil {
+		return "every read is of everything"
 	}
-	r.waySaid = "every read is of everything: " + strings.Join(why, "; ")
-	return nil, nil
+	return "changes are read by " + c.way.name()
+}
+
+// begin returns the cursor of a full read that is about to begin, and the way in which
+// changes will be read; nil where the server offers none to this account.
+func (r *reading) begin(ctx context.Context) (*cursor, follower) {
+	c := r.choose(ctx)
+	if c.way == nil {
+		r.waySaid = c.words() + ": " + strings.Join(c.not, "; ")
+		return nil, nil
+	}
+	r.waySaid = strings.Join(slices.Concat([]string{c.words()}, c.caveats, c.not), "; ")
+	return &cursor{V: 1, Way: c.way.name(), Server: r.c.url, Scope: r.s.scope(), At: c.at}, c.way
 }
 
 // isBroken reports whether a server was caught telling no changes where there were

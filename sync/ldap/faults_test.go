@@ -363,16 +363,27 @@ func TestTest(t *testing.T) {
 		steps  string // the names of the steps, the failed one with a dash
 		words  []string
 	}{
-		"all is well":    {func(*ldap.Config) {}, "resolve connect tls bind base count entry", []string{"600 users, 20 groups", "name: user", "TLS 1.3", "subject:", "expires:"}},
+		"all is well": {func(*ldap.Config) {}, "resolve connect tls bind base count changes entry", []string{
+			"600 users, 20 groups", "name: user", "TLS 1.3", "subject:", "expires:",
+			"changes are read by timestamps", "the server is OpenLDAP (the root entry", "not by syncrepl: the server does not offer", "who is gone is not told",
+		}},
+		"changes that it does not tell": {
+			func(c *ldap.Config) { c.Changes = "syncrepl" },
+			"resolve connect tls bind base count -changes",
+			[]string{"every read is of everything", "not by syncrepl: the server does not offer", "changes: auto"},
+		},
+		"changes that no one wants": {
+			func(c *ldap.Config) { c.Changes = "none" }, "resolve connect tls bind base count changes entry", []string{"every read is of everything", "changes: none is configured"},
+		},
 		"wrong password": {func(c *ldap.Config) { c.Bind.DN = s.Limited.DN }, "resolve connect tls -bind", []string{"wrong password"}},
 		"wrong CA":       {func(c *ldap.Config) { c.TLS.CA = s.WrongCA }, "resolve connect -tls", []string{"tls.ca"}},
 		"nobody there":   {func(c *ldap.Config) { c.URLs = []string{"ldaps://127.0.0.1:" + unusedPort(t)} }, "resolve -connect", []string{"firewall"}},
 		"wrong base":     {func(c *ldap.Config) { c.Groups.Bases = []string{"ou=x," + s.Suffix} }, "resolve connect tls bind -base", []string{"the server holds " + s.Suffix}},
 		"wrong filter":   {func(c *ldap.Config) { c.Users.Filter = "(uid=nobody)" }, "resolve connect tls bind base -count", []string{"users.filter"}},
-		"wrong name":     {func(c *ldap.Config) { c.Users.Name = ldap.Mapping{Attribute: "roomNumber"} }, "resolve connect tls bind base count -entry", []string{"has no name", "users.name"}},
+		"wrong name":     {func(c *ldap.Config) { c.Users.Name = ldap.Mapping{Attribute: "roomNumber"} }, "resolve connect tls bind base count changes -entry", []string{"has no name", "users.name"}},
 		"second server": {
 			func(c *ldap.Config) { c.URLs = []string{"ldaps://127.0.0.1:" + unusedPort(t), s.LDAPS} },
-			"servers resolve -connect resolve connect tls bind base count entry",
+			"servers resolve -connect resolve connect tls bind base count changes entry",
 			[]string{"next server is tried"},
 		},
 		"limited": {func(c *ldap.Config) {

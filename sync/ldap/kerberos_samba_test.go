@@ -118,7 +118,7 @@ func TestKerberos(t *testing.T) {
 				t.Errorf("step %+v", step)
 			}
 		}
-		if got := strings.Join(steps, " "); got != "resolve connect tls bind base count entry" {
+		if got := strings.Join(steps, " "); got != "resolve connect tls bind base count changes entry" {
 			t.Errorf("steps %q", got)
 		}
 	})

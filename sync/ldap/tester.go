@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,7 +28,7 @@ func (s *Source) Test(ctx context.Context) iter.Seq[sync.TestStep] {
 		if !more {
 			return
 		}
-		for _, step := range []func(context.Context, *session) sync.TestStep{s.testBase, s.testCount, s.testEntry} {
+		for _, step := range []func(context.Context, *session) sync.TestStep{s.testBase, s.testCount, s.testChanges, s.testEntry} {
 			t := step(ctx, c)
 			if !yield(t) || !t.OK {
 				return
@@ -240,9 +241,30 @@ func (s *Source) testCount(ctx context.Context, c *session) sync.TestStep {
 	return t
 }
 
+// testChanges finds out how changes would be read, and why not in a better way.
+func (s *Source) testChanges(ctx context.Context, c *session) sync.TestStep {
+	r := newReading(s, sync.PullRequest{})
+	r.c = c
+	way := r.choose(ctx)
+	t := sync.TestStep{Name: "changes", OK: true, Detail: way.words(), Lines: slices.Concat(way.caveats, way.not)}
+	if way.way != nil && !way.way.removals() {
+		t.Lines = append(t.Lines, "who is gone is not told, and found when everything is compared")
+	}
+	_, family := c.root.family()
+	t.Lines = append([]string{"the server is " + family}, t.Lines...)
+	switch err := c.conn.err(); {
+	case err != nil:
+		t.OK, t.Detail, t.Fix = false, err.Error(), "Try again; if that happens each time, set changes: none."
+	case way.way == nil && s.cfg.Changes != changesAuto && s.cfg.Changes != changesNone:
+		t.OK, t.Fix = false, "Do what is said below, or set changes: auto, which takes the best way that works."
+	}
+	return t
+}
+
 var errEnough = errors.New("enough")
 
-// testEntry maps the first user that can be mapped.
+// testEntry maps the first user that can be mapped. It comes last: that one is enough,
+// which ends the connection.
 func (s *Source) testEntry(ctx context.Context, c *session) sync.TestStep {
 	m := s.people.mapper()
 	var rec *identity.Record
