@@ -135,8 +135,7 @@ func (a *API) settlePushed(s *state.Snapshot, source identity.SourceID, user ide
 	rec, ok := s.ApartRecord(source, r.Entry)
 	switch {
 	case r.Decision == decisionMerge:
-		return nil, fault.New(fault.Conflict, "pushed_source",
-			"source %s is pushed to: its provider holds on to the id of each record, so none takes the place of another; join the record to the user, or link the users", source)
+		return []state.Change{state.TakePlace{User: user, Source: source, Key: r.Entry, Reason: r.Reason}}, nil
 	case !ok || rec.Gone:
 		return nil, fault.New(fault.NotFound, "entry_not_found", "source %s has no record %s that is nobody's", source, r.Entry)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/rollcall-id/rollcall/config"
+	"github.com/rollcall-id/rollcall/identity"
 	"github.com/rollcall-id/rollcall/scim/dialect"
 	"github.com/rollcall-id/rollcall/scim/schema"
 	"github.com/rollcall-id/rollcall/sync/plan"
@@ -88,8 +89,12 @@ func (c *Config) Validate(p *config.Problems) {
 		p.Add("schemas", "%v", err)
 		return
 	}
-	if _, err := c.mapping(types[0]); err != nil {
+	m, err := c.mapping(types[0])
+	switch {
+	case err != nil:
 		p.Add("attributes", "%v", err)
+	case !c.Link.IsZero() && c.Link.By != "" && identity.FoldKey(c.Link.By) != plan.ByName && !m.Has(c.Link.By):
+		p.Add("link.by", "nothing that is pushed becomes the attribute %q: name one that does, such as employeeNumber, or add it to attributes", c.Link.By)
 	}
 }
 

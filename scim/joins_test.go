@@ -136,6 +136,13 @@ func TestLifeOfALinkedRecord(t *testing.T) {
 	tag := w.call("GET", "/Users/"+id, "").header.Get("Etag")
 	w.call("PATCH", "/Users/"+id, patchOf(`{"op":"replace","path":"title","value":"Boss"}`), "If-Match", tag).want(200).is("title", "Boss")
 	w.call("PUT", "/Users/"+id, person("ann2@okta", "00u1", "7"), "If-Match", tag).want(412)
+	tag = w.call("GET", "/Users/"+id, "").header.Get("Etag")
+	if after := raw(); after != before {
+		t.Errorf("the directory's record was\n%s\nand is\n%s", before, after)
+	}
+	w.commit(state.Update{Member: identity.UserMember(ann), Record: numbered("ann", "7")}, state.SetLocalAttribute{Member: identity.UserMember(ann), Key: "floor", Values: []string{"3"}})
+	w.call("GET", "/Users/"+id, "", "If-None-Match", tag).want(304) // what others say of her is not his
+	before = raw()
 	w.call("PUT", "/Users/"+id, person("ann2@okta", "00u1", "9")).want(200).is("userName", "ann2@okta")
 	w.call("PATCH", "/Users/"+id, patchOf(`{"op":"replace","path":"active","value":false}`)).want(200).is("active", false)
 	if len(w.may(ann)) != 1 {

@@ -31,7 +31,9 @@ func (h *history) shove(t *rapid.T) {
 	}
 	owner, _ := have.Member.User()
 	var c Change
-	switch rapid.IntRange(0, 5).Draw(t, "do") {
+	switch rapid.IntRange(0, 6).Draw(t, "do") {
+	case 6:
+		c = TakePlace{User: u, Source: "okta", Key: key}
 	case 0, 1:
 		c = Update{Member: have.Member, Record: r, Apart: ApartTaken}
 	case 2:

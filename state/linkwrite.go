@@ -239,7 +239,7 @@ func (c Rekey) build(t *txn) error {
 
 func pushedRecord(source identity.SourceID) error {
 	return fault.New(fault.Conflict, "pushed_source",
-		"source %s is pushed to: its provider holds on to the id of each record, so none takes the place of another; link the new user to whom he is", source)
+		"source %s is pushed to: name a record that its provider has pushed", source)
 }
 
 // confersReturn notes that who writes this lets a user have all that he would have, were

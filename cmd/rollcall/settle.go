@@ -26,8 +26,8 @@ by its lasting key.
   undo     what was decided is taken back; what was done by it stays
 
 The next run carries it out, and waits for approval if that raises anybody. Of a source
-that is pushed to, ENTRY is the id of a record that is nobody's: join, replace and ignore
-are done at once.`,
+that is pushed to, ENTRY is the SCIM id of a record, and it is done at once: join, replace
+and ignore for one that is nobody's, merge also for a new user who has nothing yet.`,
 		Example: `  rollcall sync status corp                                   which conflicts there are
   rollcall source settle corp 5f2c...91 merge --user ann
   rollcall source settle hr 8810 ignore`,

@@ -217,6 +217,9 @@ func (s *Source) validate(p *config.Problems) {
 	case err != nil:
 		p.Add("name", "%v", err)
 	}
+	if to := s.SCIM.Link.To + s.Sync.Link.To; to != "" && to == s.ID() {
+		p.Add("link.to", "names the source itself: name the one whose users its records join")
+	}
 	if !s.Pulled() {
 		s.SCIM.Validate(p)
 		return

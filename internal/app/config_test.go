@@ -91,6 +91,27 @@ public_url: http://rollcall.example.com
 	}
 }
 
+func TestARuleThatCannotHoldIsRefused(t *testing.T) {
+	for link, want := range map[string]string{
+		"link: {to: corp, by: employeeNumber}":                       "",
+		"link: {to: corp, by: name}":                                 "",
+		"link: {to: corp, by: badge}":                                "sources[0].link.by",
+		"link: {to: corp, by: badge}, attributes: {badge: userName}": "",
+		"link: {to: corp, by: email}":                                "sources[0].link.by",
+		"link: {to: okta, by: employeeNumber}":                       "sources[0].link.to",
+		"use: attributes":                                            "sources[0].use",
+	} {
+		file := filepath.Join(t.TempDir(), "rollcall.yaml")
+		text := "store: {dir: /x}\nsources:\n  - {name: okta, type: scim, " + link + "}\n"
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := LoadConfig(file, nil); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", link, err, want)
+		}
+	}
+}
+
 func TestPlainHTTPIsForThisMachineOnly(t *testing.T) {
 	for address, ok := range map[string]bool{
 		"127.0.0.1:8080": true, "localhost:8080": true, "[::1]:8080": true, ":8080": false, "0.0.0.0:8080": false, "10.1.2.3:8080": false,

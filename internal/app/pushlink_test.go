@@ -239,7 +239,7 @@ func TestRecordsThatAreNobodysAreSettled(t *testing.T) {
 	j.rule(permissions.GrantRuleUserAdmin)
 	j.scim("PATCH", "/Groups/"+group, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"remove","path":"members"}]}`, 200)
 
-	settle(join, "merge", `,"user":"`+six+`"`, 409)
+	settle(join, "merge", `,"user":"`+six+`"`, 404)
 	settle("nothing", "replace", "", 404)
 	settle(join, "join", `,"user":"okta/okta5"`, 409)
 	settle(join, "join", `,"user":"`+six+`"`, 200)
@@ -263,6 +263,63 @@ func TestRecordsThatAreNobodysAreSettled(t *testing.T) {
 	if u := j.scim("GET", "/Users/"+join, "", 200); u["userName"] != "join" {
 		t.Errorf("the record of a user who was deleted is %v", u)
 	}
+}
+
+// TestARecreatedAccountIsThePerson settles that an account which a provider made anew,
+// under another id of his own, is the person whom it took away: of a user that the provider
+// owns, and of a linked record.
+func TestARecreatedAccountIsThePerson(t *testing.T) {
+	t.Parallel()
+	j := startJoined(t)
+	const path = "/v1/sources/okta/settlements"
+	merge := func(entry, user string, want int) map[string]any {
+		t.Helper()
+		return j.call("POST", path, fmt.Sprintf(`{"entry":%q,"decision":"merge","user":%q}`, entry, user), want)
+	}
+	again := func(i int) string {
+		t.Helper()
+		id, _ := j.scim("POST", "/Users", fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User","urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"],
+			"userName":"okta%d","externalId":"other%d","active":true,"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"employeeNumber":"%d"}}`, i, i, 100000+i), 201)["id"].(string)
+		return id
+	}
+	group, _ := j.scim("POST", "/Groups", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"Stewards"}`, 201)["id"].(string)
+	j.call("PUT", "/v1/groups/Stewards/grants/GOVERNANCE", `{"reason":"stewards","acknowledgeDirectory":true}`, 201)
+	for name, i := range map[string]int{"corp/" + j.org.Login(3): 3, "okta/okta404": 404} {
+		old := j.person(i)
+		id := j.idOf(name)
+		j.call("PUT", "/v1/users/"+id+"/grants/CREATE_FILTER", `{"reason":"asked"}`, 201)
+		merge(old, id, 409) // it is there
+		j.scim("DELETE", "/Users/"+old, "", 204)
+		entry := again(i)
+		j.scim("PATCH", "/Groups/"+group, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"add","path":"members","value":[{"value":"`+entry+`"}]}]}`, 200)
+		if j.ownerOf(entry) == id || j.allowed(id, "GOVERNANCE") {
+			t.Errorf("%s is the person already", entry)
+		}
+		merge(entry, j.idOf("corp/"+j.org.Login(5)), 404)
+		clerk := j.keyOf("clerk-"+fmt.Sprint(i), permissions.UserAdmin)
+		j.rule(permissions.GrantRuleHeld)
+		j.as(clerk).call("POST", path, fmt.Sprintf(`{"entry":%q,"decision":"merge","user":%q}`, entry, id), 403)
+		j.rule(permissions.GrantRuleUserAdmin)
+		merge(entry, id, 200)
+		if j.ownerOf(entry) != id || !j.allowed(id, "GOVERNANCE") || !j.allowed(id, "CREATE_FILTER") {
+			t.Errorf("after the merge %s is not the person, or may not what he may", entry)
+		}
+		if u := j.scim("GET", "/Users/"+entry, "", 200); !strings.Contains(fmt.Sprint(u["groups"]), group) {
+			t.Errorf("its provider finds %v", u)
+		}
+		j.scim("GET", "/Users/"+old, "", 404)
+	}
+}
+
+// ownerOf returns the user of a record.
+func (j *joined) ownerOf(record string) string {
+	j.t.Helper()
+	p, ok := j.db.View().Now().PushedUser("okta", identity.Key(record))
+	if !ok {
+		j.t.Fatalf("okta has no record %s", record)
+	}
+	u, _ := p.Member.User()
+	return u.String()
 }
 
 func mustUser(t *testing.T, text string) identity.UserID {

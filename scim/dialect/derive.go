@@ -71,6 +71,11 @@ func NewMapping(more map[string]string, t *schema.ResourceType) (Mapping, error)
 	return m, nil
 }
 
+// Has reports whether an attribute of the roll comes from somewhere.
+func (m Mapping) Has(key string) bool {
+	return slices.ContainsFunc(m.from, func(a mapped) bool { return a.key == identity.FoldKey(key) })
+}
+
 // Derive returns what the roll takes from a canonical resource.
 func Derive(o schema.Object, t *schema.ResourceType, m Mapping) Derived {
 	if t.Core.ID != schema.UserURN {
