@@ -216,3 +216,21 @@ func TestMovingARecordKeepsWhenItWasMade(t *testing.T) {
 		}
 	}
 }
+
+// A user whose linked record goes is not told to be gone.
+func TestTheFeedKeepsWhoIsUnlinked(t *testing.T) {
+	d := open(t, mem.New())
+	defer d.stop()
+	ann := identity.NewUserID()
+	d.push(t, Create{Member: identity.UserMember(ann), Record: record("c", "ann")})
+	d.push(t, LinkRecord{User: ann, Record: shoved("k", "ann", "")})
+	at := d.View().Now().Rev()
+	d.push(t, Delete{Member: identity.UserMember(ann), Source: "okta"})
+	changes, _, _ := d.View().Changes(at, 10)
+	if len(changes) != 1 || changes[0].Member != identity.UserMember(ann) || changes[0].Removed {
+		t.Errorf("the feed says %+v", changes)
+	}
+	if _, _, ok := d.View().Now().User(ann); !ok {
+		t.Error("the user is gone with the record")
+	}
+}

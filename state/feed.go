@@ -75,7 +75,7 @@ func (f *feed) note(ev store.Event) {
 	defer f.mu.Unlock()
 	f.rev, f.at = ev.Record.Rev, f.now().Unix()
 	if c, ok := changed(ev.Record.Key); ok {
-		c.Removed = ev.Deleted
+		c.Removed = ev.Deleted && !strings.HasPrefix(ev.Record.Key, keyLinked) // its user stays
 		f.add(c)
 	}
 }

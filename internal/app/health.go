@@ -124,7 +124,7 @@ type rollMetrics struct {
 	health *health
 	view   *state.View
 
-	users, groups, members, size, used, quota, free, rev, stale, grants *prometheus.Desc
+	users, linked, groups, members, size, used, quota, free, rev, stale, grants *prometheus.Desc
 }
 
 func newRollMetrics(h *health, v *state.View) *rollMetrics {
@@ -134,6 +134,7 @@ func newRollMetrics(h *health, v *state.View) *rollMetrics {
 	return &rollMetrics{
 		health: h, view: v,
 		users:   desc("users", "Users, by the source that owns them and their state.", "source", "state"),
+		linked:  desc("linked_records", "Records of a source that own no user: linked to one, or nobody's.", "source", "state"),
 		groups:  desc("groups", "Groups, by the source that owns them and their state.", "source", "state"),
 		members: desc("memberships", "Memberships that a source gave.", "source"),
 		grants:  desc("grants", "Grants, effective or not."),
@@ -148,7 +149,7 @@ func newRollMetrics(h *health, v *state.View) *rollMetrics {
 
 // Describe implements prometheus.Collector.
 func (m *rollMetrics) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.users, m.groups, m.members, m.grants, m.size, m.used, m.quota, m.free, m.rev, m.stale} {
+	for _, d := range []*prometheus.Desc{m.users, m.linked, m.groups, m.members, m.grants, m.size, m.used, m.quota, m.free, m.rev, m.stale} {
 		ch <- d
 	}
 }
@@ -163,6 +164,8 @@ func (m *rollMetrics) Collect(ch chan<- prometheus.Metric) {
 		gauge(m.users, float64(c.Users-c.UsersInactive), string(id), "active")
 		gauge(m.users, float64(c.UsersInactive), string(id), "inactive")
 		gauge(m.users, float64(c.UsersMissing), string(id), "missing")
+		gauge(m.linked, float64(c.Linked), string(id), "linked")
+		gauge(m.linked, float64(c.Apart), string(id), "nobodys")
 		gauge(m.groups, float64(c.Groups), string(id), "present")
 		gauge(m.groups, float64(c.GroupsMissing), string(id), "missing")
 		gauge(m.members, float64(c.Members), string(id))

@@ -190,6 +190,11 @@ func TestARuleThatWasChangedWaitsForWhoMayConfer(t *testing.T) {
 	if r, _ := j.db.View().Now().ApartRecord("okta", identity.Key(id)); r.Why != state.ApartHeld {
 		t.Errorf("the record is nobody's for %q", r.Why)
 	}
+	for state, want := range map[string]string{"linked": "1", "nobodys": "1"} {
+		if got := j.metric(`rollcall_linked_records{source="okta",state="` + state + `"}`); got != want {
+			t.Errorf("%s records are %q, want %s", state, got, want)
+		}
+	}
 	src := j.call("GET", "/v1/sources/okta", "", 200)
 	held, _ := src["held"].(map[string]any)
 	if src["state"] != "held" || held["raises"] != 1.0 || !strings.Contains(fmt.Sprint(held["reasons"]), "GOVERNANCE") {
