@@ -185,7 +185,7 @@ func (c *call) matching(s *state.Snapshot, p state.Pushed, filters []*filter.Fil
 	}
 	for m, key := range s.OwnMembers(p.Handle) {
 		one := schema.Object{"value": string(key), "type": memberType(m)}
-		one["display"], _ = s.Name(m)
+		one["display"] = s.NameIn(c.endpoint.id, m)
 		group := schema.Object{"members": []any{one}}
 		if slices.ContainsFunc(filters, func(f *filter.Filter) bool { return f.Match(group) }) && !slices.Contains(but, m) {
 			all = append(all, m)

@@ -36,6 +36,15 @@ func newJoins(src *Source) *joins {
 	return &joins{source: src.ID, rule: src.Config.Link, use: src.Config.Use, hash: src.Config.LinkHash()}
 }
 
+// kept returns what the next configuration says, with what is known of people where that is
+// the same.
+func (j *joins) kept(next *joins) *joins {
+	if j != nil && next != nil && j.hash == next.hash {
+		return j
+	}
+	return next
+}
+
 // LinkHash changes whenever the records of a source may join others than before: with the
 // rule, and with what the attribute that it compares is read from. It is "" without a rule.
 func (c *Config) LinkHash() string {

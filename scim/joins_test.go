@@ -131,6 +131,7 @@ func TestLifeOfALinkedRecord(t *testing.T) {
 		t.Errorf("in the group she may %v", got)
 	}
 	w.call("GET", "/Users/"+id, "").want(200).is("groups/0/value", g)
+	w.call("GET", "/Groups/"+g+"?attributes=members.display", "").want(200).is("members/0/display", "ann@okta")
 	w.call("GET", "/Groups?filter=members.value%20eq%20%22"+id+"%22", "").want(200).is("totalResults", 1.0)
 
 	tag := w.call("GET", "/Users/"+id, "").header.Get("Etag")

@@ -200,7 +200,7 @@ func (v *resourceView) appendMembers(b []byte, p state.Pushed) []byte {
 		b = append(append(append(b, `","$ref":"`...), at...), key...)
 		b = append(append(append(b, `","type":"`...), kind...), '"')
 		if named {
-			name, _ := v.s.Name(m)
+			name := v.s.NameIn(v.c.endpoint.id, m)
 			b = schema.AppendString(append(b, `,"display":`...), name)
 		}
 		b = append(b, '}')

@@ -81,6 +81,7 @@ func (s *Server) Reload(sources []Source) error {
 		if old := have[src.ID]; old != nil {
 			e.log = old.log // what came before stays to be looked at
 			e.rails.follow(old.rails)
+			e.joins = old.joins.kept(e.joins)
 		}
 		next[src.ID] = e
 	}

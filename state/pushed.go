@@ -276,6 +276,17 @@ func (s *Snapshot) present(r ref, source identity.SourceID) (identity.Member, id
 	return identity.UserMember(u.id), "", false
 }
 
+// NameIn returns how a source calls a user or a group that it has a record of.
+func (s *Snapshot) NameIn(source identity.SourceID, m identity.Member) string {
+	r, ok := s.ref(m)
+	if ok && !r.isGroup() {
+		if l := s.users.Ref(int(r.handle())).linked(source); l != nil {
+			return l.name
+		}
+	}
+	return s.name(m)
+}
+
 // OwnMemberCount returns how many members its source gave to the group of a handle.
 func (s *Snapshot) OwnMemberCount(group uint32) int { return s.groups.Ref(int(group)).own.len() }
 
