@@ -50,6 +50,7 @@ type reply struct {
 	header http.Header
 	body   []byte
 	etag   string
+	at     string                          // where the resource is that the body shows
 	stream func(http.ResponseWriter) error // writes the status, too, with its first byte
 	id     string                          // of the resource that was written
 }
@@ -215,6 +216,10 @@ func (r *reply) write(w http.ResponseWriter, req *http.Request, log *slog.Logger
 	maps.Copy(h, r.header)
 	if r.etag != "" {
 		h["Etag"] = []string{r.etag}
+	}
+	if r.at != "" {
+		h["Location"] = []string{r.at}
+		h["Content-Location"] = h["Location"]
 	}
 	if r.stream == nil && len(r.body) == 0 {
 		w.WriteHeader(r.status)

@@ -39,8 +39,9 @@ func (c *call) providerConfig() (*reply, error) {
 		`"authenticationSchemes":[{"type":"oauthbearertoken","name":"Bearer token",` +
 		`"description":"A token of this source, in the header Authorization: Bearer","specUri":"https://www.rfc-editor.org/info/rfc6750","primary":true}],` +
 		`"meta":{"resourceType":"ServiceProviderConfig","location":`)
-	b = schema.AppendString(b, c.base()+"/ServiceProviderConfig")
-	return &reply{status: http.StatusOK, body: append(b, `}}`...)}, nil
+	at := c.base() + "/ServiceProviderConfig"
+	b = schema.AppendString(b, at)
+	return &reply{status: http.StatusOK, at: at, body: append(b, `}}`...)}, nil
 }
 
 // noFilter refuses a filter where RFC 7644, section 4, allows none.
@@ -54,7 +55,8 @@ func (c *call) noFilter() error {
 func (c *call) resourceTypes() (*reply, error) {
 	var all []shown
 	for _, k := range c.endpoint.kinds {
-		all = append(all, shown{k.typ.Name, k.typ.JSONAt(c.base() + "/ResourceTypes/" + k.typ.Name)})
+		at := c.base() + "/ResourceTypes/" + k.typ.Name
+		all = append(all, shown{k.typ.Name, at, k.typ.JSONAt(at)})
 	}
 	return c.show(all, "resource type")
 }
@@ -65,7 +67,8 @@ func (c *call) schemas() (*reply, error) {
 	add := func(s *schema.Schema) {
 		if !seen[s.ID] {
 			seen[s.ID] = true
-			all = append(all, shown{s.ID, s.JSONAt(c.base() + "/Schemas/" + s.ID)})
+			at := c.base() + "/Schemas/" + s.ID
+			all = append(all, shown{s.ID, at, s.JSONAt(at)})
 		}
 	}
 	for _, k := range c.endpoint.kinds {
@@ -80,6 +83,7 @@ func (c *call) schemas() (*reply, error) {
 // shown is something that discovery shows.
 type shown struct {
 	id   string
+	at   string // where it is
 	body []byte
 }
 
@@ -91,7 +95,7 @@ func (c *call) show(all []shown, what string) (*reply, error) {
 	if _, id, one := strings.Cut(c.path[1:], "/"); one {
 		for _, s := range all {
 			if strings.EqualFold(s.id, id) {
-				return &reply{status: http.StatusOK, body: s.body}, nil
+				return &reply{status: http.StatusOK, at: s.at, body: s.body}, nil
 			}
 		}
 		return nil, notFound("the " + what + " " + clip(id))

@@ -57,7 +57,7 @@ func (w *world) chunked(method, path, body string) *answer {
 func TestLimitOfResource(t *testing.T) {
 	w := newWorld(t, mem.New())
 	u := w.user("ann", "")
-	bare := `{"schemas":["` + userURN + `"],"userName":"ann","nickName":""}`
+	bare := `{"schemas":["` + userURN + `"],"userName":"ann","nickName":"","active":true}`
 	name := func(n int) string { return strings.Repeat("t", n-len(bare)) }
 	w.call("PUT", u, userBody("ann", `"nickName":"`+name(maxResource)+`"`)).want(200)
 	w.call("PUT", u, userBody("ann", `"nickName":"`+name(maxResource+1)+`"`)).refuses(413, "")

@@ -20,7 +20,7 @@ func (c *call) get() (*reply, error) {
 	}
 	tag := c.etag(s, c.kind, p)
 	if none := c.header.Get("If-None-Match"); none != "" && etagIn(none, tag) {
-		return &reply{status: http.StatusNotModified, etag: tag}, nil
+		return &reply{status: http.StatusNotModified, etag: tag, at: c.base() + c.kind.typ.Endpoint + "/" + string(p.Key)}, nil
 	}
 	if want := c.header.Get("If-Match"); want != "" && !etagIn(want, tag) {
 		return nil, refuse(http.StatusPreconditionFailed, "", "the resource has another version")
@@ -30,7 +30,7 @@ func (c *call) get() (*reply, error) {
 		return nil, err
 	}
 	v := c.viewOf(s, c.kind, proj)
-	return &reply{status: http.StatusOK, etag: tag, body: v.append(make([]byte, 0, len(p.Body)+512), p), id: c.id}, nil
+	return &reply{status: http.StatusOK, etag: tag, at: v.location(p.Key), body: v.append(make([]byte, 0, len(p.Body)+512), p), id: c.id}, nil
 }
 
 // written returns the answer to a write: the resource as it is now.
@@ -48,11 +48,7 @@ func (c *call) written(key identity.Key, status int) (*reply, error) {
 		return nil, err
 	}
 	v := c.viewOf(s, c.kind, proj)
-	r := &reply{status: status, etag: c.etag(s, c.kind, p), body: v.append(make([]byte, 0, len(p.Body)+512), p), id: string(key)}
-	if status == http.StatusCreated {
-		r.header = http.Header{"Location": {v.location(p.Key)}}
-	}
-	return r, nil
+	return &reply{status: status, etag: c.etag(s, c.kind, p), at: v.location(p.Key), body: v.append(make([]byte, 0, len(p.Body)+512), p), id: string(key)}, nil
 }
 
 // etag returns the version of a resource: RFC 7644, section 3.14. That of a user has a

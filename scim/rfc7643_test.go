@@ -123,6 +123,15 @@ func TestRFC7643_3_Resources(t *testing.T) {
 				w.t.Errorf("a new resource was modified: %s", a.body)
 			}
 		}},
+		{"3.1", "meta.location is the header Content-Location", "", func(w *world) {
+			u := w.user("ann", "")
+			for _, path := range []string{u, "/ServiceProviderConfig", "/ResourceTypes/User", "/Schemas/" + userURN} {
+				a := w.call("GET", path, "").want(200)
+				a.is("meta/location", a.header.Get("Content-Location"))
+			}
+			a := w.call("POST", "/Groups", `{"schemas":["`+groupURN+`"],"displayName":"G"}`).want(201)
+			a.is("meta/location", a.header.Get("Content-Location"))
+		}},
 		{"3.1", "lastModified moves with a change, and created stays", "", func(w *world) {
 			u := w.user("ann", "")
 			before := w.call("GET", u, "")
@@ -177,6 +186,12 @@ func TestRFC7643_4_UsersAndGroups(t *testing.T) {
 			w.user("Élan", "")
 			w.call("POST", "/Users", userBody("ÉLAN", "")).refuses(409, "uniqueness")
 			w.find("/Users", `userName eq "éLAN"`).is("totalResults", 1.0).is("Resources/0/userName", "Élan")
+		}},
+		{"4.1.1", "who is not said to be inactive is active", "", func(w *world) {
+			w.call("POST", "/Users", userBody("ann", "")).want(201).is("active", true)
+			w.call("POST", "/Users", userBody("ben", `"active":null`)).want(201).is("active", true)
+			w.find("/Users", `active eq true`).want(200).is("totalResults", 2.0)
+			w.find("/Users", `not (active eq true)`).want(200).is("totalResults", 0.0)
 		}},
 		{"4.1.1", "every attribute of a user is kept", "", func(w *world) {
 			a := w.call("POST", "/Users", fullUser).want(201)

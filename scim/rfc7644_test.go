@@ -134,6 +134,17 @@ func TestRFC7644_3_3_Creating(t *testing.T) {
 			a.is("meta/location", a.header.Get("Location")).is("meta/version", a.header.Get("Etag"))
 			w.call("GET", "/Users/"+a.id(), "").want(200).is("meta/location", a.header.Get("Location"))
 		}},
+		{"3.4.1", "every answer with a resource says where it is", "", func(w *world) {
+			u := w.user("ann", "")
+			for _, a := range []*answer{
+				w.call("GET", u, ""), w.call("GET", u+"?attributes=title", ""), w.call("HEAD", u, ""),
+				w.call("PUT", u, userBody("ann", `"title":"x"`)), w.patch(u, `{"op":"add","path":"title","value":"y"}`),
+			} {
+				if at := a.want(200).header.Get("Location"); at != w.url+Prefix+"okta"+u {
+					w.t.Errorf("Location %q of %s", at, u)
+				}
+			}
+		}},
 		{"3.3", "what is read-only is ignored", "", func(w *world) {
 			a := w.call("POST", "/Users", userBody("ann", `"id":"mine","meta":{"created":"1999-01-01T00:00:00Z","location":"x","version":"y"},"groups":[{"value":"g"}]`)).want(201).lacks("groups")
 			if a.id() == "mine" || at(a.json, "meta/created") == "1999-01-01T00:00:00Z" || at(a.json, "meta/location") == "x" || at(a.json, "meta/version") == "y" {
@@ -254,14 +265,14 @@ func TestRFC7644_3_4_2_2_Filtering(t *testing.T) {
 		{"gt of a date", `meta.lastModified gt "2011-05-13T04:42:34Z"`, "ann Ben cleo dan"},
 		{"lt of a date", `meta.created lt "2011-05-13T04:42:34Z"`, ""},
 		{"a date with an offset", `meta.created gt "2011-05-13T04:42:34+02:00"`, "ann Ben cleo dan"},
-		{"a boolean", `active eq true`, "ann"},
+		{"a boolean", `active eq true`, "ann cleo dan"},
 		{"a boolean that is false", `active eq false`, "Ben"},
 		{"null is no value", `title eq null`, "cleo dan"},
 		{"and", `title pr and active eq true`, "ann"},
 		{"or", `userName eq "ann" or userName eq "dan"`, "ann dan"},
 		{"not", `not (title pr)`, "cleo dan"},
 		{"and binds closer than or", `userName eq "dan" or title pr and active eq true`, "ann dan"},
-		{"parentheses", `(userName eq "dan" or title pr) and active eq true`, "ann"},
+		{"parentheses", `(userName eq "dan" or title pr) and active eq false`, "Ben"},
 		{"not binds closest", `not (title pr) and userName sw "c"`, "cleo"},
 		{"operators in any case", `userName EQ "ann" OR userName Eq "dan"`, "ann dan"},
 		{"attribute names in any case", `USERNAME eq "ann"`, "ann"},

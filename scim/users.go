@@ -33,11 +33,17 @@ func (c *call) create() (*reply, error) {
 	return c.createUser(in)
 }
 
+// createUser makes a user, or lets one return. Who is not said to be inactive is active,
+// and is shown and found as one: RFC 7643, section 4.1.1, leaves that to the server.
 func (c *call) createUser(in *dialect.Parsed) (*reply, error) {
+	user := maps.Clone(in.Object)
+	if _, said := user["active"]; !said {
+		user["active"] = true
+	}
 	fresh := identity.NewUserID()
 	var key identity.Key
 	_, err := c.push(func(s *state.Snapshot) ([]state.Change, error) {
-		draft, err := c.draft(in.Object, identity.Key(fresh.String()))
+		draft, err := c.draft(user, identity.Key(fresh.String()))
 		if err != nil {
 			return nil, err
 		}
