@@ -52,7 +52,8 @@ nightly: ## try the laws on 10,000 states and 100,000 sequences of writes, and k
 	$(NIGHT) -run 'TestLaws|TestAKilledRun|TestConsequencesAreWhatARunMakes' ./sync -rapid.checks=1000 -rapid.seed=$(SEED)
 	ROLLCALL_SYNC_USERS=100000 $(NIGHT) -run 'TestASyncLeavesLocalBytesAlone' ./sync
 	$(NIGHT) -run 'TestAKillLeavesNoChangeWithoutItsEntry' -count=10 ./state
-	$(NIGHT) -run 'TestNothingAcknowledgedIsLostToAKill' -count=5 ./internal/app
+	$(NIGHT) -run 'TestNothingAcknowledgedIsLostToAKill|TestNothingLinkedIsLostToAKill' -count=5 ./internal/app
+	$(NIGHT) -run 'TestRecordsKeepTheirIDs' ./scim -rapid.checks=3000 -rapid.seed=$(SEED)
 	ROLLCALL_PUSH_OPERATIONS=20000 $(NIGHT) -run 'TestNothingPushedIsLostToAKill' -count=3 ./internal/app
 
 soak: ## change directories at random while they are read, ROUNDS (400) rounds each (SEED repeats a run)

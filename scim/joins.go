@@ -26,6 +26,8 @@ type joins struct {
 	rev   store.Revision      // that of is as of; guarded by mu
 	of    map[string][]uint32 // handles by value, of some who have it no more among them; guarded by mu
 	extra int                 // how many entries were added since it was made; guarded by mu
+	news  int                 // how often entries were added; guarded by mu
+	away  map[uint32]bool     // who of those in of is not there; guarded by mu
 }
 
 // newJoins returns what a configuration says of it, or nil.
@@ -154,6 +156,14 @@ func (j *joins) candidates(s *state.Snapshot, view *state.View, values []string)
 	return all
 }
 
+// heard returns a number that is another when somebody has come whom a record may join.
+func (j *joins) heard(s *state.Snapshot, view *state.View) int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.follow(s, view)
+	return j.news
+}
+
 // follow brings the index up to a snapshot, or leaves it at a newer one.
 func (j *joins) follow(s *state.Snapshot, view *state.View) {
 	if j.of != nil && j.rev >= s.Rev() {
@@ -163,18 +173,35 @@ func (j *joins) follow(s *state.Snapshot, view *state.View) {
 		if changes, _, ok := view.Changes(j.rev, mostChanges); ok && len(changes) < mostChanges {
 			for _, c := range changes {
 				if h, ok := s.HandleOf(c.Member); ok && c.Kind == state.UserChange && !c.Member.IsGroup() {
-					j.extra += j.add(s, h)
+					n := j.add(s, h)
+					if j.extra += n; n > 0 || j.back(s, h) {
+						j.news++
+					}
 				}
 			}
 			j.rev = s.Rev()
 			return
 		}
 	}
-	j.of, j.extra = map[string][]uint32{}, 0
+	j.of, j.away, j.extra, j.news = map[string][]uint32{}, map[uint32]bool{}, 0, j.news+1
 	for h := range s.UserHandles() {
 		j.add(s, h)
 	}
 	j.rev = s.Rev()
+}
+
+// back notes whether a user is there, and reports whether he has returned.
+func (j *joins) back(s *state.Snapshot, h uint32) bool {
+	_, _, there := s.OwnerAt(j.rule.To, h)
+	if !there {
+		if s.Owns(j.rule.To, h) {
+			j.away[h] = true
+		}
+		return false
+	}
+	was := j.away[h]
+	delete(j.away, h)
+	return was
 }
 
 // add notes what a user has, and returns how much of it was not there.

@@ -394,16 +394,23 @@ func TestManyJoinAtOnce(t *testing.T) {
 func TestRulesAreTriedAgain(t *testing.T) {
 	w := newWorld(t, mem.New(), joining(plan.UseAttributes))
 	id := w.call("POST", "/Users", person("ann@okta", "00u1", "7")).want(201).id()
+	var last tried
+	try := func() {
+		t.Helper()
+		for range 2 { // a rule that nobody has agreed to yet comes first
+			var err error
+			if last, err = (*w.server.sources.Load())["okta"].retry(t.Context(), store.At("lead", 0), last); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
 	again := func(src Source) {
 		t.Helper()
 		if err := w.server.Reload([]Source{src}); err != nil {
 			t.Fatal(err)
 		}
-		for range 2 { // a rule that nobody has agreed to yet comes first
-			if err := (*w.server.sources.Load())["okta"].retry(t.Context(), store.At("lead", 0)); err != nil {
-				t.Fatal(err)
-			}
-		}
+		last = tried{}
+		try()
 	}
 	again(joining(plan.UseAttributes))
 	rev := w.db.View().Now().Rev()
@@ -412,9 +419,18 @@ func TestRulesAreTriedAgain(t *testing.T) {
 		t.Errorf("trying changes something, although nobody has come: %+v", p)
 	}
 	ann := w.pulled("ann", "7")
-	again(joining(plan.UseAttributes))
+	try()
 	if p, u := w.record(id); u == nil || u.ID != ann || p.Place != state.Joined {
 		t.Fatalf("she has come, and the record is %+v", p)
+	}
+	ben := w.pulled("ben", "8")
+	w.commit(state.Deactivate{Member: identity.UserMember(ben), Source: "corp"})
+	late := w.call("POST", "/Users", person("ben@okta", "00u2", "8")).want(201).id()
+	try()
+	w.commit(state.Update{Member: identity.UserMember(ben), Record: numbered("ben", "8")})
+	try()
+	if p, u := w.record(late); u == nil || u.ID != ben {
+		t.Errorf("he has returned, and the record is %+v", p)
 	}
 	body := w.call("GET", "/Users/"+id, "").want(200).is("userName", "ann@okta").json["meta"]
 	again(joining(plan.UseAttributes, func(c *Config) { c.Link.Disable = plan.DisableAny }))

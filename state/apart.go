@@ -219,6 +219,19 @@ func (s *Snapshot) ApartOf(source identity.SourceID) iter.Seq[ApartRecord] {
 	}
 }
 
+// ApartKeys yields the keys of what ApartOf yields, and why each is nobody's: for many, it
+// costs a part of that.
+func (s *Snapshot) ApartKeys(source identity.SourceID) iter.Seq2[identity.Key, Apart] {
+	return func(yield func(identity.Key, Apart) bool) {
+		for h := range s.users.Len() {
+			u := s.users.Ref(h)
+			if l := u.linked(source); l != nil && !u.exists() && !l.missing && !yield(l.key, l.apart) {
+				return
+			}
+		}
+	}
+}
+
 // ApartRecord returns what a source has pushed under a key and is nobody's.
 func (s *Snapshot) ApartRecord(source identity.SourceID, key identity.Key) (ApartRecord, bool) {
 	p, ok := s.PushedUser(source, key)

@@ -115,6 +115,12 @@ func (s *Snapshot) OwnerAt(source identity.SourceID, handle uint32) (identity.Us
 	return u.id, o.record(), true
 }
 
+// Owns reports whether a source owns the user of a handle, also one whom it has lost.
+func (s *Snapshot) Owns(source identity.SourceID, handle uint32) bool {
+	u := s.users.Ref(int(handle))
+	return u.exists() && u.source == source
+}
+
 // UserHandles is how many handles of users there are: they count from 0.
 func (s *Snapshot) UserHandles() uint32 { return uint32(s.users.Len()) }
 

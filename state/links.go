@@ -32,6 +32,7 @@ type linkedSlot struct {
 	off     identity.Reason
 	expires int64
 	body    uint32 // as that of a user
+	apart   Apart  // why it is nobody's
 	bars    bool
 	left    bool // the source is being deleted: it counts for nothing
 }
@@ -191,6 +192,9 @@ func (e *editor) linked(key string, v rawValue) error {
 		l.facet = facet{v.raw, key, name, uint64(o.Hash), v.rev, !o.Missing.IsZero()}
 		l.off, l.expires = intern(e.reasons, o.Disabled), seconds(o.Expires)
 		l.bars, l.left = o.Link != nil && o.Link.Bars, e.leaving(source)
+		if o.Link != nil {
+			l.apart = Apart(intern(e.reasons, identity.Reason(o.Link.Apart)))
+		}
 		if _, ok := bodyAt(v.raw, o.Size); ok {
 			l.body = uint32(o.Size)
 		}
