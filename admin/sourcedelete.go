@@ -149,6 +149,9 @@ func deletionOf(s *state.Snapshot, source identity.SourceID, now time.Time) Dele
 	for _, m := range all {
 		d.member(m)
 	}
+	for u := range s.LinkedBy(source) { // they stay, without the record
+		d.lines = append(d.lines, "linked "+u.String())
+	}
 	d.Keys += len(s.PushTokens(source))
 	for _, t := range s.PushTokens(source) {
 		d.lines = append(d.lines, "token "+t.ID)

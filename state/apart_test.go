@@ -234,3 +234,23 @@ func TestTheFeedKeepsWhoIsUnlinked(t *testing.T) {
 		t.Error("the user is gone with the record")
 	}
 }
+
+// Who asks for a record that is nobody's as for a user is told what it is.
+func TestNobodyIsNoUser(t *testing.T) {
+	d := open(t, mem.New())
+	defer d.stop()
+	holder := identity.NewUserID()
+	d.push(t, KeepApart{Holder: holder, Record: shoved("k", "ann", ""), Why: ApartAmbiguous})
+	s := d.View().Now()
+	for text, told := range map[string]bool{"okta/ann": true, "okta/k": true, "ann": false, holder.String(): false} {
+		if _, err := s.OneUser(text); fault.Code(err) != "user_not_found" || strings.Contains(err.Error(), "nobody") != told {
+			t.Errorf("OneUser(%q) = %v", text, err)
+		}
+	}
+	if _, ok := s.Subject(holder); ok {
+		t.Error("a record that is nobody's is somebody to permissions")
+	}
+	for row := range s.Users(identity.UserID{}, time.Now()) {
+		t.Errorf("%s is listed", row.Name)
+	}
+}

@@ -419,6 +419,10 @@ func (s *Snapshot) OneUser(text string) (identity.UserID, error) {
 	case 1:
 		return found[0], nil
 	case 0:
+		if r, ok := s.ApartNamed(text); ok {
+			return identity.UserID{}, fault.New(fault.NotFound, "user_not_found",
+				"there is no user %q: a record of that name was pushed and is nobody's; settle its entry %s, or link it", text, r.Key)
+		}
 		return identity.UserID{}, fault.New(fault.NotFound, "user_not_found", "there is no user %q", text)
 	}
 	names := make([]string, len(found))
