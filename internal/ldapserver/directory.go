@@ -48,6 +48,7 @@ type Directory struct {
 	serverID int // in the CSNs of writes
 
 	references References
+	unmended   []unmended // by ReferencesMendLate
 	nsUniqueID bool
 	named      map[string]map[reference]struct{} // by folded name: who names it
 	followers  []follower

@@ -20,7 +20,27 @@ const (
 	// ReferencesChange does the same, each as a change of its own that is stamped,
 	// and writes the mended name in lower case: 389-ds.
 	ReferencesChange
+	// ReferencesMendLate does as ReferencesMend, without memberOf, and not before
+	// [Directory.MendReferences] is called: OpenLDAP answers a write before its overlay
+	// refint goes to work.
+	ReferencesMendLate
 )
+
+// unmended is a name that others still hold. Without the next one it is to be dropped.
+type unmended struct {
+	was dn
+	is  *dn
+}
+
+// MendReferences does what ReferencesMendLate has put off.
+func (d *Directory) MendReferences() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, u := range d.unmended {
+		d.mendReferrers(u.was, u.is)
+	}
+	d.unmended = nil
+}
 
 // referenceKeys are the attributes whose values are kept right.
 var referenceKeys = []string{"member", "uniquemember", "manager", "managedby", "owner"}
@@ -31,6 +51,10 @@ func isMembership(key string) bool { return key == "member" || key == "uniquemem
 // mend does what a write entails for references. The caller holds the lock.
 func (d *Directory) mend(c change) {
 	d.relink(c.slot, c.before, c.after)
+	if d.references == ReferencesMendLate {
+		d.mendLater(c)
+		return
+	}
 	switch {
 	case c.before == nil:
 		d.mendMemberOf(c.after.name.folded)
@@ -41,6 +65,17 @@ func (d *Directory) mend(c change) {
 	}
 	for _, target := range d.affected(c.before, c.after) {
 		d.mendMemberOf(target)
+	}
+}
+
+// mendLater notes what a write entails for references.
+func (d *Directory) mendLater(c change) {
+	switch {
+	case c.before == nil:
+	case c.after == nil:
+		d.unmended = append(d.unmended, unmended{was: c.before.name})
+	case c.before.name != c.after.name:
+		d.unmended = append(d.unmended, unmended{c.before.name, &c.after.name})
 	}
 }
 
@@ -179,6 +214,6 @@ func (d *Directory) mended(s *slot, before, after *stored) {
 	}
 	s.entry.Store(after)
 	for _, f := range d.followers {
-		f.follow(change{slot: s, before: before, after: after, silent: d.references == ReferencesMend})
+		f.follow(change{slot: s, before: before, after: after, silent: d.references != ReferencesChange})
 	}
 }

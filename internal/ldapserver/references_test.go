@@ -131,3 +131,38 @@ func TestABackupBringsEverythingBack(t *testing.T) {
 		}
 	}
 }
+
+// TestReferencesAreMendedLate renames and deletes members of a group, which holds their
+// old names until it is told not to, and has no other stamp then.
+func TestReferencesAreMendedLate(t *testing.T) {
+	d, err := NewDirectory(DirectoryOptions{Suffixes: []string{suffix}, References: ReferencesMendLate})
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(err)
+	for _, e := range smallEntries()[:3] {
+		must(d.Put(e))
+	}
+	name := func(uid string) string { return "uid=" + uid + ",ou=people," + suffix }
+	for _, uid := range []string{"ann", "bob"} {
+		must(d.Put(Entry{DN: name(uid), Attributes: []Attribute{Attr("objectClass", "inetOrgPerson")}}))
+	}
+	const crew = "cn=crew,ou=groups," + suffix
+	must(d.Put(Entry{DN: crew, Attributes: []Attribute{Attr("objectClass", "groupOfNames"), Attr("member", name("ann"), name("bob"))}}))
+	before, _ := d.Lookup(crew)
+	must(d.Rename(name("ann"), "uid=lee", ""))
+	must(d.Delete(name("bob")))
+	if held, _ := d.Lookup(crew); !cmp.Equal(held, before) {
+		t.Errorf("the group is %v before it was mended, want %v", held, before)
+	}
+	for range 2 {
+		d.MendReferences()
+		after, _ := d.Lookup(crew)
+		if after.First("member") != name("lee") || after.First("entryCSN") != before.First("entryCSN") {
+			t.Errorf("mended, the group is %v", after)
+		}
+	}
+}

@@ -49,6 +49,9 @@ type cursor struct {
 	First bool `json:"first,omitzero"`
 	// Unsettled are to be read again although nothing may say that they changed.
 	Unsettled []identity.Gone `json:"unsettled,omitempty"`
+	// Late is with how many more reads groups among them are read that the directory may
+	// be about to put right.
+	Late int `json:"late,omitzero"`
 }
 
 func (c *cursor) encode() identity.Cursor {
@@ -215,7 +218,7 @@ func (r *reading) since(ctx context.Context, p sync.PullRequest) error {
 	if from.Unsettled, few = r.unsettled(); !few {
 		return readAll("the members of %d groups could not be read whole", len(from.Unsettled))
 	}
-	from.First = r.behind != ""
+	from.First, from.Late = r.behind != "", r.lateLeft
 	r.out.Cursor = from.encode()
 	if from.First { // what is not there must be missed again
 		return nil
@@ -269,6 +272,7 @@ func (r *reading) follow(ctx context.Context, way follower, from cursor, prove b
 	if why := slices.Concat(r.users.why, r.groups.why); len(why) > 0 {
 		return readAll("the answer was not whole: %s", why[0])
 	}
+	r.lateLeft = r.overtaken(&from)
 	r.join()
 	r.links.patch(r)
 	r.told()

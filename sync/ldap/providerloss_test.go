@@ -22,7 +22,12 @@ const providerSuffix = "dc=example,dc=org"
 
 func newProvider(t *testing.T, o ldapserver.SyncOptions) *scriptedProvider {
 	t.Helper()
-	d, err := ldapserver.NewDirectory(ldapserver.DirectoryOptions{Suffixes: []string{providerSuffix}, Seed: 7})
+	return newProviderThat(t, ldapserver.ReferencesStay, o)
+}
+
+func newProviderThat(t *testing.T, mends ldapserver.References, o ldapserver.SyncOptions) *scriptedProvider {
+	t.Helper()
+	d, err := ldapserver.NewDirectory(ldapserver.DirectoryOptions{Suffixes: []string{providerSuffix}, Seed: 7, References: mends})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,6 +39,8 @@ type reading struct {
 	primary       map[string][]ref
 	clans         []clan
 	locked        []identity.Key // people whose lock ends by the clock
+	late          []identity.Key // groups that the directory may be about to put right
+	lateLeft      int            // with how many more reads they are read
 	links         *links         // of a read of changes where the directory keeps members right; else nil
 }
 

@@ -17,9 +17,9 @@ const maxUnsettled = 500
 // of an account until the time of the lock is over.
 const computedControl = "msDS-User-Account-Control-Computed"
 
-// unsettled lists groups whose members could not be read whole, and people whose lock
-// ends by the clock: of those as many as there is room for, since a comparison of
-// everything finds the others. It reports false when there are too many groups.
+// unsettled lists groups whose members could not be read whole, those that the directory
+// may be about to put right, and people whose lock ends by the clock: of the latter two as
+// many as there is room for. It reports false when there are too many groups.
 func (r *reading) unsettled() (list []identity.Gone, few bool) {
 	for i := range r.out.Groups {
 		if r.out.Groups[i].MembersUnknown != "" {
@@ -29,6 +29,7 @@ func (r *reading) unsettled() (list []identity.Gone, few bool) {
 	if len(list) > maxUnsettled {
 		return list, false
 	}
+	list = append(list, r.lateGroups(maxUnsettled-len(list))...)
 	for _, k := range r.locked[:min(len(r.locked), maxUnsettled-len(list))] {
 		list = append(list, identity.Gone{Key: k})
 	}
