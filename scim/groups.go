@@ -54,7 +54,7 @@ func (c *call) createGroup(in *dialect.Parsed) (*reply, error) {
 		if gone := c.goneGroup(s, draft); gone != nil {
 			key, draft.Key = gone.Key, gone.Key
 			g, _ := gone.Member.Group()
-			return append([]state.Change{state.Update{Member: gone.Member, Record: draft}}, c.change(g, r.members, ownMembers(s, gone.Handle))...), nil
+			return append([]state.Change{state.Update{Member: gone.Member, Record: draft}}, c.change(g, r.members, rowsBut(s, gone.Handle, r.members))...), nil
 		}
 		key = draft.Key
 		cs := []state.Change{state.Create{Member: identity.GroupMember(fresh), Record: draft, Members: len(r.members)}}
@@ -90,12 +90,19 @@ func (c *call) goneGroup(s *state.Snapshot, draft *identity.Record) (back *state
 	return back
 }
 
-func ownMembers(s *state.Snapshot, handle uint32) []identity.Member {
-	var all []identity.Member
-	for m := range s.OwnMembers(handle) {
-		all = append(all, m)
+// rowsBut returns the members of a group of a handle, those that are gone among them, but
+// for some.
+func rowsBut(s *state.Snapshot, handle uint32, but []identity.Member) (rows []identity.Member) {
+	keep := make(map[identity.Member]bool, len(but))
+	for _, m := range but {
+		keep[m] = true
 	}
-	return all
+	for m := range s.OwnRows(handle) {
+		if !keep[m] {
+			rows = append(rows, m)
+		}
+	}
+	return rows
 }
 
 // change returns the change that adds and takes away members, or none.

@@ -28,7 +28,7 @@ func TestRecordsKeepTheirIDs(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		use := rapid.SampledFrom([]string{plan.UseUsers, plan.UseAttributes}).Draw(rt, "use")
 		w := newWorld(t, mem.New(), joining(use))
-		l := &linkLaws{rt: rt, world: w, use: use, records: map[string]*pushedRecord{}, groups: map[string]bool{}, granted: map[identity.UserID]bool{}}
+		l := &linkLaws{rt: rt, world: w, use: use, records: map[string]*pushedRecord{}, groups: map[string]string{}, away: map[string]bool{}, granted: map[identity.UserID]bool{}}
 		for n := range 4 {
 			l.corp = append(l.corp, numbered(fmt.Sprint("c", n), fmt.Sprint(n%3)))
 			id := identity.NewUserID()
@@ -38,12 +38,12 @@ func TestRecordsKeepTheirIDs(t *testing.T) {
 			}})
 			l.granted[id] = true
 		}
-		for range 2 {
-			l.groups[w.call("POST", "/Groups", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"G"}`).want(201).id()] = true
+		for _, name := range []string{"g1", "g2"} {
+			l.groups[w.call("POST", "/Groups", groupOf(name)).want(201).id()] = name
 		}
 		steps := rapid.IntRange(5, 25).Draw(rt, "steps")
 		for range steps {
-			l.step(rapid.SampledFrom([]string{"post", "post", "put", "delete", "return", "group", "group", "link", "unlink", "settle", "migrate", "back", "remove"}).Draw(rt, "step"))
+			l.step(rapid.SampledFrom([]string{"post", "post", "put", "delete", "return", "group", "group", "dissolve", "link", "unlink", "settle", "migrate", "back", "remove"}).Draw(rt, "step"))
 			l.check()
 		}
 	})
@@ -62,7 +62,8 @@ type linkLaws struct {
 	n       int
 	records map[string]*pushedRecord
 	corp    []*identity.Record
-	groups  map[string]bool
+	groups  map[string]string // their names, by id
+	away    map[string]bool   // which of them are gone
 	granted map[identity.UserID]bool
 }
 
@@ -113,6 +114,9 @@ func (l *linkLaws) step(what string) {
 	case "group":
 		if id, r := l.pick(false); r != nil {
 			g := rapid.SampledFrom(slices.Sorted(maps.Keys(l.groups))).Draw(l.rt, "group")
+			if l.away[g] {
+				return
+			}
 			op := `{"op":"add","path":"members","value":[{"value":"` + id + `"}]}`
 			if r.in[g] {
 				op = `{"op":"remove","path":"members[value eq \"` + id + `\"]"}`
@@ -122,9 +126,39 @@ func (l *linkLaws) step(what string) {
 				delete(r.in, g)
 			}
 		}
+	case "dissolve":
+		l.dissolve(rapid.SampledFrom(slices.Sorted(maps.Keys(l.groups))).Draw(l.rt, "group"))
 	default:
 		l.byHand(what)
 	}
+}
+
+// dissolve takes a group away, or brings it back with some of those who are there.
+func (l *linkLaws) dissolve(g string) {
+	if !l.away[g] {
+		l.world.call("DELETE", "/Groups/"+g, "").want(204)
+		for _, r := range l.records {
+			delete(r.in, g)
+		}
+		l.away[g] = true
+		return
+	}
+	var members []string
+	for _, id := range slices.Sorted(maps.Keys(l.records)) {
+		if r := l.records[id]; !r.gone && rapid.Bool().Draw(l.rt, "member") {
+			members, r.in[g] = append(members, id), true
+		}
+	}
+	l.world.call("POST", "/Groups", groupOf(l.groups[g], members...)).want(201).is("id", g)
+	delete(l.away, g)
+}
+
+func groupOf(name string, members ...string) string {
+	values := make([]string, len(members))
+	for i, id := range members {
+		values[i] = `{"value":"` + id + `"}`
+	}
+	return fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":%q,"externalId":%[1]q,"members":[%s]}`, name, strings.Join(values, ","))
 }
 
 // kept reports whether a record that is gone waits for its return: one that was unlinked
@@ -223,6 +257,10 @@ func (l *linkLaws) check() {
 	slices.Sort(there)
 	l.lists(there)
 	for g := range l.groups {
+		if l.away[g] {
+			w.call("GET", "/Groups/"+g, "").want(404)
+			continue
+		}
 		slices.Sort(in[g])
 		if got := idsIn(w.call("GET", "/Groups/"+g, "").want(200).json["members"]); !slices.Equal(got, in[g]) {
 			l.rt.Fatalf("group %s has %v, want %v", g, got, in[g])

@@ -481,3 +481,25 @@ func TestALinkedSourceLeaves(t *testing.T) {
 		t.Errorf("left are %+v", n)
 	}
 }
+
+// A group that returns has the members that it is said to have then, and nobody whose
+// record went while it was gone.
+func TestAGroupThatReturnsHasNobodyLeftInIt(t *testing.T) {
+	w := newWorld(t, mem.New(), joining(plan.UseUsers))
+	ann, ben := w.pulled("ann", "7"), w.pulled("ben", "8")
+	a := w.call("POST", "/Users", person("ann@okta", "00u1", "7")).want(201).id()
+	b := w.call("POST", "/Users", person("ben@okta", "00u2", "8")).want(201).id()
+	own := w.call("POST", "/Users", person("own", "00u3", "404")).want(201).id()
+	g := w.call("POST", "/Groups", groupOf("Stewards", a, b, own)).want(201).id()
+	w.grantedGroup(g, permissions.Governance)
+	w.call("DELETE", "/Groups/"+g, "").want(204)
+	w.call("DELETE", "/Users/"+a, "").want(204)
+	back := w.call("POST", "/Groups", groupOf("Stewards", b, own)).want(201).is("id", g)
+	if got := idsIn(back.json["members"]); len(got) != 2 || len(w.may(ann)) != 0 || len(w.may(ben)) != 1 {
+		t.Errorf("in the group are %v; she may %v, he may %v", got, w.may(ann), w.may(ben))
+	}
+	w.call("POST", "/Users", person("ann@okta", "00u1", "7")).want(201).is("id", a).is("groups", nil)
+	if len(w.may(ann)) != 0 {
+		t.Errorf("she is back, and may %v", w.may(ann))
+	}
+}

@@ -128,7 +128,7 @@ func (e *endpoint) tryAgain(s *state.Snapshot, key identity.Key) []state.Change 
 	rec := r.Record()
 	at := e.joins.place(s, e.server.db.View(), rec)
 	switch {
-	case at.apart == r.Why || at.apart == state.ApartIgnored || manyGroups(s, e.id, r.Member):
+	case at.apart == r.Why || at.apart == state.ApartIgnored || manyGroups(s, e.id, r.Pushed):
 		return nil
 	case at.apart != "":
 		return []state.Change{state.Update{Member: r.Member, Record: rec, Apart: at.apart}}

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"iter"
 	"maps"
 	"net/http"
 	"strings"
@@ -100,7 +101,7 @@ func (c *call) changed(s *state.Snapshot, p state.Pushed, draft *identity.Record
 	}
 	at := j.place(s, c.server.db.View(), draft)
 	cs := j.takeOver(at)
-	if manyGroups(s, c.endpoint.id, p.Member) {
+	if manyGroups(s, c.endpoint.id, p) {
 		return []state.Change{upd} // who links it by hand is told
 	}
 	holder, _ := p.Member.User()
@@ -345,7 +346,7 @@ func (c *call) remove() (*reply, error) {
 				}
 			}
 			var cs []state.Change
-			cs, more = c.leaveGroups(s, p.Member)
+			cs, more = c.leaveGroups(s, p)
 			if more {
 				return cs, nil
 			}
@@ -370,10 +371,19 @@ func (c *call) remove() (*reply, error) {
 // groupsAtOnce is how many groups one transaction takes a member out of.
 const groupsAtOnce = 40
 
+// groupsOf yields the groups that a record is in by the word of its source. Who may go on
+// without it must not be left in one that is gone and may return.
+func groupsOf(s *state.Snapshot, source identity.SourceID, p state.Pushed) iter.Seq[uint32] {
+	if p.Place == state.Owning {
+		return s.OwnGroups(source, p.Member)
+	}
+	return s.EveryOwnGroup(source, p.Member)
+}
+
 // manyGroups reports whether a record is in more groups than one transaction moves.
-func manyGroups(s *state.Snapshot, source identity.SourceID, m identity.Member) bool {
+func manyGroups(s *state.Snapshot, source identity.SourceID, p state.Pushed) bool {
 	n := 0
-	for range s.OwnGroups(source, m) {
+	for range groupsOf(s, source, p) {
 		n++
 	}
 	return n > groupsAtOnce
@@ -381,12 +391,12 @@ func manyGroups(s *state.Snapshot, source identity.SourceID, m identity.Member) 
 
 // leaveGroups returns the changes that take a member out of the groups that his source
 // put him into, and whether there are more than fit.
-func (c *call) leaveGroups(s *state.Snapshot, m identity.Member) (cs []state.Change, more bool) {
-	for h := range s.OwnGroups(c.endpoint.id, m) {
+func (c *call) leaveGroups(s *state.Snapshot, p state.Pushed) (cs []state.Change, more bool) {
+	for h := range groupsOf(s, c.endpoint.id, p) {
 		if len(cs) == groupsAtOnce {
 			return cs, true
 		}
-		cs = append(cs, state.ChangeMembers{Group: s.GroupID(h), Origin: c.endpoint.id, Remove: []identity.Member{m}})
+		cs = append(cs, state.ChangeMembers{Group: s.GroupID(h), Origin: c.endpoint.id, Remove: []identity.Member{p.Member}})
 	}
 	return cs, false
 }

@@ -261,6 +261,18 @@ func (s *Snapshot) OwnMembers(group uint32) iter.Seq2[identity.Member, identity.
 	}
 }
 
+// OwnRows yields the members that its source gave to the group of a handle, those that are
+// gone among them.
+func (s *Snapshot) OwnRows(group uint32) iter.Seq[identity.Member] {
+	return func(yield func(identity.Member) bool) {
+		for r := range s.groups.Ref(int(group)).own.refs {
+			if !yield(s.refMember(r)) {
+				return
+			}
+		}
+	}
+}
+
 func (s *Snapshot) present(r ref, source identity.SourceID) (identity.Member, identity.Key, bool) {
 	if r.isGroup() {
 		g := s.groups.Ref(int(r.handle()))
@@ -321,6 +333,22 @@ func (s *Snapshot) OwnGroups(source identity.SourceID, m identity.Member) iter.S
 		for _, h := range s.parents(r) {
 			g := s.groups.Ref(int(h))
 			if g.source == source && g.own.holds(m, r) && !yield(h) {
+				return
+			}
+		}
+	}
+}
+
+// EveryOwnGroup is OwnGroups with the groups that are gone: a membership there counts again
+// when they return. It looks at every group.
+func (s *Snapshot) EveryOwnGroup(source identity.SourceID, m identity.Member) iter.Seq[uint32] {
+	return func(yield func(uint32) bool) {
+		r, ok := s.ref(m)
+		if !ok {
+			return
+		}
+		for h := range s.groups.Len() {
+			if g := s.groups.Ref(h); g.exists() && g.source == source && g.own.holds(m, r) && !yield(uint32(h)) {
 				return
 			}
 		}
