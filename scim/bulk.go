@@ -2,6 +2,7 @@ package scim
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"net/http"
@@ -31,6 +32,7 @@ type bulkOp struct {
 	Data    jsontext.Value `json:"data"`
 
 	needs []string // bulkIds of operations that come first
+	of    string   // the id that the path names
 	reply *reply
 	done  bool
 }
@@ -256,6 +258,7 @@ func (c *call) run(op *bulkOp, ids map[string]string, circular bool) (*reply, er
 	if err := c.locate(path); err != nil {
 		return nil, err
 	}
+	op.of = c.id
 	switch {
 	case !slices.Contains([]string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}, op.Method):
 		return nil, refuse(http.StatusBadRequest, "invalidValue", "the method of an operation is POST, PUT, PATCH or DELETE")
@@ -301,11 +304,13 @@ func (c *call) bulkBody(ops []*bulkOp) []byte {
 	return append(b, `]}`...)
 }
 
+// bulkLocation says where the resource of an operation is. Only a failed POST has none:
+// RFC 7644, section 3.7.
 func (c *call) bulkLocation(op *bulkOp) string {
 	name, _, _ := strings.Cut(strings.Trim(op.Path, "/"), "/")
-	k := c.endpoint.kindAt(name)
-	if k == nil || op.reply.id == "" {
+	k, id := c.endpoint.kindAt(name), cmp.Or(op.reply.id, op.of)
+	if k == nil || id == "" {
 		return ""
 	}
-	return c.base() + k.typ.Endpoint + "/" + op.reply.id
+	return c.base() + k.typ.Endpoint + "/" + id
 }

@@ -99,8 +99,14 @@ func TestRFC7643_3_Resources(t *testing.T) {
 			w.call("POST", "/Users", `{"schemas":["`+groupURN+`"],"userName":"ann"}`).refuses(400, "invalidSyntax")
 			w.call("POST", "/Users", `{"schemas":"`+userURN+`","userName":"ann"}`).refuses(400, "invalidSyntax")
 		}},
+		{"3", "schemas are those of the type and of what is there when strict", "strict", func(w *world) {
+			w.call("POST", "/Users", `{"schemas":["`+userURN+`"],"userName":"ann","`+enterpriseURN+`":{"department":"D"}}`).refuses(400, "invalidSyntax")
+			w.call("POST", "/Users", `{"schemas":["`+userURN+`","`+groupURN+`"],"userName":"ann"}`).refuses(400, "invalidSyntax")
+			w.call("POST", "/Users", `{"schemas":["`+userURN+`","`+userURN+`"],"userName":"ann"}`).refuses(400, "invalidSyntax")
+			w.call("POST", "/Users", `{"schemas":["`+enterpriseURN+`","`+userURN+`"],"userName":"ann"}`).want(201)
+		}},
 		{"3", "URNs are found in any case", "strict", func(w *world) {
-			w.call("POST", "/Users", `{"schemas":["`+strings.ToUpper(userURN)+`"],"userName":"ann","`+strings.ToLower(enterpriseURN)+`":{"department":"D"}}`).want(201).
+			w.call("POST", "/Users", `{"schemas":["`+strings.ToUpper(userURN)+`","`+strings.ToUpper(enterpriseURN)+`"],"userName":"ann","`+strings.ToLower(enterpriseURN)+`":{"department":"D"}}`).want(201).
 				is("schemas/0", userURN).is(enterpriseURN+"/department", "D")
 		}},
 		{"3.1", "ids are the server's, unique and stable", "", func(w *world) {
@@ -186,6 +192,12 @@ func TestRFC7643_4_UsersAndGroups(t *testing.T) {
 			w.user("Élan", "")
 			w.call("POST", "/Users", userBody("ÉLAN", "")).refuses(409, "uniqueness")
 			w.find("/Users", `userName eq "éLAN"`).is("totalResults", 1.0).is("Resources/0/userName", "Élan")
+		}},
+		{"4.1.1", "a userName is not blank", "", func(w *world) {
+			w.call("POST", "/Users", userBody(" ", "")).refuses(400, "invalidValue")
+			u := w.user("ann", "")
+			w.call("PUT", u, userBody(" ", "")).refuses(400, "invalidValue")
+			w.patch(u, `{"op":"replace","path":"userName","value":" "}`).refuses(400, "invalidValue")
 		}},
 		{"4.1.1", "who is not said to be inactive is active", "", func(w *world) {
 			w.call("POST", "/Users", userBody("ann", "")).want(201).is("active", true)

@@ -57,6 +57,13 @@ func TestRFC7644_3_7_Bulk(t *testing.T) {
 			}
 			w.call("GET", "/Users", "").is("totalResults", 0.0)
 		}},
+		{"3.7", "all but a POST that fails has a location", "", func(w *world) {
+			u := w.user("ann", "")
+			w.bulk(`{"method":"DELETE","path":"/Users/none"},{"method":"PUT","path":"`+u+`","version":"W/\"other\"","data":`+userBody("ann", "")+`},{"method":"POST","path":"/Users","bulkId":"b","data":`+userBody("ann", "")+`}`).want(200).
+				is("Operations/0/status", "404").is("Operations/0/location", w.url+Prefix+"okta/Users/none").
+				is("Operations/1/status", "412").is("Operations/1/location", w.url+Prefix+"okta"+u).
+				is("Operations/2/status", "409").lacks("Operations/2/location")
+		}},
 		{"3.7", "a body that is none is invalidSyntax", "", func(w *world) {
 			w.call("POST", "/Bulk", `{"Operations":[]}`).refuses(400, "invalidSyntax")
 			w.call("POST", "/Bulk", `{"schemas":["`+bulkRequestURN+`"],"Operations":{}}`).refuses(400, "invalidSyntax")

@@ -76,6 +76,8 @@ func TestRFC7644_3_5_2_Modifying(t *testing.T) {
 		{section: "3.5.2", shows: "schemas follow from the attributes", ops: `{"op":"add","path":"schemas","value":["` + enterpriseURN + `"]}`, want: []any{"schemas/1", nil, "schemas/0", userURN}},
 		{section: "3.5.2", shows: "groups is read-only", ops: `{"op":"add","path":"groups","value":[{"value":"g"}]}`, kind: "mutability"},
 		{section: "3.5.2", shows: "a path that is none is invalidPath", ops: `{"op":"add","path":"emails[type eq","value":"x"}`, kind: "invalidPath"},
+		{section: "3.5.2", shows: "a path into what has no parts is invalidPath", ops: `{"op":"add","path":"userName.userName","value":"x"}`, kind: "invalidPath"},
+		{section: "3.5.2", shows: "a path with a URN into what has no parts is invalidPath", ops: `{"op":"remove","path":"` + enterpriseURN + `:department.name"}`, kind: "invalidPath"},
 		{section: "3.5.2", shows: "an unknown op is invalidSyntax", ops: `{"op":"move","path":"title","value":"x"}`, kind: "invalidSyntax"},
 		{section: "3.5.2", shows: "no op is invalidSyntax", ops: `{"path":"title","value":"x"}`, kind: "invalidSyntax"},
 		{section: "3.5.2", shows: "a value of the wrong type is invalidValue", ops: `{"op":"replace","path":"name","value":5}`, kind: "invalidValue"},
@@ -179,6 +181,8 @@ func TestRFC7644_3_5_2_2_Remove(t *testing.T) {
 		{"3.5.2.2", "one member, several, and all", "", func(w *world) {
 			a, b, c, d := w.user("ann", ""), w.user("ben", ""), w.user("cleo", ""), w.user("dan", "")
 			g := w.group("G", a, b, c, d)
+			w.patch(g, `{"op":"replace","path":"members[value eq \"`+idOf(a)+`\"].value","value":"`+idOf(a)+`"}`).want(200).size("members", 4)
+			w.patch(g, `{"op":"replace","path":"members[value eq \"`+idOf(a)+`\"].value","value":"other"}`).refuses(400, "mutability")
 			w.patch(g, `{"op":"remove","path":"members[value eq \"`+idOf(a)+`\"]"}`).want(200).size("members", 3)
 			w.patch(g, `{"op":"remove","path":"members[value eq \"`+idOf(b)+`\" or value eq \"`+idOf(c)+`\"]"}`).want(200).size("members", 1).is("members/0/value", idOf(d))
 			w.patch(g, `{"op":"remove","path":"members"}`).want(200).lacks("members")

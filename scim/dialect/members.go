@@ -60,6 +60,11 @@ func (r *patchReader) filteredMembers(kind Kind, p filter.Path, value any) error
 		r.members.remove(ids)
 	case kind == Remove:
 		r.noteOn(p, "what is said of a member beside his id is the server's: left out")
+	case fold(p.Sub) == "value":
+		if id, isText := value.(string); !isText || !slices.Contains(ids, id) {
+			return invalid("mutability", "the id of a member cannot be changed: remove the one, and add the other")
+		}
+		r.members.add(ids)
 	default:
 		if o, isObject := value.(object); isObject && p.Sub == "" {
 			if v, has := o.get("value"); has {

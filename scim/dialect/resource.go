@@ -40,6 +40,11 @@ func Resource(body []byte, t *schema.ResourceType, k Knobs) (*Parsed, []Note, er
 
 // schemas checks which schemas a body says it has: RFC 7643, section 3.
 func (c *canon) schemas(in object) error {
+	if c.k.Strict {
+		if err := c.declared(in); err != nil {
+			return err
+		}
+	}
 	var list []any
 	found := false
 	for _, m := range in {
@@ -59,6 +64,36 @@ func (c *canon) schemas(in object) error {
 		c.note("schemas", "they were left out: taken for those of a "+c.t.Name)
 	} else {
 		c.note("schemas", "they do not name "+c.t.Core.ID)
+	}
+	return nil
+}
+
+// declared holds a body to the schemas that it names: RFC 7643, section 3, allows those
+// of the type, each once, and wants every one whose attributes are there.
+func (c *canon) declared(in object) error {
+	named := map[string]bool{}
+	for _, m := range in {
+		list, _ := m.value.([]any)
+		if fold(m.name) != "schemas" {
+			continue
+		}
+		for _, v := range list {
+			urn, _ := v.(string)
+			ref, ok := c.t.Resolve(urn, "", "")
+			switch {
+			case !ok:
+				return invalid("invalidSyntax", "schemas names %q, which a %s does not have", clip(urn), c.t.Name)
+			case named[ref.Schema.ID]:
+				return invalid("invalidSyntax", "schemas names %s twice", ref.Schema.ID)
+			}
+			named[ref.Schema.ID] = true
+		}
+	}
+	for _, m := range in {
+		urn, _ := c.t.SplitURN(m.name)
+		if ref, ok := c.t.Resolve(urn, "", ""); ok && urn != "" && ref.Extension && m.value != nil && !named[ref.Schema.ID] {
+			return invalid("invalidSyntax", "schemas has to name %s, whose attributes are there", ref.Schema.ID)
+		}
 	}
 	return nil
 }
@@ -281,6 +316,9 @@ func required(o schema.Object, t *schema.ResourceType) error {
 func lacks(o schema.Object, list []*schema.Attribute) string {
 	for _, a := range list {
 		v, ok := o[a.Name]
+		if text, is := v.(string); is && strings.TrimSpace(text) == "" {
+			ok = false // RFC 7643, section 4.1.1, wants a name that is not empty
+		}
 		if !ok {
 			if a.Required && a.Mutability != schema.ReadOnly && a.Returned != schema.Never {
 				return a.Name

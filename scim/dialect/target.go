@@ -19,6 +19,9 @@ func (r *patchReader) target(kind Kind, p filter.Path, value any, given, pathed 
 	}
 	p, ref, ok := r.resolve(p)
 	if !ok {
+		if pathed && r.splits(p) {
+			return invalid("invalidPath", "%s has no sub-attributes", p.Attr)
+		}
 		return r.beyond(kind, p, value, pathed)
 	}
 	if ref.Attr == nil {
@@ -41,6 +44,12 @@ func (r *patchReader) target(kind Kind, p filter.Path, value any, given, pathed 
 		return nil
 	}
 	return r.attributeOp(kind, p, ref, value)
+}
+
+// splits reports whether a path goes into an attribute that has no parts.
+func (r *patchReader) splits(p filter.Path) bool {
+	of, ok := r.t.Resolve(p.URN, p.Attr, "")
+	return ok && p.Sub != "" && of.Attr.Type != schema.Complex
 }
 
 // resolve finds what a path names, also in an extension that it does not name.
