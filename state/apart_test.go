@@ -254,3 +254,34 @@ func TestNobodyIsNoUser(t *testing.T) {
 		t.Errorf("%s is listed", row.Name)
 	}
 }
+
+// A replica that puts somebody into a group while another one removes his record decides
+// again.
+func TestAMembershipRestsOnTheRecord(t *testing.T) {
+	s := mem.New()
+	d, other := open(t, s), open(t, s)
+	defer d.stop()
+	defer other.stop()
+	u, g := identity.NewUserID(), identity.NewGroupID()
+	m := identity.UserMember(u)
+	d.push(t, Create{Member: m, Record: record("c", "ann")})
+	d.push(t, LinkRecord{User: u, Record: shoved("k", "ann", "")})
+	group := &identity.Record{Source: "okta", Key: "g1", Name: "all", Pushed: &identity.Pushed{Body: []byte(`{}`)}}
+	rev := d.push(t, Create{Member: identity.GroupMember(g), Record: group, Members: 10})
+	if _, err := other.View().AtLeast(t.Context(), rev); err != nil {
+		t.Fatal(err)
+	}
+	decided := 0
+	_, err := d.Push(t.Context(), pusher, func(s *Snapshot) ([]Change, error) {
+		if decided++; decided == 1 { // when the other replica is about to
+			other.push(t, Deactivate{Member: m, Source: "okta"})
+		}
+		if p, _ := s.PushedUser("okta", "k"); p.Gone {
+			return nil, nil
+		}
+		return []Change{ChangeMembers{Group: g, Origin: "okta", Add: []identity.Member{m}}}, nil
+	})
+	if set := d.View().Now().groupSlot(g).own; err != nil || set.len() != 0 || decided < 2 {
+		t.Errorf("decided %d times, %v: %d members are in the group", decided, err, set.len())
+	}
+}

@@ -145,6 +145,32 @@ func (t *txn) baseLinked(m identity.Member) {
 	}
 }
 
+// mostRecords is on how many linked records a change of members rests: each is a condition.
+const mostRecords = 16
+
+// baseRecords makes the transaction rest on the linked records of those who are put into a
+// group of their source. A user whose record another replica removes at the same time goes
+// on, and must not be left there. Where they are many, one transaction cannot rest on all.
+func (t *txn) baseRecords(c ChangeMembers) {
+	if t.by.Kind != audit.ActorPush {
+		return // of what is read there is one writer, and a person looks at what he does
+	}
+	n := 0
+	for _, m := range c.Add {
+		u, _ := m.User()
+		h, ok := t.snap.userByID.Get(u)
+		if !ok || m.IsGroup() {
+			continue
+		}
+		if l := t.snap.users.Ref(int(h)).linked(c.Origin); l != nil {
+			if n++; n > mostRecords {
+				return
+			}
+			t.base(linkedKey(u, c.Origin), l.rev)
+		}
+	}
+}
+
 // deleteLinked removes the linked records of a user who goes. Those that were pushed are
 // nobody's from then on: their providers hold on to them.
 func (t *txn) deleteLinked(u identity.UserID) error {

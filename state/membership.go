@@ -69,6 +69,7 @@ func (c ChangeMembers) build(t *txn) error {
 			}
 		}
 	}
+	t.baseRecords(c)
 	if t.bytes() > bulkBytes { // full chunks are large: a hundred of them do not fit
 		return errTurn
 	}
