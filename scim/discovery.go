@@ -8,10 +8,7 @@ import (
 	"github.com/rollcall-id/rollcall/scim/schema"
 )
 
-const (
-	listURN           = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
-	providerConfigURN = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
-)
+const listURN = "urn:ietf:params:scim:api:messages:2.0:ListResponse"
 
 // Limits that discovery tells of.
 const (
@@ -27,7 +24,7 @@ func (c *call) providerConfig() (*reply, error) {
 	if err := c.noFilter(); err != nil {
 		return nil, err
 	}
-	b := []byte(`{"schemas":["` + providerConfigURN + `"],` +
+	b := []byte(`{"schemas":["` + schema.ProviderConfigURN + `"],` +
 		`"patch":{"supported":true},` +
 		`"bulk":{"supported":true,"maxOperations":` + itoa(maxOperations) + `,"maxPayloadSize":` + itoa(maxBulk) + `},` +
 		`"filter":{"supported":true,"maxResults":` + itoa(maxPage) + `},` +
@@ -76,6 +73,9 @@ func (c *call) schemas() (*reply, error) {
 		for _, x := range k.typ.Extensions {
 			add(x.Schema)
 		}
+	}
+	for _, s := range schema.Service() {
+		add(s)
 	}
 	return c.show(all, "schema")
 }

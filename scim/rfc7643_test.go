@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rollcall-id/rollcall/identity"
+	"github.com/rollcall-id/rollcall/scim/schema"
 	"github.com/rollcall-id/rollcall/store/mem"
 )
 
@@ -271,7 +272,7 @@ func TestRFC7643_4_UsersAndGroups(t *testing.T) {
 
 func TestRFC7643_5_ProviderConfig(t *testing.T) {
 	a := newWorld(t, mem.New()).call("GET", "/ServiceProviderConfig", "").want(200)
-	a.is("schemas/0", providerConfigURN).is("patch/supported", true).is("bulk/supported", true).is("filter/supported", true).is("sort/supported", true).is("etag/supported", true).is("changePassword/supported", false)
+	a.is("schemas/0", schema.ProviderConfigURN).is("patch/supported", true).is("bulk/supported", true).is("filter/supported", true).is("sort/supported", true).is("etag/supported", true).is("changePassword/supported", false)
 	a.has("bulk/maxOperations", "bulk/maxPayloadSize", "filter/maxResults", "authenticationSchemes/0/name", "authenticationSchemes/0/description")
 	a.is("authenticationSchemes/0/type", "oauthbearertoken").is("authenticationSchemes/0/primary", true)
 }
@@ -284,8 +285,55 @@ func TestRFC7643_6_ResourceTypes(t *testing.T) {
 	}
 }
 
+func TestRFC7643_8_7_2_ServiceSchemas(t *testing.T) {
+	w := newWorld(t, mem.New())
+	list := w.call("GET", "/Schemas", "").want(200).size("Resources", 6)
+	for i, path := range []string{"/ServiceProviderConfig", "/ResourceTypes/User", "/Schemas/" + userURN} {
+		shown := w.call("GET", path, "").want(200).json
+		urn := at(shown, "schemas/0").(string)
+		list.is("Resources/"+itoa(i+3)+"/id", urn)
+		def := w.call("GET", "/Schemas/"+urn, "").want(200).is("id", urn).json
+		describes(t, urn, def["attributes"], shown)
+	}
+}
+
+// describes holds what is shown to its schema: all that is there is in it, and all that
+// it requires is there.
+func describes(t *testing.T, where string, attributes any, shown map[string]any) {
+	t.Helper()
+	known := map[string]any{"schemas": nil, "meta": nil}
+	for _, a := range attributes.([]any) {
+		name := at(a, "name").(string)
+		known[name] = a
+		v, ok := shown[name]
+		if !ok && at(a, "required") == true {
+			t.Errorf("%s lacks %s", where, name)
+		}
+		if at(a, "mutability") != "readOnly" {
+			t.Errorf("%s.%s can be written", where, name)
+		}
+		values, several := v.([]any)
+		if !several {
+			values = []any{v}
+		}
+		if ok && several != (at(a, "multiValued") == true) {
+			t.Errorf("%s.%s has %v", where, name, v)
+		}
+		for _, one := range values {
+			if in, is := one.(map[string]any); is {
+				describes(t, where+"."+name, at(a, "subAttributes"), in)
+			}
+		}
+	}
+	for name := range shown {
+		if _, ok := known[name]; !ok {
+			t.Errorf("%s.%s is in no schema", where, name)
+		}
+	}
+}
+
 func TestRFC7643_7_Schemas(t *testing.T) {
-	a := newWorld(t, mem.New()).call("GET", "/Schemas", "").want(200).size("Resources", 3)
+	a := newWorld(t, mem.New()).call("GET", "/Schemas", "").want(200).size("Resources", 6)
 	characteristics := map[string][]any{
 		"type":       {"string", "boolean", "decimal", "integer", "dateTime", "binary", "reference", "complex"},
 		"mutability": {"readOnly", "readWrite", "immutable", "writeOnly"},
@@ -309,7 +357,7 @@ func TestRFC7643_7_Schemas(t *testing.T) {
 		}
 		subs, _ := at(v, "subAttributes").([]any)
 		for _, s := range subs {
-			if at(s, "type") == "complex" {
+			if at(s, "type") == "complex" && !strings.HasPrefix(path, schema.SchemaURN) { // section 8.7.2 has it so
 				t.Errorf("%s is complex within a complex attribute", path)
 			}
 			look(path+"."+at(s, "name").(string), s)

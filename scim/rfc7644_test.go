@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/rollcall-id/rollcall/scim/schema"
 	"github.com/rollcall-id/rollcall/store/mem"
 )
 
@@ -641,7 +642,7 @@ func TestRFC7644_3_14_Versions(t *testing.T) {
 func TestRFC7644_4_Discovery(t *testing.T) {
 	check(t, []clause{
 		{"4", "the provider's configuration is one resource", "", func(w *world) {
-			a := w.call("GET", "/ServiceProviderConfig", "").want(200).is("schemas/0", providerConfigURN).is("meta/resourceType", "ServiceProviderConfig")
+			a := w.call("GET", "/ServiceProviderConfig", "").want(200).is("schemas/0", schema.ProviderConfigURN).is("meta/resourceType", "ServiceProviderConfig")
 			a.is("meta/location", w.url+Prefix+"okta/ServiceProviderConfig").lacks("totalResults")
 		}},
 		{"4", "schemas and resource types are lists, and each can be had", "", func(w *world) {

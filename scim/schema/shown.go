@@ -2,8 +2,9 @@ package schema
 
 // URNs of what discovery shows: RFC 7643, sections 6 and 7.
 const (
-	SchemaURN       = "urn:ietf:params:scim:schemas:core:2.0:Schema"
-	ResourceTypeURN = "urn:ietf:params:scim:schemas:core:2.0:ResourceType"
+	ProviderConfigURN = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig"
+	SchemaURN         = "urn:ietf:params:scim:schemas:core:2.0:Schema"
+	ResourceTypeURN   = "urn:ietf:params:scim:schemas:core:2.0:ResourceType"
 )
 
 // JSON returns the schema in the form of RFC 7643, section 7, without meta.
