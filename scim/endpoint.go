@@ -41,6 +41,8 @@ type kind struct {
 	own   bool               // neither users nor groups: kept beside the roll
 	plain *schema.Projection // when nothing is asked for
 	lets  *verdicts
+	// unique are the attributes whose values each may be there once, but for userName.
+	unique []uniqueAttribute
 }
 
 func newEndpoint(s *Server, src Source) (*endpoint, error) {
@@ -61,7 +63,7 @@ func newEndpoint(s *Server, src Source) (*endpoint, error) {
 		if err != nil {
 			return nil, fmt.Errorf("source %s: %w", src.ID, err)
 		}
-		e.kinds = append(e.kinds, &kind{typ: t, group: i == 1, own: i > 1, plain: plain, lets: newVerdicts(t)})
+		e.kinds = append(e.kinds, &kind{typ: t, group: i == 1, own: i > 1, plain: plain, lets: newVerdicts(t), unique: uniqueAttributes(t)})
 	}
 	e.users, e.groups = e.kinds[0], e.kinds[1]
 	if e.lib, err = newLibrary(e.kinds, handler{}); err != nil {

@@ -1,6 +1,7 @@
 package scim
 
 import (
+	"iter"
 	"net/http"
 	"time"
 
@@ -24,6 +25,7 @@ func (c *call) pushedOf(o schema.Object) (*identity.Pushed, error) {
 		return nil, tooLarge(maxResource)
 	}
 	p := &identity.Pushed{Body: body, At: c.server.now().UTC().Truncate(time.Millisecond)}
+	p.Terms = c.kind.uniqueTerms(o)
 	if p.External, _ = o["externalId"].(string); p.External != "" {
 		p.Terms = append(p.Terms, externalTerm(p.External))
 	}
@@ -45,6 +47,12 @@ func (c *call) putOther(s *state.Snapshot, key identity.Key, before string, o sc
 				return nil, refuse(http.StatusConflict, "uniqueness", "there is already a "+c.kind.typ.Name+" with this externalId")
 			}
 		}
+	}
+	err = c.kind.taken(p.Terms,
+		func(term string) iter.Seq[state.Pushed] { return s.OthersByTerm(c.endpoint.other(c.kind), term) },
+		func(q state.Pushed) bool { return q.Key == key })
+	if err != nil {
+		return nil, err
 	}
 	put := state.PutOther{Kind: c.endpoint.other(c.kind), ID: key, Pushed: p}
 	if before != "" {

@@ -66,3 +66,40 @@ func TestResourcesOfOwnTypes(t *testing.T) {
 	w.call("GET", "/Devices", "").want(200).is("totalResults", 0.0)
 	w.call("POST", "/Devices", body).want(201)
 }
+
+func TestRFC7643_2_2_Uniqueness(t *testing.T) {
+	dir := t.TempDir()
+	device, badge := filepath.Join(dir, "device.json"), filepath.Join(dir, "badge.json")
+	for name, text := range map[string]string{
+		device: `{"id":"urn:example:schemas:2.0:Device","name":"Device","attributes":[{"name":"serial","uniqueness":"server"},{"name":"ports","type":"integer","multiValued":true,"uniqueness":"global"},{"name":"room"}]}`,
+		badge:  `{"id":"urn:example:schemas:2.0:Badge","name":"Badge","attributes":[{"name":"number","caseExact":true,"uniqueness":"server"}]}`,
+	} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c := DefaultConfig()
+	c.Schemas = []SchemaFile{{File: device}, {File: badge, Extends: "User"}}
+	c.Types = []TypeConfig{{Name: "Device", Endpoint: "/Devices", Schema: "urn:example:schemas:2.0:Device"}}
+	w := newWorld(t, mem.New(), Source{"okta", c})
+	made := func(more string) string {
+		return "/Devices/" + w.call("POST", "/Devices", `{"schemas":["urn:example:schemas:2.0:Device"],`+more+`}`).want(201).id()
+	}
+	a := made(`"serial":"A","ports":[1,2],"room":"r"`)
+	b := made(`"serial":"B","room":"r"`)
+	w.call("POST", "/Devices", `{"schemas":["urn:example:schemas:2.0:Device"],"serial":"a"}`).refuses(409, "uniqueness")
+	w.call("PUT", b, `{"schemas":["urn:example:schemas:2.0:Device"],"serial":"A"}`).refuses(409, "uniqueness")
+	w.patch(b, `{"op":"add","path":"ports","value":[3,2]}`).refuses(409, "uniqueness")
+	w.patch(a, `{"op":"replace","path":"serial","value":"a"},{"op":"add","path":"room","value":"s"}`).want(200)
+	w.call("DELETE", a, "").want(204)
+	w.patch(b, `{"op":"add","path":"ports","value":[3,2]},{"op":"replace","path":"serial","value":"A"}`).want(200)
+
+	with := func(number string) string { return `"urn:example:schemas:2.0:Badge":{"number":"` + number + `"}` }
+	ann := w.user("ann", with("x"))
+	w.call("POST", "/Users", userBody("ben", with("x"))).refuses(409, "uniqueness")
+	ben := w.user("ben", with("X"))
+	w.patch(ben, `{"op":"replace","path":"urn:example:schemas:2.0:Badge:number","value":"x"}`).refuses(409, "uniqueness")
+	w.call("PUT", ann, userBody("ann", with("x")+`,"title":"t"`)).want(200)
+	w.call("DELETE", ann, "").want(204)
+	w.patch(ben, `{"op":"replace","path":"urn:example:schemas:2.0:Badge:number","value":"x"}`).want(200)
+}

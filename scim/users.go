@@ -148,12 +148,15 @@ func (c *call) unique(s *state.Snapshot, draft *identity.Record, self identity.M
 			return refuse(http.StatusConflict, "uniqueness", "there is already a User with this userName")
 		}
 	}
-	if draft.Pushed.External == "" {
-		return nil
-	}
 	find := s.UsersByTerm
 	if c.kind.group {
 		find = s.GroupsByTerm
+	}
+	err := c.kind.taken(draft.Pushed.Terms,
+		func(term string) iter.Seq[state.Pushed] { return find(c.endpoint.id, term) },
+		func(p state.Pushed) bool { return p.Member == self })
+	if err != nil || draft.Pushed.External == "" {
+		return err
 	}
 	for p := range find(c.endpoint.id, externalTerm(draft.Pushed.External)) {
 		if !p.Gone && p.Member != self {
@@ -181,6 +184,7 @@ func (c *call) draft(o schema.Object, key identity.Key) (*identity.Record, error
 		r.Disabled = identity.ReasonDisabled
 	}
 	p := r.Pushed
+	p.Terms = c.kind.uniqueTerms(o)
 	if p.External, _ = o["externalId"].(string); p.External != "" {
 		p.Terms = append(p.Terms, externalTerm(p.External))
 	}
