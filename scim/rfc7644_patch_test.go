@@ -173,11 +173,16 @@ func TestRFC7644_3_5_2_2_Remove(t *testing.T) {
 		{section: "3.5.2.2", shows: "a complex attribute", with: `"name":{"givenName":"A"}`, ops: `{"op":"remove","path":"name"}`, want: []any{"name", nil}},
 		{section: "3.5.2.2", shows: "an extension", with: `"` + enterpriseURN + `":{"department":"D"}`, ops: `{"op":"remove","path":"` + enterpriseURN + `"}`, want: []any{enterpriseURN, nil, "schemas/1", nil}},
 		{section: "3.5.2.2", shows: "an extension's last attribute", with: `"` + enterpriseURN + `":{"department":"D"}`, ops: `{"op":"remove","path":"` + enterpriseURN + `:department"}`, want: []any{enterpriseURN, nil, "schemas/1", nil}},
+		{section: "3.5.2.2", shows: "a list, whatever an empty value says", preset: "strict", with: mails, ops: `{"op":"remove","path":"emails","value":""}`, want: []any{"emails", nil}},
 		{section: "3.5.2.2", shows: "what is required is mutability", ops: `{"op":"remove","path":"userName"}`, kind: "mutability"},
 		{section: "3.5.2.2", shows: "what is read-only is mutability", ops: `{"op":"remove","path":"groups"}`, kind: "mutability"},
 		{section: "3.5.2.2", shows: "values that no filter finds", with: mails, ops: `{"op":"remove","path":"emails[type eq \"other\"]"}`, want: []any{"emails/1/value", "h@x"}},
 	})
 	check(t, []clause{
+		{"3.5.2.2", "all members, whatever an empty value says", "strict", func(w *world) {
+			g := w.group("G", w.user("ann", ""), w.user("ben", ""))
+			w.patch(g, `{"op":"remove","path":"members","value":""}`).want(200).lacks("members")
+		}},
 		{"3.5.2.2", "one member, several, and all", "", func(w *world) {
 			a, b, c, d := w.user("ann", ""), w.user("ben", ""), w.user("cleo", ""), w.user("dan", "")
 			g := w.group("G", a, b, c, d)
@@ -202,6 +207,7 @@ func TestRFC7644_3_5_2_2_Remove(t *testing.T) {
 
 func TestRFC7644_3_5_2_3_Replace(t *testing.T) {
 	checkPatches(t, []patched{
+		{section: "3.5.2.3", shows: "a value that a filter finds, sent as a list of one", preset: "strict", with: mails, ops: `{"op":"replace","path":"emails[type eq \"home\"]","value":[{"value":"n@x","type":"home"}]}`, want: []any{"emails/1/value", "n@x", "emails/2", nil}},
 		{section: "3.5.2.3", shows: "an attribute", with: `"title":"a"`, ops: `{"op":"replace","path":"title","value":"x"}`, want: []any{"title", "x"}},
 		{section: "3.5.2.3", shows: "an attribute that is not there is added", ops: `{"op":"replace","path":"title","value":"x"}`, want: []any{"title", "x"}},
 		{

@@ -24,7 +24,8 @@ func (r *patchReader) memberOp(kind Kind, p filter.Path, value any, given bool) 
 		r.noteOn(p, "what is said of a member beside his id is the server's: left out")
 		return nil
 	}
-	if kind == Remove && (!given || value == nil) || kind == Replace && value == nil {
+	none := value == nil || value == "" && r.k.Strict // RFC 7644, section 3.5.2.2, has a value in no removal
+	if kind == Remove && (!given || none) || kind == Replace && value == nil {
 		r.members.replace(nil)
 		return nil
 	}

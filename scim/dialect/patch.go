@@ -171,7 +171,10 @@ func (r *patchReader) pathless(kind Kind, value any, n int) error {
 			value = o
 		}
 	}
-	in, ok := r.only(value).(object)
+	if !r.k.Strict {
+		value = r.only(value)
+	}
+	in, ok := value.(object)
 	switch {
 	case kind == Remove && (!ok || r.k.Strict):
 		return invalid("noTarget", "operation %d removes, and has no path", n)
@@ -186,10 +189,11 @@ func (r *patchReader) pathless(kind Kind, value any, n int) error {
 	return nil
 }
 
-// only takes the only value out of a list of one.
+// only takes the only value out of a list of one. Where a filter names values of a list
+// (RFC 7644, section 3.5.2.3), no RFC says whether theirs is a list, too.
 func (r *patchReader) only(value any) any {
 	list, ok := value.([]any)
-	if !ok || len(list) != 1 || r.k.Strict {
+	if !ok || len(list) != 1 {
 		return value
 	}
 	r.note("", "the only value of a list was taken")

@@ -159,7 +159,7 @@ func (r *patchReader) attributeOp(kind Kind, p filter.Path, ref schema.Ref, valu
 // removal reads an operation that removes. RFC 7644, section 3.5.2.2: what is removed is
 // named by the path. Providers name the values of a list by the value, too.
 func (r *patchReader) removal(op Op, value any) (err error) {
-	if op.Path.Filter != nil || op.ref.Sub != nil || !op.ref.Attr.MultiValued || value == nil {
+	if op.Path.Filter != nil || op.ref.Sub != nil || !op.ref.Attr.MultiValued || value == nil || value == "" && r.k.Strict {
 		return r.emit(op)
 	}
 	if r.k.Strict {
