@@ -237,3 +237,43 @@ func FuzzResultControls(f *testing.F) {
 		_ = fmt.Sprint(c) // as it may be logged
 	})
 }
+
+// FuzzRecord maps entries of foreign bytes by the rules of a domain: what becomes of one
+// can be stored, and its name typed.
+func FuzzRecord(f *testing.F) {
+	guid := attribute("objectGUID", "0123456789abcdef")
+	for _, op := range [][]byte{
+		entryOp("CN=a,DC=x", guid, attribute("sAMAccountName", "ann"), attribute("mail", "a@x", "b@x"), attribute("department", "\"\\", "\x01")),
+		entryOp("CN=\xff,DC=x", guid, attribute("sAMAccountName", "ann\x00"), attribute("userAccountControl", "514"), attribute("accountExpires", "9223372036854775806")),
+		entryOp("CN=a,DC=x", guid, attribute("sAMAccountName", "ann"), attribute("mail;range=0-1", "a@x"), attribute("department;lang-de", "x")),
+		entryOp("CN=a,DC=x", guid, attribute("sAMAccountName", "ann"), attribute("department", strings.Repeat("\x01", 40_000))),
+	} {
+		_, contents, _, _ := element(op)
+		f.Add(contents)
+	}
+	l := userLayout(testConfig(), nil)
+	f.Fuzz(func(t *testing.T, op []byte) {
+		d := decoder{limits: bounds(1 << 20)}
+		e, err := d.decode(op)
+		if err != nil {
+			return
+		}
+		m := l.mapper()
+		m.load(e)
+		key, err := m.entryKey()
+		if err != nil {
+			return
+		}
+		r, err := m.record("corp", key, m.hash())
+		if err != nil {
+			return
+		}
+		b, err := json.Marshal(r)
+		if err != nil || len(b) > 256<<10 {
+			t.Errorf("a record of %d bytes cannot be stored: %v", len(b), err)
+		}
+		if _, torn := m.inPieces(); torn || r.Name == "" || !utf8.ValidString(r.DN) {
+			t.Errorf("%q at %q, in pieces %t", r.Name, r.DN, torn)
+		}
+	})
+}
