@@ -285,3 +285,31 @@ func TestAMembershipRestsOnTheRecord(t *testing.T) {
 		t.Errorf("decided %d times, %v: %d members are in the group", decided, err, set.len())
 	}
 }
+
+// No source keeps out who was made here, whatever its rule says of others.
+func TestALinkedRecordKeepsNobodyOutWhoWasMadeHere(t *testing.T) {
+	d := open(t, mem.New())
+	defer d.stop()
+	root, ann := identity.NewUserID(), identity.NewUserID()
+	d.commit(t, admin, Create{Member: identity.UserMember(root), Record: &identity.Record{Source: identity.Local, Key: identity.Key(root.String()), Name: "root"}})
+	d.push(t, Create{Member: identity.UserMember(ann), Record: record("c", "ann")})
+	off := func(key string) *identity.Record {
+		r := shoved(key, key, "")
+		r.Disabled, r.Expires = identity.ReasonDisabled, time.Unix(1, 0)
+		return r
+	}
+	d.push(t, LinkRecord{User: root, Record: off("k1"), Bars: true})
+	d.push(t, LinkRecord{User: ann, Record: off("k2"), Bars: true})
+	for name, want := range map[identity.UserID]identity.Reason{root: identity.Active, ann: identity.ReasonDisabled} {
+		s := d.View().Now()
+		u, _, _ := s.User(name)
+		sub, _ := s.Subject(name)
+		if got := u.Status(time.Now()); got != want || sub.Inactive(time.Now()) != want {
+			t.Errorf("%s is %q, and %q to permissions, want %q", u.Record.Name, got, sub.Inactive(time.Now()), want)
+		}
+	}
+	d.push(t, Deactivate{Member: identity.UserMember(root), Source: "okta"})
+	if u, _, _ := d.View().Now().User(root); u.Status(time.Now()) != identity.Active {
+		t.Errorf("the source has lost his record, and he is %q", u.Status(time.Now()))
+	}
+}

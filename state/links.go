@@ -94,11 +94,15 @@ func (u *userSlot) further(yield func(*linkedSlot) bool) {
 	}
 }
 
+// barredBy reports whether a linked record may keep the user out. Who was made here is
+// kept out here alone: else a source could lock out the last administrator.
+func (u *userSlot) barredBy(l *linkedSlot) bool { return l.bars && u.source != identity.Local }
+
 // kept returns why a linked record keeps the user out, the clock left out, and until
 // when all that may do so let him in; 0: for ever.
 func (u *userSlot) kept() (why identity.Reason, until int64) {
 	for l := range u.further {
-		if !l.bars {
+		if !u.barredBy(l) {
 			continue
 		}
 		if l.expires != 0 && (until == 0 || l.expires < until) {
@@ -249,7 +253,9 @@ func (s *Snapshot) linkedOf(u *userSlot) []identity.Linked {
 		if decode(linkedKey(u.id, l.source), []byte(l.raw), &o) != nil {
 			continue // the follower has refused to take it in, so this cannot be
 		}
-		all = append(all, o.linked())
+		linked := o.linked()
+		linked.Bars = u.barredBy(l)
+		all = append(all, linked)
 	}
 	return all
 }

@@ -390,7 +390,7 @@ func (s *Snapshot) CarriedBy(source identity.SourceID) []permissions.Permission 
 	for h := range s.users.Len() {
 		u := s.users.Ref(h)
 		l := u.linked(source)
-		if u.exists() && (u.source == source || l != nil && l.bars) {
+		if u.exists() && (u.source == source || l != nil && u.barredBy(l)) {
 			note(identity.UserMember(u.id))
 			for _, g := range s.parents(userRef(uint32(h))) {
 				within[g] = true
@@ -423,7 +423,7 @@ func (l *linkedSlot) pushed(u *userSlot, h uint32) Pushed {
 	switch {
 	case !u.exists():
 		p.Place = Nobodys
-	case l.bars:
+	case u.barredBy(l):
 		p.Place = Barring
 	}
 	p.read(l.raw, l.body)

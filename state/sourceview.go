@@ -251,7 +251,7 @@ func (u *userSlot) countLinks(counts map[identity.SourceID]Counts) {
 			c.Apart++
 		default:
 			c.Linked++
-			if l.bars && l.off == identity.Active {
+			if u.barredBy(&l) && l.off == identity.Active {
 				c.Barring++
 			}
 		}

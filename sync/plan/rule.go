@@ -121,6 +121,9 @@ func ValidateRule(r Rule, use string, report func(field, format string, args ...
 	if r.Compare != "" && r.Compare != CompareExact && r.Compare != CompareFolded {
 		report("link.compare", "%q is neither %q nor %q", r.Compare, CompareExact, CompareFolded)
 	}
+	if r.Bars() && r.To == identity.Local {
+		report("link.disable", "who was made here is kept out here alone: leave it out")
+	}
 	if r.Disable != "" && r.Disable != DisableOwner && r.Disable != DisableAny {
 		report("link.disable", "%q is neither %q nor %q", r.Disable, DisableOwner, DisableAny)
 	}
