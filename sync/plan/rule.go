@@ -118,13 +118,17 @@ func ValidateRule(r Rule, use string, report func(field, format string, args ...
 			report(f.field, "%q is a field of the profile, which people may often edit themselves: map what nobody can change to an attribute, and name that", f.value)
 		}
 	}
+	r.validateWords(report)
+}
+
+func (r Rule) validateWords(report func(field, format string, args ...any)) {
 	if r.Compare != "" && r.Compare != CompareExact && r.Compare != CompareFolded {
 		report("link.compare", "%q is neither %q nor %q", r.Compare, CompareExact, CompareFolded)
 	}
-	if r.Bars() && r.To == identity.Local {
+	switch {
+	case r.Bars() && r.To == identity.Local:
 		report("link.disable", "who was made here is kept out here alone: leave it out")
-	}
-	if r.Disable != "" && r.Disable != DisableOwner && r.Disable != DisableAny {
+	case r.Disable != "" && r.Disable != DisableOwner && r.Disable != DisableAny:
 		report("link.disable", "%q is neither %q nor %q", r.Disable, DisableOwner, DisableAny)
 	}
 }

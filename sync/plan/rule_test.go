@@ -24,6 +24,7 @@ func TestValidateRule(t *testing.T) {
 		{"nothing named", Rule{To: "corp"}, "", []string{"link.by", "link.equals"}},
 		{"what people edit", Rule{To: "corp", By: "n", Equals: "E-Mail"}, "", nil},
 		{"a field of the profile", Rule{To: "corp", By: "EMAIL"}, "", []string{"link.by", "link.equals"}},
+		{"whom no source keeps out", Rule{To: identity.Local, By: "n", Disable: DisableAny}, "", []string{"link.disable"}},
 		{"other words", Rule{To: "corp", By: "n", Compare: "fuzzy", Disable: "never"}, "", []string{"link.compare", "link.disable"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
