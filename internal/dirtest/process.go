@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -104,18 +105,25 @@ func freePorts(tb testing.TB, n int) []int {
 	return ports
 }
 
+// tryPorts looks below the ports that systems give to outgoing connections: a server
+// that restarts must find its port as it left it.
 func tryPorts(n int) ([]int, error) {
-	ports := make([]int, n)
-	for i := range ports {
-		l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+	const from, to, tries = 10_000, 32_768, 1000
+	ports := make([]int, 0, n)
+	var last error
+	for range tries {
+		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", from+rand.IntN(to-from))) //nolint:noctx // at once
 		if err != nil {
-			return nil, err
+			last = err
+			continue
 		}
 		// All stay open until the last is found, so that no two are the same.
 		defer func() { _ = l.Close() }()
-		ports[i] = l.Addr().(*net.TCPAddr).Port
+		if ports = append(ports, l.Addr().(*net.TCPAddr).Port); len(ports) == n {
+			return ports, nil
+		}
 	}
-	return ports, nil
+	return nil, fmt.Errorf("%d ports are not to be had: %w", n, last)
 }
 
 // find returns the path of a program, or an error with the command that installs it.
