@@ -58,6 +58,7 @@ func TestRFC7643_2_Attributes(t *testing.T) {
 		}},
 		{"2.3.6", "binary values are base64", "", func(w *world) {
 			w.call("GET", w.user("ann", `"x509Certificates":[{"value":"MIIDQzCCAqygAwIBAgICEAAwDQYJ"}]`), "").is("x509Certificates/0/value", "MIIDQzCCAqygAwIBAgICEAAwDQYJ")
+			w.call("GET", w.user("ben", `"x509Certificates":[{"value":"aGk"}]`), "").is("x509Certificates/0/value", "aGk=")
 			w.call("POST", "/Users", userBody("b", `"x509Certificates":[{"value":"no base64!"}]`)).refuses(400, "invalidValue")
 		}},
 		{"2.3.7", "references are kept as they are", "", func(w *world) {

@@ -233,10 +233,8 @@ func (c *canon) text(a *schema.Attribute, text, path string) (any, error) {
 			}
 		}
 	case schema.Binary:
-		// RFC 7643, section 2.3.6, leaves the alphabet and the padding to the sender.
-		plain := strings.TrimRight(strings.NewReplacer("-", "+", "_", "/").Replace(text), "=")
-		if _, err := base64.RawStdEncoding.DecodeString(plain); err != nil {
-			return nil, invalid("invalidValue", "%s is base64", path)
+		if text != "" {
+			return c.binary(text, path)
 		}
 	case schema.String, schema.Reference:
 	}
@@ -247,6 +245,22 @@ func (c *canon) text(a *schema.Attribute, text, path string) (any, error) {
 		return nil, nil //nolint:nilnil // no value
 	}
 	return text, nil
+}
+
+// binary reads a value in base64. RFC 7643, section 2.3.6, leaves the padding to the
+// sender, and the other alphabet to definitions: here both are made the same.
+func (c *canon) binary(text, path string) (any, error) {
+	plain := strings.NewReplacer("-", "+", "_", "/").Replace(text)
+	digits := strings.TrimRight(plain, "=")
+	whole := digits + strings.Repeat("=", (4-len(digits)%4)%4)
+	_, err := base64.StdEncoding.DecodeString(whole)
+	if err != nil || strings.ContainsAny(digits, "\r\n") || len(digits) < len(plain) && plain != whole {
+		return nil, invalid("invalidValue", "%s is base64", path)
+	}
+	if whole != text {
+		c.note(path, "written with the alphabet and the padding of base64")
+	}
+	return whole, nil
 }
 
 // complex returns the canonical form of a complex value.

@@ -44,7 +44,7 @@ func presets() []preset {
 		{"onelogin", "The same as `default`: the JSON comes from templates that an administrator writes, in which any value may be a string, and the manager, too.", lenient()},
 		{"ping", "It writes the RFC's JSON; a mapping may make strings of booleans. Its options choose between PATCH and PUT, disabling and deleting, and what else the RFC leaves to a client.", typed()},
 		{"rfc", "RFC 7643 and 7644 to the letter, for clients that keep to them. An empty string still is no value, and what is unknown is left out.", plain()},
-		{"strict", "RFC 7643 and 7644, and an error for everything that other presets repair or leave out. It is for testing a client.", Knobs{ReplaceMerges: true, RefuseUnknown: true, RefusePrimaries: true, Strict: true}},
+		{"strict", "RFC 7643 and 7644, and an error for everything that other presets repair or leave out. It is for testing a client, and for suites that test a server.", Knobs{ReplaceMerges: true, RefuseUnknown: true, RefusePrimaries: true, Strict: true}},
 	}
 }
 
