@@ -8,10 +8,10 @@ NIGHT     = $(GO) test -v -timeout 60m -count=1
 LINT      = $(GO) tool -modfile=tools/go.mod golangci-lint
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo test vet lint fmt check bench nightly soak fuzz clean
+.PHONY: help build demo test vet lint fmt check bench bench-large nightly soak fuzz clean
 
 help: ## show this
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: ## build bin/rollcall, one static binary
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/rollcall ./cmd/rollcall
@@ -39,6 +39,9 @@ check: lint test ## what has to pass before a change is offered
 
 bench: ## hold the bars against floors of this machine, into docs/benchmarks.md
 	$(GO) run ./internal/bench -out docs/benchmarks.md
+
+bench-large: ## the same at 1,000,000 users, into docs/benchmarks-large.md (a quarter of an hour, 8 GB of disk)
+	$(GO) run ./internal/bench -large -out docs/benchmarks-large.md
 
 # Each line is a package, the tests in it, and flags of go test. A law that fails names
 # the seed of its case as well.

@@ -13,6 +13,7 @@ import (
 // table is what was measured.
 type table struct {
 	scale int
+	large bool
 	began time.Time
 	load  string
 	rows  []row
@@ -53,7 +54,11 @@ func (t *table) ratio(what string, p pairs, bar float64) {
 
 // write prints the table in Markdown.
 func (t *table) write(w io.Writer) {
-	fmt.Fprintf(w, "# Benchmarks\n\nWritten by `make bench` on %s: %s; Go %s; Linux %s.\n",
+	title, command := "Benchmarks", "make bench"
+	if t.large {
+		title, command = "Benchmarks of a large directory", "make bench-large"
+	}
+	fmt.Fprintf(w, "# %s\n\nWritten by `%s` on %s: %s; Go %s; Linux %s.\n", title, command,
 		t.began.UTC().Format("2006-01-02"), machine(), strings.TrimPrefix(runtime.Version(), "go"), kernel())
 	fmt.Fprintf(w, "The directory is OpenLDAP's slapd on the same machine, with %s users, %s groups and %s\nmemberships; etcd writes with fsync. ",
 		thousands(t.scale), thousands(t.scale/10), thousands(t.scale/10*membersOf))
