@@ -11,15 +11,21 @@ import (
 // fifth of its time collecting.
 const roomyPace = 400
 
-// heavyHeap is from what size of heap on a run's memory is given back at once.
-const heavyHeap = 128 << 20
+// heavyHeap is from what size of heap on a run's memory is given back at once, and
+// growth by what part of what was kept the last time it must have grown for that: a run
+// that read little leaves nothing that is worth a collection.
+const (
+	heavyHeap = 128 << 20
+	growth    = 8
+)
 
 // Room is the memory of the process, which may be used more freely for a while. The
 // zero value is ready.
 type Room struct {
 	mu    sync.Mutex // guards the rest
 	users int
-	usual int // the collector's pace otherwise
+	usual int    // the collector's pace otherwise
+	kept  uint64 // bytes of heap that were left when memory was last given back
 }
 
 // Take lets the process use more memory until done is called. Several may overlap.
@@ -39,8 +45,17 @@ func (r *Room) give() {
 		return
 	}
 	debug.SetGCPercent(r.usual)
-	var m runtime.MemStats
-	if runtime.ReadMemStats(&m); m.HeapSys-m.HeapReleased > heavyHeap {
+	held := heldHeap()
+	r.kept = min(r.kept, held)
+	if held > heavyHeap && held > r.kept+r.kept/growth {
 		debug.FreeOSMemory()
+		r.kept = heldHeap()
 	}
+}
+
+// heldHeap returns how many bytes of the system's memory the heap has.
+func heldHeap() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.HeapSys - m.HeapReleased
 }
