@@ -173,6 +173,7 @@ func (r *Runner) Plan(ctx context.Context, source identity.SourceID, by string) 
 	r.mu.Unlock()
 
 	x := r.execution(l, spec, j)
+	defer x.share.leave()
 	p, err := x.planOnly(ctx)
 	run := x.run()
 	r.leave(l, j)

@@ -32,6 +32,7 @@ type execution struct {
 	actor audit.Actor
 	log   *slog.Logger
 
+	share   share
 	seen    *identity.Observation
 	plan    *plan.Plan
 	marked  time.Time // when the mark was set that the read began under
@@ -41,7 +42,7 @@ type execution struct {
 func (r *Runner) execution(l *lane, spec SourceSpec, j *job) *execution {
 	id := j.run.ID
 	return &execution{
-		r: r, lane: l, spec: spec, job: j,
+		r: r, lane: l, spec: spec, job: j, share: share{rooms: &r.rooms},
 		actor: audit.Actor{Kind: audit.ActorSync, ID: string(spec.ID) + "/" + id, Request: id},
 		log:   r.log.With("source", spec.ID, "run", id),
 	}
@@ -55,6 +56,7 @@ func (r *Runner) carryOut(ctx context.Context, t *term, l *lane, j *job) {
 	r.mu.Unlock()
 	defer r.around()()
 	x := r.execution(l, spec, j)
+	defer x.share.leave()
 	x.fence = t.fence
 	do := x.do
 	if j.undo {
@@ -93,6 +95,14 @@ func (x *execution) note(edit func(*state.Run, *Progress)) {
 	x.r.mu.Lock()
 	defer x.r.mu.Unlock()
 	edit(&x.job.run, &x.job.progress)
+}
+
+// advance says how far the read has come.
+func (x *execution) advance(p Progress) {
+	x.note(func(_ *state.Run, to *Progress) {
+		p.Applied, p.Steps = to.Applied, to.Steps
+		*to = p
+	})
 }
 
 // stage times one part of the run.
@@ -233,10 +243,13 @@ func (x *execution) pull(ctx context.Context) (seen *identity.Observation, err e
 	snap := x.r.db.View().Now()
 	st := snap.Source(x.spec.ID)
 	request := PullRequest{ByHand: x.job.run.Trigger == triggerManual, Known: snap.Of(x.spec.ID), Progress: func(p Progress) {
-		x.note(func(_ *state.Run, to *Progress) {
-			p.Applied, p.Steps = to.Applied, to.Steps
-			*to = p
+		x.advance(p)
+		x.share.fit(ctx, p.Users+p.Groups, func() {
+			waiting := p
+			waiting.Stage = StageWaiting
+			x.advance(waiting)
 		})
+		x.advance(p)
 	}}
 	if st.Config == x.spec.ConfigHash && st.Marked.IsZero() {
 		request.Since, request.Again = st.Cursor, st.Again

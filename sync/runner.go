@@ -84,6 +84,7 @@ type Runner struct {
 	metrics *metrics
 	duties  []Duty
 	around  func() (done func())
+	rooms   rooms
 	wake    chan struct{} // something may be due
 
 	mu    gosync.Mutex // guards all below, and the jobs of the lanes
@@ -108,7 +109,7 @@ func New(o Options) (*Runner, error) {
 	}
 	r := &Runner{
 		db: o.DB, leader: o.Leader, replica: cmp.Or(o.ReplicaID, "rollcall"), log: o.Log, now: o.Now,
-		duties: o.Duties, around: o.Around, wake: make(chan struct{}, 1), lanes: map[identity.SourceID]*lane{},
+		duties: o.Duties, around: o.Around, rooms: newRooms(), wake: make(chan struct{}, 1), lanes: map[identity.SourceID]*lane{},
 	}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)

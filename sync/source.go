@@ -59,7 +59,7 @@ type Known interface {
 
 // Progress is how far a read, and then the run around it, has come.
 type Progress struct {
-	Stage         string // "connect", "users", "groups", "verify"; then "planning", "applying"
+	Stage         string // "connect", "users", "groups", "verify", [StageWaiting]; then "planning", "applying"
 	Server        string
 	Users, Groups int
 	Pages         int

@@ -139,6 +139,8 @@ func (a *App) ended(name string, err error) {
 }
 
 func (a *App) startStore(ctx context.Context) error {
+	free := a.room.Keep()
+	a.steps.add("memory", func(context.Context) error { free(); return nil })
 	o := a.config.Store
 	o.Log = a.log.With("part", "store")
 	o.OnFatal, o.NoFsync = a.onFatal, a.noFsync

@@ -2,7 +2,10 @@ package app
 
 import (
 	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
 	"testing"
+	"time"
 )
 
 // A run that took much memory gives it back, and one that took little does not make the
@@ -39,4 +42,66 @@ func TestRoomIsGivenBack(t *testing.T) { //nolint:paralleltest // it looks at th
 		t.Errorf("three runs that took nothing made the process collect %d times", n)
 	}
 	runtime.KeepAlive(live)
+}
+
+func TestPace(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		live    uint64
+		running bool
+		want    int
+	}{
+		{0, false, 100},
+		{100 << 20, false, 100},
+		{512 << 20, false, 50},
+		{1 << 30, false, 25},
+		{8 << 30, false, 25},
+		{0, true, 400},
+		{100 << 20, true, 400},
+		{512 << 20, true, 200},
+		{1 << 30, true, 100},
+		{8 << 30, true, 50},
+	} {
+		if got := pace(tc.live, tc.running); got != tc.want {
+			t.Errorf("pace(%d MB, %t) = %d, want %d", tc.live>>20, tc.running, got, tc.want)
+		}
+	}
+}
+
+// The pace follows what lives while a run goes on, and is the old one afterwards.
+func TestPaceFollowsWhatLives(t *testing.T) { //nolint:paralleltest // it is the process's
+	t.Setenv("GOGC", "")
+	usual := debug.SetGCPercent(77)
+	defer debug.SetGCPercent(usual)
+	now := func() int {
+		got := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+		metrics.Read(got)
+		return int(got[0].Value.Uint64())
+	}
+	runtime.GC() // what lived before is of no interest
+	var r Room
+	keep := r.Keep()
+	if got := now(); got != quietMost {
+		t.Errorf("%d percent while nothing goes on, want %d", got, quietMost)
+	}
+	done := r.Take()
+	runtime.GC()
+	if got := now(); got != runMost {
+		t.Errorf("%d percent in a run with a small heap, want %d", got, runMost)
+	}
+	live := make([]byte, 600<<20) // is not touched, and takes nothing
+	runtime.GC()
+	within := time.Now().Add(time.Minute)
+	for now() >= 200 && time.Now().Before(within) {
+		time.Sleep(time.Millisecond)
+	}
+	if got := now(); got < 100 || got >= 200 {
+		t.Errorf("%d percent in a run with 600 MB of heap, want less than 200", got)
+	}
+	runtime.KeepAlive(live)
+	done()
+	keep()
+	if got := now(); got != 77 {
+		t.Errorf("%d percent afterwards, want 77", got)
+	}
 }

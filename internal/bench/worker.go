@@ -131,6 +131,8 @@ func (w *worker) scan(ctx context.Context, d *directory) (reply, error) {
 // open opens the store, the state and, when there is a directory, what syncs it.
 func (w *worker) open(ctx context.Context, r request) (reply, error) {
 	a := reply{Idle: w.idle}
+	free := w.room.Keep()
+	w.undo = append(w.undo, func() error { free(); return nil })
 	o := etcd.Options{Dir: r.Dir}
 	if r.Endpoint != "" {
 		o = etcd.Options{Endpoints: []string{r.Endpoint}}
@@ -205,7 +207,7 @@ func (w *worker) sync(ctx context.Context, r request) (a reply, err error) {
 	if err != nil {
 		return a, err
 	}
-	a.Written = w.store.taken()
+	a.Written, a.Peak = w.store.taken(), status("VmHWM")
 	a.Stages = stages(run)
 	if run.State != state.RunSucceeded || !run.Proof.Users || !run.Proof.Groups {
 		return a, fmt.Errorf("the run ended as %s, proof %+v: %s%s", run.State, run.Proof, run.Error, strings.Join(run.Held, ", "))
