@@ -120,8 +120,8 @@ func (c *call) handle() (*reply, error) {
 	if err := c.locate("/" + path); err != nil {
 		return nil, err
 	}
-	if c.query, err = url.ParseQuery(c.r.URL.RawQuery); err != nil {
-		return nil, refuse(http.StatusBadRequest, "invalidValue", "the query of the URL cannot be read: "+err.Error())
+	if c.query, err = readQuery(c.r.URL.RawQuery); err != nil {
+		return nil, err
 	}
 	if hasBody(c.method) {
 		most := int64(maxBody)

@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
@@ -47,6 +48,33 @@ func queryOf(v url.Values) (*query, error) {
 	}
 	q.attributes, q.excluded = names(v["attributes"]), names(v["excludedAttributes"])
 	return q, q.check(v.Get("sortOrder"))
+}
+
+// readQuery reads the query of a URL. Parameters are found in any case: a filter that was
+// passed over for its spelling would be answered with everybody.
+func readQuery(raw string) (url.Values, error) {
+	v, err := url.ParseQuery(raw)
+	if err != nil {
+		return nil, refuse(http.StatusBadRequest, "invalidValue", "the query of the URL cannot be read: "+err.Error())
+	}
+	for _, name := range slices.Sorted(maps.Keys(v)) {
+		if known := parameter(name); known != name {
+			v[known] = append(v[known], v[name]...)
+			delete(v, name)
+		}
+	}
+	return v, nil
+}
+
+// parameter returns how the RFCs spell a parameter: 7644, section 3.4.2, and 9865,
+// section 2. One that they do not know stays as it is.
+func parameter(name string) string {
+	for _, known := range [...]string{"filter", "sortBy", "sortOrder", "startIndex", "count", "attributes", "excludedAttributes", "cursor"} {
+		if strings.EqualFold(name, known) {
+			return known
+		}
+	}
+	return name
 }
 
 // number reads a number of a query. One that is too large for us is the largest.

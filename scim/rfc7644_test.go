@@ -121,6 +121,12 @@ func TestRFC7644_3_2_Endpoints(t *testing.T) {
 			}
 			w.call("POST", "/Users?aadOptscim062020", userBody("ben", "")).want(201)
 		}},
+		{"3.4.2", "parameters are found in any case", "", func(w *world) {
+			w.user("ann", "")
+			w.user("ben", "")
+			w.call("GET", "/Users?Filter=userName+eq+%22ben%22", "").want(200).is("totalResults", 1.0).is("Resources/0/userName", "ben")
+			w.call("GET", "/Users?startindex=2&COUNT=1&sortby=userName&Attributes=userName", "").want(200).is("startIndex", 2.0).is("itemsPerPage", 1.0).is("Resources/0/userName", "ben").lacks("Resources/0/active")
+		}},
 	})
 }
 
