@@ -74,8 +74,12 @@ func (c *call) schemas() (*reply, error) {
 			add(x.Schema)
 		}
 	}
-	for _, s := range schema.Service() {
-		add(s)
+	// Clients take what is listed for schemas of resources, and look for their types. Who
+	// asks for one of RFC 7643, section 8.7.2, by its URN gets it.
+	if strings.Contains(c.path[1:], "/") {
+		for _, s := range schema.Service() {
+			add(s)
+		}
 	}
 	return c.show(all, "schema")
 }
