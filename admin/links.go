@@ -18,7 +18,7 @@ import (
 
 // LinkRequest says which other user is the same person.
 type LinkRequest struct {
-	User   string `json:"user" minLength:"1" maxLength:"300" doc:"The user who is the same person: his record becomes a linked one, and he himself is no more"`
+	User   string `json:"user" minLength:"1" maxLength:"300" doc:"The user who is the same person: his record becomes a linked one, and he himself is no more. Or a record that is nobody's, by its source and its name or key"`
 	Grants string `json:"grants,omitzero" enum:"keep,end" doc:"keep, the default: his grants go over; end: they end"`
 	Reason string `json:"reason,omitzero" maxLength:"500"`
 }

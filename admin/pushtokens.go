@@ -129,6 +129,7 @@ func (a *API) pushRoutes() {
 		id: "deleteSourceToken", method: http.MethodDelete, path: "/v1/sources/{source}/tokens/{token}", tag: "Sources", need: setup,
 		summary: "Revoke a token of a source at once", errors: errs,
 	}, a.deletePushToken)
+	a.unassignedRoutes()
 	register(a, operation{
 		id: "listSourceRequests", method: http.MethodGet, path: "/v1/sources/{source}/requests", tag: "Sources", need: sourceWork,
 		summary: "List what an identity provider sent of late, what was made of it, and how it ended", errors: errs,

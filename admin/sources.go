@@ -46,6 +46,8 @@ type SourceCounts struct {
 	Groups        int `json:"groups"`
 	GroupsMissing int `json:"groupsMissing"`
 	Memberships   int `json:"memberships"`
+	Linked        int `json:"linked,omitzero" doc:"Beside users: records that are linked to users of other sources"`
+	Unassigned    int `json:"unassigned,omitzero" doc:"Beside users: records that were pushed and are nobody's"`
 }
 
 // HeldPlan is the short form of a plan that waits for approval.
@@ -247,7 +249,7 @@ func (a *API) sourceSummary(snap *state.Snapshot, s *Source, n state.Counts) Sou
 		LastRun: st.LastRun, LastProven: st.LastProven, LastFull: st.LastFull, Unchanged: st.Unchanged,
 		Counts: SourceCounts{
 			Users: n.Users, UsersInactive: n.UsersInactive, UsersMissing: n.UsersMissing,
-			Groups: n.Groups, GroupsMissing: n.GroupsMissing, Memberships: n.Members,
+			Groups: n.Groups, GroupsMissing: n.GroupsMissing, Memberships: n.Members, Linked: n.Linked, Unassigned: n.Apart,
 		},
 		Held: heldOf(st.Held), Approval: approvalOf(st.Approval),
 	}

@@ -949,6 +949,13 @@ func (c *Client) ListSources(ctx context.Context) (*SourceList, error) {
 	return answerOf[SourceList](ctx, c, r)
 }
 
+// ListUnassignedRecords: List the records that were pushed and are nobody's, and why. Who
+// may: USER_ADMIN or AUDIT.
+func (c *Client) ListUnassignedRecords(ctx context.Context, source string) (*UnassignedList, error) {
+	r := call{method: http.MethodGet, path: []string{"v1", "sources", source, "unassigned"}, reads: true}
+	return answerOf[UnassignedList](ctx, c, r)
+}
+
 // ListUserPermissions: List what a user may do now. Who may: USER_ADMIN or AUDIT or
 // FETCH_POLICY_INFO; everybody about himself.
 func (c *Client) ListUserPermissions(ctx context.Context, user string) (*UserPermissions, error) {

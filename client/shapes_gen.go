@@ -1043,7 +1043,7 @@ type LinkPlan struct {
 // LinkRequest says which other user is the same person.
 type LinkRequest struct {
 	// The user who is the same person: his record becomes a linked one, and he himself is no
-	// more
+	// more. Or a record that is nobody's, by its source and its name or key
 	User string `json:"user"`
 	// keep, the default: his grants go over; end: they end: keep, end
 	Grants string `json:"grants,omitzero"`
@@ -2004,6 +2004,10 @@ type SourceCounts struct {
 	GroupsMissing int `json:"groupsMissing"`
 	// Memberships that the source gave
 	Memberships int `json:"memberships"`
+	// Beside users: records that are linked to users of other sources
+	Linked int `json:"linked,omitzero"`
+	// Beside users: records that were pushed and are nobody's
+	Unassigned int `json:"unassigned,omitzero"`
 }
 
 // SourceDetail is a source with its configuration.
@@ -2167,6 +2171,32 @@ type Touches struct {
 type TryRequest struct {
 	// A login name, a key of the source, or a DN
 	User string `json:"user"`
+}
+
+// UnassignedList lists them.
+type UnassignedList struct {
+	// By user name
+	Records []UnassignedRecord `json:"records"`
+}
+
+// UnassignedRecord is a record that was pushed and is nobody's. Its provider sees it as any
+// other.
+type UnassignedRecord struct {
+	// The id that its provider knows it by
+	Entry string `json:"entry"`
+	// Login name
+	UserName string `json:"userName"`
+	// Why it is nobody's: no_user, ambiguous_link, link_taken, link_held, unlinked, user_gone,
+	// ignored
+	Reason string `json:"reason"`
+	// What that means, and what to do
+	Detail string `json:"detail"`
+	// What its source put it into: the memberships come to the user whom it joins
+	Groups []Subject `json:"groups"`
+	// Who left it so, as in the audit log
+	By string `json:"by"`
+	// Since when
+	Time time.Time `json:"time"`
 }
 
 // UndoDone is what an undo did.

@@ -110,7 +110,7 @@ var verbs = [...]string{
 	"scim resume", "scim token create", "scim token list", "scim token revoke", "scim undo", "service create",
 	"service delete", "service key", "service list", "service revoke", "service rotate", "set", "settings",
 	"settings defaults", "settings precedence", "settings set", "source change", "source create", "source delete", "source disable", "source enable",
-	"source list", "source settle", "source settlements", "source show", "source test", "sync approve", "sync diff", "sync held", "sync pause", "sync plan", "sync purge", "sync resume", "sync run", "sync runs",
+	"source list", "source settle", "source settlements", "source show", "source test", "source unassigned", "sync approve", "sync diff", "sync held", "sync pause", "sync plan", "sync purge", "sync resume", "sync run", "sync runs",
 	"sync status", "sync test", "sync try", "sync undo", "unlink", "unset", "users", "users create", "users delete", "users update", "who-can", "whoami", "why",
 }
 

@@ -98,6 +98,15 @@ func push(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// nobodys puts a record on the roll that was pushed and is nobody's.
+func nobodys(ts *testscript.TestScript, _ bool, args []string) {
+	holder := userID(40)
+	r := person(pushedSource, args[0], args[0], args[0]+"@example.com")
+	r.Key = identity.Key(userID(41).String())
+	r.Pushed = &identity.Pushed{Body: []byte(`{"userName":"` + args[0] + `"}`), At: start}
+	ts.Check(of(ts).commit(state.KeepApart{Holder: holder, Record: r, Why: state.ApartAmbiguous}))
+}
+
 // lockouts puts the digest of an undo where the script can say it.
 func lockouts(ts *testscript.TestScript, _ bool, args []string) {
 	_, digest, err := of(ts).pushes.PlanUndo(pushedSource, start.Add(-time.Hour))

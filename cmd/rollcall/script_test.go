@@ -73,6 +73,7 @@ func TestScripts(t *testing.T) {
 			"store":     makeStore,
 			"push":      push,
 			"lockouts":  lockouts,
+			"nobodys":   nobodys,
 			"linked":    linked,
 			"digest":    digest,
 		},

@@ -27,7 +27,8 @@ by its lasting key.
 
 The next run carries it out, and waits for approval if that raises anybody. Of a source
 that is pushed to, ENTRY is the SCIM id of a record, and it is done at once: join, replace
-and ignore for one that is nobody's, merge also for a new user who has nothing yet.`,
+and ignore for one that is nobody's, as rollcall source unassigned lists it, merge also for
+a new user who has nothing yet.`,
 		Example: `  rollcall sync status corp                                   which conflicts there are
   rollcall source settle corp 5f2c...91 merge --user ann
   rollcall source settle hr 8810 ignore`,
@@ -76,6 +77,34 @@ func sourceSettlementsCommand(c *cli) *cobra.Command {
 						user = s.User.Source + "/" + s.User.Name
 					}
 					t.row(s.Entry, s.Decision, user, actor(s.By), date(s.Time), s.Reason)
+				}
+				t.write(w)
+			})
+		}),
+	}
+	return c.completes(cmd, sourceNames)
+}
+
+func sourceUnassignedCommand(c *cli) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "unassigned SOURCE",
+		Short: "List the records that were pushed and are nobody's",
+		Long: `List the records of a source that were pushed and are nobody's, and why: its provider sees
+them as any other, and they make no user. They are tried again by themselves; rollcall
+source settle decides about one.`,
+		Example: `  rollcall source unassigned okta
+  rollcall source settle okta 01934f0e-... join --user corp/ann`,
+		Args: c.args("SOURCE"),
+		RunE: c.asks(func(ctx context.Context, api *client.Client, args []string) error {
+			list, err := api.ListUnassignedRecords(ctx, args[0])
+			if err != nil {
+				return err
+			}
+			return c.show(list, func(w io.Writer) {
+				t := newTable("ENTRY", "USER NAME", "REASON", "WHAT TO DO", "SINCE", "GROUPS")
+				t.columns = columns(c.stdout)
+				for _, r := range list.Records {
+					t.row(r.Entry, r.UserName, r.Reason, r.Detail, date(r.Time), subjectNames(r.Groups))
 				}
 				t.write(w)
 			})

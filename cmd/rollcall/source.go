@@ -22,7 +22,7 @@ daemon's section secrets allows.`,
 		sourceListCommand(c), sourceShowCommand(c), sourceCreateCommand(c), sourceChangeCommand(c), sourceTestCommand(c),
 		sourceSwitchCommand(c, "disable", "Keep a source from running; what came from it stays as it is", (*client.Client).DisableSource),
 		sourceSwitchCommand(c, "enable", "Let a disabled source run again", (*client.Client).EnableSource),
-		sourceDeleteCommand(c), sourceSettleCommand(c), sourceSettlementsCommand(c))
+		sourceDeleteCommand(c), sourceSettleCommand(c), sourceSettlementsCommand(c), sourceUnassignedCommand(c))
 }
 
 func sourceListCommand(c *cli) *cobra.Command {

@@ -96,6 +96,12 @@ func (c *cli) writeSource(w io.Writer, s *client.SourceDetail) {
 	b.add("users", "%s%s%s", thousands(s.Counts.Users), also(s.Counts.UsersInactive, "inactive"), also(s.Counts.UsersMissing, "missing from the source"))
 	b.add("groups", "%s%s", thousands(s.Counts.Groups), also(s.Counts.GroupsMissing, "missing from the source"))
 	b.add("memberships", "%s", thousands(s.Counts.Memberships))
+	if n := s.Counts.Linked; n > 0 {
+		b.add("linked", "%s", count(n, "record of a user of another source"))
+	}
+	if n := s.Counts.Unassigned; n > 0 {
+		b.add("nobody's", "%d: rollcall source unassigned %s lists them", n, printable(s.ID))
+	}
 	if a := s.Approval; a != nil {
 		b.add("approved", "%s by %s, until %s", c.when(a.Time), actor(a.By), c.when(a.ExpireTime))
 	}
