@@ -5,9 +5,7 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/rollcall-id/rollcall/fault"
 	"github.com/rollcall-id/rollcall/identity"
-	"github.com/rollcall-id/rollcall/state"
 )
 
 // PurgePlan is whom a purge of a source would remove for good.
@@ -35,12 +33,6 @@ type PurgeRequest struct {
 	Digest string `json:"digest" minLength:"1" maxLength:"100" doc:"Of the plan, as it was shown"`
 }
 
-// PurgeDone is what a purge did.
-type PurgeDone struct {
-	Source identity.SourceID `json:"source"`
-	Gone   int               `json:"gone" doc:"How many users and groups are removed"`
-}
-
 type (
 	purgePlanOutput struct{ Body PurgePlan }
 	purgeInput      struct {
@@ -48,7 +40,6 @@ type (
 		Trial
 		Body PurgeRequest
 	}
-	purgeOutput struct{ Body PurgeDone }
 )
 
 func (a *API) purgeRoutes() {
@@ -58,20 +49,9 @@ func (a *API) purgeRoutes() {
 		summary: "Show whom a purge would remove for good: those whom the source has not had for long", errors: errs,
 	}, a.planPurge)
 	register(a, operation{
-		id: "purgeSource", method: http.MethodPost, path: "/v1/sources/{source}/purge", tag: "Sources", need: userWork, timeout: long,
+		id: "purgeSource", method: http.MethodPost, path: "/v1/sources/{source}/purge", tag: "Sources", need: userWork, status: http.StatusAccepted, timeout: long,
 		summary: "Remove for good whom a source has not had for long, as it was shown", errors: errs,
 	}, a.purge)
-}
-
-// purgeable returns what a purge would remove now, and how many others wait.
-func (a *API) purgeable(s *Source) (all []state.Purgeable, before time.Time, more int, err error) {
-	if s.PurgeAfter <= 0 {
-		return nil, before, 0, fault.New(fault.Conflict, "no_purge", "whom source %s has no more stays: set purge_after in its configuration to change that", s.ID)
-	}
-	before = a.now().Add(-s.PurgeAfter).UTC().Truncate(time.Second)
-	all = a.db.View().Now().Purgeable(s.ID, before)
-	n := min(len(all), s.PurgeAtMost)
-	return all[:n], before, len(all) - n, nil
 }
 
 func (a *API) planPurge(_ context.Context, in *SourcePath) (*purgePlanOutput, error) {
@@ -79,12 +59,12 @@ func (a *API) planPurge(_ context.Context, in *SourcePath) (*purgePlanOutput, er
 	if err != nil {
 		return nil, err
 	}
-	all, before, more, err := a.purgeable(&s)
+	p, err := a.sync.PlanPurge(s.ID)
 	if err != nil {
 		return nil, err
 	}
-	out := PurgePlan{Source: s.ID, Before: before, Digest: state.PurgeDigest(all), Gone: []PurgedOne{}, More: more}
-	for _, p := range all {
+	out := PurgePlan{Source: s.ID, Before: p.Before, Digest: p.Digest, Gone: []PurgedOne{}, More: p.More, Grants: p.Grants()}
+	for _, p := range p.Gone {
 		one := PurgedOne{Group: p.Member.IsGroup(), Key: p.Key, Name: p.Name, Missing: p.Missing, Grants: p.Grants}
 		if g, ok := p.Member.Group(); ok {
 			one.ID = g.String()
@@ -92,30 +72,20 @@ func (a *API) planPurge(_ context.Context, in *SourcePath) (*purgePlanOutput, er
 			u, _ := p.Member.User()
 			one.ID = u.String()
 		}
-		out.Gone, out.Grants = append(out.Gone, one), out.Grants+p.Grants
+		out.Gone = append(out.Gone, one)
 	}
 	return &purgePlanOutput{Body: out}, nil
 }
 
-// purge removes one after the other, each in a transaction of its own with its audit
-// entry: a stop in between leaves a smaller plan. Each rests on nothing having touched
-// it, so one who is back is not removed.
-func (a *API) purge(ctx context.Context, in *purgeInput) (*purgeOutput, error) {
+// purge orders the purge, which the leader carries out as a run of its own.
+func (a *API) purge(ctx context.Context, in *purgeInput) (*startRunOutput, error) {
 	s, err := a.pulled(in.Source)
 	if err != nil {
 		return nil, err
 	}
-	all, _, _, err := a.purgeable(&s)
+	order, err := a.sync.OrderPurge(s.ID, in.Body.Digest)
 	if err != nil {
 		return nil, err
 	}
-	if len(all) == 0 || state.PurgeDigest(all) != in.Body.Digest {
-		return nil, fault.New(fault.Conflict, "plan_changed", "what a purge would remove has changed since you saw it: look at the plan again")
-	}
-	for _, p := range all {
-		if _, err := a.decide(ctx, func(*state.Snapshot) ([]state.Change, error) { return []state.Change{state.Purge{What: p}}, nil }); err != nil {
-			return nil, err
-		}
-	}
-	return &purgeOutput{Body: PurgeDone{Source: s.ID, Gone: len(all)}}, nil
+	return a.ordered(ctx, s.ID, order.Order.Run, order)
 }

@@ -71,14 +71,19 @@ func (a *API) undoRun(ctx context.Context, in *undoRunInput) (*startRunOutput, e
 	if err != nil {
 		return nil, err
 	}
+	return a.ordered(ctx, s.ID, order.Order.Run, order)
+}
+
+// ordered decides on an order for the leader, and says which run will carry it out.
+func (a *API) ordered(ctx context.Context, source identity.SourceID, run string, order state.Change) (*startRunOutput, error) {
 	if _, err := a.decide(ctx, func(*state.Snapshot) ([]state.Change, error) { return []state.Change{order}, nil }); err != nil {
 		return nil, err
 	}
 	if questionOf(ctx).dryRun {
-		return &startRunOutput{Body: StartedRun{Source: s.ID}}, nil
+		return &startRunOutput{Body: StartedRun{Source: source}}, nil
 	}
 	return &startRunOutput{
-		Location: "/v1/sources/" + url.PathEscape(string(s.ID)) + "/runs/" + url.PathEscape(order.Order.Run),
-		Body:     StartedRun{Run: order.Order.Run, Source: s.ID},
+		Location: "/v1/sources/" + url.PathEscape(string(source)) + "/runs/" + url.PathEscape(run),
+		Body:     StartedRun{Run: run, Source: source},
 	}, nil
 }

@@ -37,6 +37,12 @@ type Syncer interface {
 	// OrderUndo returns the change that orders it, to be decided; it is fault.Stale when
 	// run and digest are not what PlanUndo would return now.
 	OrderUndo(ctx context.Context, source identity.SourceID, run, digest string) (state.OrderUndo, error)
+	// PlanPurge returns whom a purge of the source would remove now. It is fault.Conflict when
+	// the source keeps everybody.
+	PlanPurge(source identity.SourceID) (state.PurgePlan, error)
+	// OrderPurge returns the change that orders just that, to be decided; it is
+	// fault.Conflict when the digest is not of what PlanPurge would return now.
+	OrderPurge(source identity.SourceID, digest string) (state.OrderPurge, error)
 	// Live returns the run of a source that is going on, if this process knows of one.
 	Live(source identity.SourceID) (Live, bool)
 	// Find returns a run of a source by its id: one that is going on, or one of the last
@@ -64,10 +70,6 @@ type Source struct {
 	LinkHash string
 	// AddsOnly says that its records never make a user, but add to those that they join.
 	AddsOnly bool
-	// PurgeAfter is how long the source must not have had somebody until he may be purged;
-	// 0: never. PurgeAtMost is how many one purge removes at most.
-	PurgeAfter  time.Duration
-	PurgeAtMost int
 	// Config is the configuration with everything filled in that was left out, as
 	// something that encodes to JSON. It holds no secret.
 	Config any

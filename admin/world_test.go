@@ -267,6 +267,7 @@ func (l *lockedBuffer) String() string {
 
 // fakeSync is a Syncer whose answers a test chooses.
 type fakeSync struct {
+	purge   *state.PurgePlan // nil: the source keeps everybody
 	mu      sync.Mutex
 	sources []admin.Source
 	live    map[identity.SourceID]admin.Live
@@ -342,6 +343,23 @@ func (f *fakeSync) OrderUndo(ctx context.Context, source identity.SourceID, run,
 		err = fault.New(fault.Stale, "plan_changed", "it is another one")
 	}
 	return state.OrderUndo{Source: source, Order: state.UndoOrder{Run: "run-8", Of: run, Digest: digest}}, err
+}
+
+func (f *fakeSync) PlanPurge(source identity.SourceID) (state.PurgePlan, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.purge == nil {
+		return state.PurgePlan{}, fault.New(fault.Conflict, "no_purge", "source %s keeps everybody", source)
+	}
+	return *f.purge, f.err
+}
+
+func (f *fakeSync) OrderPurge(source identity.SourceID, digest string) (state.OrderPurge, error) {
+	p, err := f.PlanPurge(source)
+	if err == nil && digest != p.Digest {
+		err = fault.New(fault.Conflict, "plan_changed", "it is another one")
+	}
+	return state.OrderPurge{Source: source, Order: state.PurgeOrder{Run: "run-9", Before: p.Before, Digest: digest}}, err
 }
 
 func (f *fakeSync) MayStart(identity.SourceID) error {

@@ -1081,9 +1081,9 @@ func (c *Client) PlanSourceUndo(ctx context.Context, source string, query PlanSo
 // PurgeSource: Remove for good whom a source has not had for long, as it was shown. Who
 // may: USER_ADMIN. With an Idempotency-Key it is done once, however often it is sent. With
 // dryRun=true everything is checked and answered, and nothing is stored.
-func (c *Client) PurgeSource(ctx context.Context, source string, body PurgeRequest) (*PurgeDone, error) {
+func (c *Client) PurgeSource(ctx context.Context, source string, body PurgeRequest) (*StartedRun, error) {
 	r := call{method: http.MethodPost, path: []string{"v1", "sources", source, "purge"}, body: body, repeatable: true, tryable: true, time: Patience, limit: maxPlan}
-	return answerOf[PurgeDone](ctx, c, r)
+	return answerOf[StartedRun](ctx, c, r)
 }
 
 // PutDefaultPermissions: Set what the users of a source are granted when they are first

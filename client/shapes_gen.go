@@ -1697,14 +1697,6 @@ type Provenance struct {
 	Via []Subject `json:"via,omitempty"`
 }
 
-// PurgeDone is what a purge did.
-type PurgeDone struct {
-	// Who owns it: the id of a source, or local
-	Source string `json:"source"`
-	// How many users and groups are removed
-	Gone int `json:"gone"`
-}
-
 // PurgePlan is whom a purge of a source would remove for good.
 type PurgePlan struct {
 	// Who owns it: the id of a source, or local

@@ -65,8 +65,35 @@ func (s *Snapshot) purgeable(all []Purgeable, m identity.Member, r identity.Reco
 	return append(all, Purgeable{Member: m, Name: r.Name, Key: r.Key, Missing: missing, Grants: len(s.book.Of(m)), rev: rev})
 }
 
-// PurgeDigest names exactly what would be purged, as it is.
-func PurgeDigest(all []Purgeable) string {
+// PurgePlan is whom one purge of a source would remove.
+type PurgePlan struct {
+	Before time.Time   // they are missing since before then
+	Gone   []Purgeable // those who are missing longest first
+	More   int         // how many others are beyond what one purge may remove
+	Digest string      // of exactly these as they are
+}
+
+// PlanPurge plans a purge of what a source has not had since before an instant, without
+// the users who are protected, named by login name or key. It is of at most so many.
+func (s *Snapshot) PlanPurge(source identity.SourceID, before time.Time, protected []string, most int) PurgePlan {
+	all := slices.DeleteFunc(s.Purgeable(source, before), func(p Purgeable) bool {
+		return !p.Member.IsGroup() && slices.ContainsFunc(protected, func(name string) bool {
+			return identity.FoldName(string(p.Key)) == identity.FoldName(name) || identity.FoldName(p.Name) == identity.FoldName(name)
+		})
+	})
+	n := min(len(all), most)
+	return PurgePlan{Before: before, Gone: all[:n], More: len(all) - n, Digest: purgeDigest(all[:n])}
+}
+
+// Grants counts the grants that would end.
+func (p *PurgePlan) Grants() (n int) {
+	for i := range p.Gone {
+		n += p.Gone[i].Grants
+	}
+	return n
+}
+
+func purgeDigest(all []Purgeable) string {
 	var b strings.Builder
 	for _, p := range all {
 		fmt.Fprintf(&b, "%s %d %d\n", p.Member, p.rev, p.Grants)
@@ -91,4 +118,33 @@ func (c Purge) build(t *txn) error {
 		Reason: "its source has not had it since " + c.What.Missing.UTC().Format(time.RFC3339),
 	})
 	return Delete{Member: m}.build(t)
+}
+
+// PurgeOrder says that what was shown is to be purged.
+type PurgeOrder struct {
+	Run    string    `json:"run"` // the id that the purging run will have
+	Before time.Time `json:"before"`
+	Digest string    `json:"digest"`
+	By     string    `json:"by"`
+	At     time.Time `json:"at"`
+}
+
+// OrderPurge tells the leader to purge a source.
+type OrderPurge struct {
+	Source identity.SourceID
+	Order  PurgeOrder // By and At are filled in
+}
+
+func (c OrderPurge) build(t *txn) error {
+	st := t.snap.Source(c.Source)
+	if st.Purge != nil {
+		return fault.New(fault.Conflict, "run_in_progress", "a purge of source %q was ordered already: wait for run %s", c.Source, st.Purge.Run)
+	}
+	order := c.Order
+	order.By, order.At = t.by.String(), t.now.UTC()
+	st.Purge = &order
+	return PutSource{Source: c.Source, State: st, Event: audit.Event{
+		Action: "SyncPurgeApproved", Target: "source/" + string(c.Source), Name: string(c.Source),
+		Changes: []audit.Change{{Field: "digest", After: []string{order.Digest}}},
+	}}.build(t)
 }

@@ -47,6 +47,8 @@ type SourceState struct {
 	Marked time.Time `json:"marked,omitzero"`
 	// Undo tells the leader to undo a run. It pauses the source.
 	Undo *UndoOrder `json:"undo,omitzero"`
+	// Purge tells the leader to purge.
+	Purge *PurgeOrder `json:"purge,omitzero"`
 	// Paused is since when the source is neither read nor pushed to, until somebody
 	// resumes it.
 	Paused time.Time `json:"paused,omitzero"`

@@ -266,7 +266,7 @@ func (r *Runner) Wait(ctx context.Context, source identity.SourceID, runID strin
 
 // askedFor reports whether the leader has still to take a run up.
 func askedFor(st state.SourceState, run string) bool {
-	return st.Request != nil && st.Request.Run == run || st.Undo != nil && st.Undo.Run == run
+	return st.Request != nil && st.Request.Run == run || st.Undo != nil && st.Undo.Run == run || st.Purge != nil && st.Purge.Run == run
 }
 
 // find returns the job of a run, if it is known here.

@@ -41,10 +41,12 @@ type Config struct {
 	// Link says which users of another source the records join.
 	Link plan.Rule `yaml:"link"`
 	// PurgeAfter is how long the source must not have had a user or a group until it may be
-	// purged: removed for good, by an administrator who was shown whom. The default, 0, is
-	// never. PurgeAtMost is how many one purge removes at most; the default is 500.
+	// purged: removed for good. The default, 0, is never. PurgeAtMost is how many one purge
+	// removes at most; the default is 500. Purge is a schedule like the one above, or
+	// "manual", the default: only an administrator who was shown whom.
 	PurgeAfter  time.Duration `yaml:"purge_after"`
 	PurgeAtMost int           `yaml:"purge_at_most"`
+	Purge       string        `yaml:"purge"`
 	// Protected are users whom no run deactivates or renames, by login name or by the key
 	// of the source: accounts that the installation hangs on. What the source itself says of
 	// an account, that it is disabled or has expired, is applied to them as to everybody.
@@ -61,7 +63,7 @@ const Manual = "manual"
 
 // DefaultConfig returns what holds where nothing is configured.
 func DefaultConfig() Config {
-	return Config{Enabled: true, Schedule: "0 * * * *", Prove: "@daily", Jitter: true, PurgeAtMost: 500, Limits: plan.DefaultLimits()}
+	return Config{Enabled: true, Schedule: "0 * * * *", Prove: "@daily", Jitter: true, PurgeAtMost: 500, Purge: Manual, Limits: plan.DefaultLimits()}
 }
 
 // Validate reports everything that is wrong with the configuration.
@@ -87,12 +89,7 @@ func (c *Config) Validate(p *config.Problems) {
 	if c.FirstRun == plan.FirstRunApply && c.Limits.FirstRun == plan.FirstRunAsk {
 		p.Add("first_run", "it says %q and limits.first_run says %q; leave one of them out", c.FirstRun, c.Limits.FirstRun)
 	}
-	if c.PurgeAfter < 0 || c.PurgeAfter > 0 && c.PurgeAfter < leastGrace {
-		p.Add("purge_after", "%v is less than a day: leave it out to purge nobody, or give who is missing by mistake the time to return, such as 2160h", c.PurgeAfter)
-	}
-	if c.PurgeAtMost < 1 {
-		p.Add("purge_at_most", "%d is nobody: leave purge_after out to purge nobody", c.PurgeAtMost)
-	}
+	c.validatePurge(p)
 	for i, name := range c.Protected {
 		if strings.TrimSpace(name) == "" {
 			p.Add(fmt.Sprintf("protected[%d]", i), "name a user, by login name or by key")
@@ -102,16 +99,36 @@ func (c *Config) Validate(p *config.Problems) {
 	plan.ValidateRule(c.Link, c.Use, p.Add)
 }
 
+func (c *Config) validatePurge(p *config.Problems) {
+	if c.PurgeAfter < 0 || c.PurgeAfter > 0 && c.PurgeAfter < leastGrace {
+		p.Add("purge_after", "%v is less than a day: leave it out to purge nobody, or give who is missing by mistake the time to return, such as 2160h", c.PurgeAfter)
+	}
+	if c.Purge != Manual {
+		if _, err := ParseSchedule(c.Purge, ""); err != nil {
+			p.Add("purge", "%v", err)
+		} else if c.PurgeAfter == 0 {
+			p.Add("purge", "nobody would be purged: say after what time in purge_after, such as 2160h")
+		}
+	}
+	if c.PurgeAtMost < 1 {
+		p.Add("purge_at_most", "%d is nobody: leave purge_after out to purge nobody", c.PurgeAtMost)
+	}
+}
+
 // Apply puts a valid configuration into the description of a source.
 func (c *Config) Apply(spec *SourceSpec) error {
 	spec.Disabled, spec.NoJitter, spec.Limits, spec.Follow = !c.Enabled, !c.Jitter, c.Limits, c.Follow
 	spec.Protected = c.Protected
+	spec.PurgeAfter, spec.PurgeAtMost = c.PurgeAfter, c.PurgeAtMost
 	spec.Link, spec.Use = c.Link, c.Use
 	if c.FirstRun != "" {
 		spec.Limits.FirstRun = c.FirstRun
 	}
 	var err error
 	if spec.Prove, err = c.schedule(c.Prove); err != nil {
+		return err
+	}
+	if spec.Purge, err = c.schedule(c.Purge); err != nil {
 		return err
 	}
 	spec.Schedule, err = c.schedule(c.Schedule)

@@ -21,6 +21,8 @@ type lane struct {
 	served  time.Time      // the newest slot that was served or skipped in this term
 	taken   string         // the request that this term has taken up
 	undone  string         // the order to undo that this term has taken up
+	purged  string         // the order to purge that this term has taken up
+	purgeAt time.Time      // when the next purge is due; zero: not computed yet, or never
 	tried   state.Approval // that this term has tried
 	skipped int            // slots, because a run was still going on
 	history *history       // nil until it is read in this term
@@ -34,6 +36,7 @@ type job struct {
 	progress Progress
 	planOnly bool
 	undo     bool          // another run is to be undone
+	purge    bool          // whom the source has not had for long are to be removed
 	prove    bool          // everything is to be compared
 	done     chan struct{} // closed when run does not change any more
 }
@@ -48,6 +51,7 @@ const (
 	triggerApproval = "approval"
 	triggerStart    = "start" // the source has never been run
 	triggerUndo     = "undo"  // somebody ordered the last run undone
+	triggerPurge    = "purge" // somebody ordered a purge, or it was due
 )
 
 // due returns the job to be begun now, if any, and moves the slots that have passed.
@@ -56,6 +60,12 @@ func (r *Runner) due(l *lane, st state.SourceState, now time.Time) *job {
 		l.undone = st.Undo.Run
 		j := r.newJob(l, triggerUndo, st.Undo.By, st.Undo.Run)
 		j.undo = true
+		return j
+	}
+	if l.purgeOrdered(&st) {
+		l.purged = st.Purge.Run
+		j := r.newJob(l, triggerPurge, st.Purge.By, st.Purge.Run)
+		j.purge = true
 		return j
 	}
 	if !st.Paused.IsZero() {
@@ -109,7 +119,7 @@ func (r *Runner) dueToRead(l *lane, st state.SourceState, now time.Time) *job {
 		j.run.Slot = r.pass(l, now)
 		return j
 	}
-	return nil
+	return r.purgeDue(l, now)
 }
 
 // arm finds the slot to be served next. One that was missed is served at once, but

@@ -72,6 +72,9 @@ func (x *execution) stand(st *state.SourceState, run *state.Run, counted bool) {
 	} else {
 		st.LastRun, st.Unchanged = run.ID, 0
 	}
+	if st.Purge != nil && st.Purge.Run == run.ID {
+		st.Purge = nil // also of one that was stopped: what is left has to be shown anew
+	}
 	if run.State == state.RunInterrupted {
 		return // its slot and the request for it are still to be served
 	}

@@ -55,12 +55,20 @@ func (r *Runner) carryOut(ctx context.Context, t *term, l *lane, j *job) {
 	j.run.Started = r.now().UTC()
 	r.mu.Unlock()
 	defer r.around()()
+	r.execute(ctx, t, l, j, spec)
+}
+
+// execute holds what the run reads, which is gone once it has returned.
+func (r *Runner) execute(ctx context.Context, t *term, l *lane, j *job, spec SourceSpec) {
 	x := r.execution(l, spec, j)
 	defer x.share.leave()
 	x.fence = t.fence
 	do := x.do
-	if j.undo {
+	switch {
+	case j.undo:
 		do = x.undo
+	case j.purge:
+		do = x.purge
 	}
 	if err := x.history(ctx, t); err != nil {
 		x.fail(ctx, err)

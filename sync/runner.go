@@ -59,6 +59,12 @@ type SourceSpec struct {
 	Limits plan.Limits
 	// Protected are login names and keys of users whom no run deactivates or renames.
 	Protected []string
+	// PurgeAfter is how long the source must not have had somebody until he may be purged;
+	// 0: never. PurgeAtMost is how many one purge removes at most, and Purge when it is done
+	// without being ordered; nil: never.
+	PurgeAfter  time.Duration
+	PurgeAtMost int
+	Purge       *Schedule
 	// ConfigHash changes whenever reading the same directory may give another
 	// answer: the next read then is a full one, and approvals end.
 	ConfigHash string
@@ -157,7 +163,7 @@ func (r *Runner) Reload(specs []SourceSpec) error {
 			l = &lane{}
 			r.lanes[id] = l
 		}
-		l.spec, l.gone, l.slot, l.fire = s, false, time.Time{}, time.Time{}
+		l.spec, l.gone, l.slot, l.fire, l.purgeAt = s, false, time.Time{}, time.Time{}, time.Time{}
 		if s.Disabled {
 			l.drop("the source was disabled")
 		}
@@ -296,6 +302,7 @@ func (r *Runner) begin(ctx context.Context, t *term) error {
 	defer r.mu.Unlock()
 	for id, l := range r.lanes {
 		l.slot, l.fire, l.served, l.taken, l.undone, l.tried = time.Time{}, time.Time{}, time.Time{}, "", "", state.Approval{}
+		l.purged, l.purgeAt = "", time.Time{}
 		l.history = past[id]
 	}
 	r.term = t
@@ -360,8 +367,10 @@ func (r *Runner) dispatch(ctx context.Context, t *term, snap *state.Snapshot) ti
 		if at := r.follow(ctx, t, l, &st, now); !at.IsZero() {
 			sleep = min(sleep, at.Sub(now))
 		}
-		if !l.fire.IsZero() && l.fire.After(now) {
-			sleep = min(sleep, l.fire.Sub(now))
+		for _, at := range []time.Time{l.fire, l.purgeAt} {
+			if at.After(now) {
+				sleep = min(sleep, at.Sub(now))
+			}
 		}
 	}
 	return sleep

@@ -217,6 +217,7 @@ func TestConfig(t *testing.T) {
 	c := sync.DefaultConfig()
 	c.Schedule, c.Timezone, c.FirstRun = "0 0 31 2 *", "Mars", "maybe"
 	c.Limits.Deactivations.Share = -1
+	c.PurgeAtMost, c.Purge = 0, "@daily" // and no purge_after
 	var p config.Problems
 	c.Validate(&p)
 	var paths []string
@@ -225,17 +226,18 @@ func TestConfig(t *testing.T) {
 			paths = append(paths, x.Path)
 		}
 	}
-	if diff := cmp.Diff([]string{"first_run", "limits.deactivations.share", "schedule", "timezone"}, paths); diff != "" {
+	if diff := cmp.Diff([]string{"first_run", "limits.deactivations.share", "purge", "purge_at_most", "schedule", "timezone"}, paths); diff != "" {
 		t.Errorf("problems (-want +got):\n%s", diff)
 	}
 	c = sync.DefaultConfig()
 	c.FirstRun, c.Timezone = "ask", "Europe/Berlin"
+	c.PurgeAfter, c.Purge = 48*time.Hour, "@weekly"
 	var spec sync.SourceSpec
 	p = config.Problems{}
 	if c.Validate(&p); p.Err() != nil {
 		t.Errorf("Validate: %v", p.Err())
 	}
-	if err := c.Apply(&spec); err != nil || spec.Schedule.String() != "0 * * * * (Europe/Berlin)" || spec.Limits.FirstRun != "ask" {
+	if err := c.Apply(&spec); err != nil || spec.Schedule.String() != "0 * * * * (Europe/Berlin)" || spec.Limits.FirstRun != "ask" || spec.Purge == nil || spec.PurgeAfter != 48*time.Hour {
 		t.Errorf("Apply: %v, %+v", err, spec)
 	}
 }

@@ -20,8 +20,9 @@ purge_after (by default: never), with their grants, keys and local layers. Whoev
 after that is somebody new: ids are never used again.
 
 Without --confirm it shows whom, and a digest of just that; nothing is changed, and it ends
-with 1 when there is somebody. With it, it removes them. Only USER_ADMIN may. One purge
-removes at most purge_at_most; those who are missing longest go first.`,
+with 1 when there is somebody. With it, a run of the source removes them. Only USER_ADMIN
+may. One purge removes at most purge_at_most; those who are missing longest go first. Where
+the configuration says when (purge), the same is done by schedule.`,
 		Example: `  rollcall sync purge corp
   rollcall sync purge corp --confirm sha256:9c1f2a...`,
 		Args: c.args("SOURCE"),
@@ -42,17 +43,19 @@ removes at most purge_at_most; those who are missing longest go first.`,
 }
 
 func (c *cli) purge(ctx context.Context, api *client.Client, source, digest string) error {
-	done, err := api.PurgeSource(ctx, source, client.PurgeRequest{Digest: digest})
+	before, err := api.GetSource(ctx, source)
 	if err != nil {
 		return err
 	}
-	return c.show(done, func(w io.Writer) {
-		if c.dryRun {
-			fmt.Fprintf(w, "%s users and groups of %s can be removed for good.\n", thousands(done.Gone), printable(source))
-			return
-		}
-		fmt.Fprintf(w, "%s users and groups of %s are removed for good.\n", thousands(done.Gone), printable(source))
-	})
+	s, err := api.PurgeSource(ctx, source, client.PurgeRequest{Digest: digest})
+	if err != nil {
+		return err
+	}
+	if c.dryRun {
+		return c.show(s, func(w io.Writer) { fmt.Fprintf(w, "%s can be purged.\n", printable(source)) })
+	}
+	f := &follower{c: c, api: api, source: source, run: s.Run, before: before}
+	return f.follow(ctx)
 }
 
 func (c *cli) writePurge(w io.Writer, p *client.PurgePlan) {

@@ -263,6 +263,15 @@ func (f *fakeSource) PlanUndo(context.Context, identity.SourceID) (*plan.Plan, s
 	return p, state.Run{ID: runID(9), Source: "corp", Ended: start, Summary: "users: 1 updated, 1 deactivated; memberships: 1 added, 0 ended"}, nil
 }
 
+func (f *fakeSource) PlanPurge(source identity.SourceID) (state.PurgePlan, error) {
+	return state.PurgePlan{}, fault.New(fault.Conflict, "no_purge", "whom source %s has no more stays: set purge_after in its configuration to change that", source)
+}
+
+func (f *fakeSource) OrderPurge(source identity.SourceID, _ string) (state.OrderPurge, error) {
+	_, err := f.PlanPurge(source)
+	return state.OrderPurge{}, err
+}
+
 func (f *fakeSource) OrderUndo(ctx context.Context, source identity.SourceID, run, digest string) (state.OrderUndo, error) {
 	p, last, err := f.PlanUndo(ctx, source)
 	if err == nil && (run != last.ID || digest != p.Fingerprint()) {

@@ -47,7 +47,6 @@ func (s *syncer) shown(f *fleet, c *Source) admin.Source {
 	var read any = c.SCIM
 	if c.Pulled() {
 		out.TimeZone, out.Disabled = c.Sync.Timezone, !c.Sync.Enabled
-		out.PurgeAfter, out.PurgeAtMost = c.Sync.PurgeAfter, c.Sync.PurgeAtMost
 		made, ok := f.made[c.ID()]
 		if !ok {
 			return out
@@ -100,6 +99,16 @@ func (s *syncer) Try(ctx context.Context, source identity.SourceID, user string)
 // PlanUndo implements admin.Syncer.
 func (s *syncer) PlanUndo(ctx context.Context, source identity.SourceID) (*plan.Plan, state.Run, error) {
 	return s.app.runner.PlanUndo(ctx, source)
+}
+
+// PlanPurge implements admin.Syncer.
+func (s *syncer) PlanPurge(source identity.SourceID) (state.PurgePlan, error) {
+	return s.app.runner.PlanPurge(source)
+}
+
+// OrderPurge implements admin.Syncer.
+func (s *syncer) OrderPurge(source identity.SourceID, digest string) (state.OrderPurge, error) {
+	return s.app.runner.OrderPurge(source, digest)
 }
 
 // OrderUndo implements admin.Syncer.
