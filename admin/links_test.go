@@ -200,3 +200,15 @@ func TestMigration(t *testing.T) {
 	}
 	wantProblem(t, w.call(http.MethodPost, "/v1/migrations?dryRun=true", root, map[string]string{"from": "corp", "to": "local", "by": "number"}), http.StatusConflict, "local_source")
 }
+
+func TestADeletionShowsTheLinkedRecordsThatGo(t *testing.T) {
+	w, ann, _, root := linkedWorld(t)
+	plan := func() admin.DeletionPlan {
+		return want[admin.DeletionPlan](t, w.call(http.MethodGet, "/v1/sources/hr/deletion", root, nil), http.StatusOK)
+	}
+	before := plan()
+	w.commit(state.LinkRecord{User: ann, Record: record("hr", "ann-hr"), Rule: "n = corp/n"})
+	if after := plan(); before.Linked != 0 || after.Linked != 1 || after.Users != before.Users || after.Digest == before.Digest {
+		t.Errorf("before it was linked: %+v; then: %+v", before, after)
+	}
+}

@@ -25,6 +25,7 @@ type DeletionPlan struct {
 	Users       int               `json:"users"`
 	Groups      int               `json:"groups"`
 	Memberships int               `json:"memberships" doc:"Of groups of the source, and of its users and groups in others"`
+	Linked      int               `json:"linked,omitzero" doc:"Records that are linked to users of other sources, who stay, or are nobody's"`
 	Attributes  int               `json:"attributes" doc:"Local attributes on users and groups of the source"`
 	Grants      int               `json:"grants" doc:"Grants that lose their holder"`
 	Keys        int               `json:"keys" doc:"API keys of its users, and tokens that push to it"`
@@ -122,7 +123,7 @@ func (p *DeletionPlan) counts() []audit.Change {
 	for _, n := range []struct {
 		field string
 		n     int
-	}{{"users", p.Users}, {"groups", p.Groups}, {"memberships", p.Memberships}, {"attributes", p.Attributes}, {"grants", p.Grants}, {"keys", p.Keys}} {
+	}{{"users", p.Users}, {"groups", p.Groups}, {"memberships", p.Memberships}, {"linked", p.Linked}, {"attributes", p.Attributes}, {"grants", p.Grants}, {"keys", p.Keys}} {
 		out = append(out, audit.Change{Field: n.field, Before: []string{strconv.Itoa(n.n)}})
 	}
 	return append(out, audit.Change{Field: "digest", Before: []string{p.Digest}})
@@ -150,6 +151,7 @@ func deletionOf(s *state.Snapshot, source identity.SourceID, now time.Time) Dele
 		d.member(m)
 	}
 	for u := range s.LinkedBy(source) { // they stay, without the record
+		d.Linked++
 		d.lines = append(d.lines, "linked "+u.String())
 	}
 	d.Keys += len(s.PushTokens(source))

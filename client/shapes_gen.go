@@ -494,6 +494,8 @@ type DeletionPlan struct {
 	Groups int `json:"groups"`
 	// Of groups of the source, and of its users and groups in others
 	Memberships int `json:"memberships"`
+	// Records that are linked to users of other sources, who stay, or are nobody's
+	Linked int `json:"linked,omitzero"`
 	// Local attributes on users and groups of the source
 	Attributes int `json:"attributes"`
 	// Grants that lose their holder

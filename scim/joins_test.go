@@ -456,6 +456,9 @@ func TestALinkedSourceLeaves(t *testing.T) {
 	other := w.call("POST", "/Users", person("x", "x", "404")).want(201).id()
 	g := w.call("POST", "/Groups", `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:Group"],"displayName":"Stewards","members":[{"value":"`+id+`"},{"value":"`+other+`"}]}`).want(201).id()
 	w.grantedGroup(g, permissions.Governance)
+	if n := w.db.View().Now().Counts()["okta"]; n.Linked != 1 || n.Apart != 1 {
+		t.Errorf("counted are %+v", n)
+	}
 	w.commit(state.LeaveSource{Source: "okta"})
 	if len(w.may(ann)) != 0 {
 		t.Errorf("the source leaves, and she may %v", w.may(ann))

@@ -59,6 +59,9 @@ func writeDeletion(w io.Writer, p *client.DeletionPlan) {
 	b.add("users", "%s", listed(p.Users, p.UserNames))
 	b.add("groups", "%s", listed(p.Groups, p.GroupNames))
 	b.add("memberships", "%s", thousands(p.Memberships))
+	if p.Linked > 0 {
+		b.add("linked records", "%s, whose users stay", thousands(p.Linked))
+	}
 	b.add("grants", "%s", listed(p.Grants, p.GrantList))
 	b.add("local attributes", "%s", thousands(p.Attributes))
 	b.add("keys and tokens", "%s", thousands(p.Keys))
