@@ -241,6 +241,52 @@ func TestALinkedRecordFollowsItsSource(t *testing.T) {
 	})
 }
 
+// Undoing the run that linked people makes their records count as lost, with what the
+// groups of the source gave; who was parted since is left alone, and so is every grant.
+func TestUndoTakesLinksBack(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		p := paired(t)
+		p.start()
+		defer p.stop()
+		p.read(badged(corp, "ann=1", "bob=2", "cid=3"), state.RunSucceeded)
+		p.read(badged(hr, "c=3", "payroll: c", "other: c"), state.RunSucceeded)
+		p.grant(p.groupNamed("payroll"), permissions.Audit)
+		p.read(badged(hr, "a.lee=1", "b=2", "c=3", "payroll: a.lee b c", "other: c"), state.RunSucceeded)
+		p.want("linked", "corp/ann hr/a.lee", "corp/bob hr/b", "corp/cid hr/c")
+		if p.may("ann") != "AUDIT" || p.may("bob") != "AUDIT" {
+			t.Fatalf("ann may %q, bob %q", p.may("ann"), p.may("bob"))
+		}
+		p.decide(state.Unlink{User: p.user("bob").ID, Source: hr})
+		grants := p.grants()
+
+		undo, last, err := p.PlanUndo(t.Context(), hr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.Contains(undo.Withheld, "user b and entry k-b were parted since") {
+			t.Errorf("withheld: %q", undo.Withheld)
+		}
+		order, err := p.OrderUndo(t.Context(), hr, last.ID, undo.Fingerprint())
+		if err != nil {
+			t.Fatal(err)
+		}
+		p.decide(order)
+		if run, err := p.Wait(t.Context(), hr, order.Order.Run); err != nil || run.State != state.RunSucceeded {
+			t.Fatalf("the undo ended as %+v, %v", run, err)
+		}
+		p.want("undone", "corp/ann hr/a.lee missing", "corp/bob", "corp/cid hr/c")
+		if p.may("ann") != "" || p.may("cid") != "AUDIT" || !slices.Equal(p.grants(), grants) {
+			t.Errorf("ann may %q, cid %q", p.may("ann"), p.may("cid"))
+		}
+		p.decide(state.Pause{Source: hr})
+		p.read(badged(hr, "a.lee=1", "c=3", "payroll: a.lee c", "other: c"), state.RunSucceeded)
+		p.want("the directory still says so", "corp/ann hr/a.lee", "corp/bob", "corp/cid hr/c")
+		if p.may("ann") != "AUDIT" {
+			t.Errorf("ann may %q", p.may("ann"))
+		}
+	})
+}
+
 func TestARuleThatRaisesSomebodyIsHeld(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		p := paired(t, func(s *sync.SourceSpec) { s.Link = plan.Rule{} })

@@ -33,7 +33,7 @@ func (r *Runner) undoing(ctx context.Context, snap *state.Snapshot, source ident
 	if err != nil {
 		return nil, run, err
 	}
-	p := plan.Undo(snap.Of(source), done)
+	p := plan.Undo(snap.Of(source), snap.Of(source), done)
 	p.Server, p.Config, p.Marked = run.Server, run.Config, true
 	snap.Weigh(p, r.now())
 	return p, run, nil

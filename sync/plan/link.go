@@ -46,16 +46,21 @@ type People interface {
 	Matching(r Rule, wanted map[string]bool) map[string][]Target
 	// Target returns the user with an id, if he exists.
 	Target(Ref) (Target, bool)
-	// JoinedGroups returns the groups in which the source has the user that it knows by a
-	// key, those that it has lost among them: they may return.
-	JoinedGroups(identity.Key) []Known
-	// Linked reports whether the record that the source has of a user, by its key, is a
-	// linked one.
-	Linked(identity.Key) bool
+	Linkage
 	// Joined yields the linked records of the source.
 	Joined(yield func(Known, Link) bool)
 	// Record returns a stored record, as that of a Directory does.
 	Record(Known) *identity.Record
+}
+
+// Linkage tells which records of a source are linked ones.
+type Linkage interface {
+	// Linked reports whether the record that the source has of a user, by its key, is a
+	// linked one.
+	Linked(identity.Key) bool
+	// JoinedGroups returns the groups in which the source has the user that it knows by a
+	// key, those that it has lost among them: they may return.
+	JoinedGroups(identity.Key) []Known
 }
 
 // Link is how a record was joined to its user.
@@ -85,7 +90,7 @@ func (p *Plan) Join(l Links) {
 	j.settle()
 	j.match()
 	j.refresh()
-	j.leave()
+	j.leave(j.People)
 	j.drop()
 	slices.SortFunc(p.Steps, func(a, b Step) int { return a.compare(&b) })
 	slices.SortFunc(p.Skipped, compareSkipped)
@@ -266,12 +271,12 @@ func (j *joining) refresh() {
 
 // leave takes whom the source has lost out of its groups, where his record is a linked
 // one: he may well stay active, and what those groups give must not.
-func (j *joining) leave() {
+func (j *joining) leave(links Linkage) {
 	gone := map[identity.Key][]MemberKey{}
 	groups := map[identity.Key]Known{}
 	for i := range j.Steps {
-		if s := &j.Steps[i]; s.Op == DeactivateUser && j.People.Linked(s.Key) {
-			for _, g := range j.People.JoinedGroups(s.Key) {
+		if s := &j.Steps[i]; s.Op == DeactivateUser && links.Linked(s.Key) {
+			for _, g := range links.JoinedGroups(s.Key) {
 				gone[g.Key], groups[g.Key] = append(gone[g.Key], MemberKey{Key: s.Key}), g
 			}
 		}

@@ -48,10 +48,12 @@ func (p *Plan) Done(run string) *Done {
 // wrote still stands, a membership only where it is as the run left it. What is left as
 // it is, a line of Withheld says. No step of it can express a permission.
 //
-// Whom the run created is deactivated, and whom it deactivated returns. Names stay
-// unique: who would get back a name that another has by now keeps his, as a conflict.
-func Undo(have Directory, done *Done) *Plan {
-	u := &undoing{have: have, plan: &Plan{Source: done.Source, Steps: []Step{}}, users: map[identity.Key]*undone{}}
+// Whom the run created is deactivated, and whom it deactivated returns. A record that it
+// linked counts as lost, and its memberships end. Names stay unique: who would get back a
+// name that another has by now keeps his, as a conflict. Nobody is linked where links is
+// nil.
+func Undo(have Directory, links Linkage, done *Done) *Plan {
+	u := &undoing{have: have, links: links, plan: &Plan{Source: done.Source, Steps: []Step{}}, users: map[identity.Key]*undone{}}
 	n := have.Total()
 	c := &u.plan.Counts
 	c.UsersKnown, c.UsersMissing, c.GroupsKnown, c.MembersKnown = n.Users, n.UsersMissing, n.Groups, n.Members
@@ -66,6 +68,10 @@ func Undo(have Directory, done *Done) *Plan {
 	}
 	u.settle()
 	u.emit()
+	if links != nil {
+		j := joining{Plan: u.plan}
+		j.leave(links)
+	}
 	p := planner{plan: u.plan}
 	p.sort()
 	slices.Sort(u.plan.Withheld)
@@ -75,6 +81,7 @@ func Undo(have Directory, done *Done) *Plan {
 // undoing is one Undo.
 type undoing struct {
 	have  Directory
+	links Linkage
 	plan  *Plan
 	users map[identity.Key]*undone // of whom the record or the presence changes
 	keys  []identity.Key           // of users, in the order of what was done
@@ -144,7 +151,11 @@ func (u *undoing) add(s Step) { u.plan.Steps = append(u.plan.Steps, s) }
 // step takes back one step.
 func (u *undoing) step(s *Step) {
 	if s.Op == LinkUser {
-		u.leave("user %s stays linked; to part them: rollcall unlink", quote(s.Name))
+		if u.links == nil || !u.links.Linked(s.Key) {
+			u.leave("user %s and entry %s were parted since", quote(s.Name), quote(string(s.Key)))
+			return
+		}
+		u.lose(DeactivateUser, s.Key)
 		return
 	}
 	k, ok := u.find(s.Op, s.Key)

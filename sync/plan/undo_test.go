@@ -99,11 +99,11 @@ func TestUndoAfterApplyRestoresTheRoll(t *testing.T) {
 			t.Fatalf("apply: %v", err)
 		}
 		done := stored(t, p.Done("run-1"))
-		undo := plan.Undo(r, done)
+		undo := plan.Undo(r, nil, done)
 		if len(undo.Withheld)+len(undo.Conflicts) > 0 {
 			t.Fatalf("nothing was touched, and %q, %v are left", undo.Withheld, undo.Conflicts)
 		}
-		if again := plan.Undo(r, done); again.Fingerprint() != undo.Fingerprint() {
+		if again := plan.Undo(r, nil, done); again.Fingerprint() != undo.Fingerprint() {
 			t.Fatalf("two undo plans of one roll differ")
 		}
 		if err := r.revert(undo.Steps); err != nil {
@@ -117,7 +117,7 @@ func TestUndoAfterApplyRestoresTheRoll(t *testing.T) {
 		if diff := cmp.Diff(unhashed(before), unhashed(without(r, done))); diff != "" {
 			t.Fatalf("the roll before and after the undo (-want +got):\n%s", diff)
 		}
-		if rest := plan.Undo(r, done); !rest.IsEmpty() {
+		if rest := plan.Undo(r, nil, done); !rest.IsEmpty() {
 			t.Fatalf("after the undo there is more to undo: %+v", rest.Steps)
 		}
 	})
@@ -133,14 +133,14 @@ func TestUndoKilledAtAnyStepConverges(t *testing.T) {
 		}
 		done := p.Done("run-1")
 		whole, killed := r.clone(), r.clone()
-		undo := plan.Undo(r, done)
+		undo := plan.Undo(r, nil, done)
 		if err := whole.revert(undo.Steps); err != nil {
 			t.Fatalf("apply: %v", err)
 		}
 		if err := killed.revert(undo.Steps[:rapid.IntRange(0, len(undo.Steps)).Draw(t, "steps done")]); err != nil {
 			t.Fatalf("apply a part: %v", err)
 		}
-		if err := killed.revert(plan.Undo(killed, done).Steps); err != nil {
+		if err := killed.revert(plan.Undo(killed, nil, done).Steps); err != nil {
 			t.Fatalf("apply the rest: %v", err)
 		}
 		if diff := cmp.Diff(unhashed(whole), unhashed(killed)); diff != "" {
@@ -162,7 +162,7 @@ func TestUndoLeavesWhatWasTouchedSince(t *testing.T) {
 		after := r.clone()
 		mustRun(t, r, drawObservation(t, r))
 		since := r.clone()
-		undo := plan.Undo(r, p.Done("run-1"))
+		undo := plan.Undo(r, nil, p.Done("run-1"))
 		if err := r.revert(undo.Steps); err != nil {
 			t.Fatalf("apply the undo: %v\n%+v", err, undo.Steps)
 		}
@@ -223,7 +223,7 @@ group g1 name=staff members=u1|u3|u4
 	delete(have.groups["g1"].members, plan.MemberKey{Key: "u4"})
 	have.users["u9"] = &object{record: &identity.Record{Source: corp, Key: "u9", Name: "bob"}}
 	var b strings.Builder
-	if err := plan.Undo(have, done).Text(&b, plan.View{Steps: true, Roll: true}); err != nil {
+	if err := plan.Undo(have, nil, done).Text(&b, plan.View{Steps: true, Roll: true}); err != nil {
 		t.Fatal(err)
 	}
 	golden(t, "undo", b.String())
