@@ -62,6 +62,7 @@ nightly: ## try the laws on 10,000 states and 100,000 sequences of writes, and k
 soak: ## change directories at random while they are read, ROUNDS (400) rounds each (SEED repeats a run)
 	@echo "make soak ROUNDS=$(ROUNDS) SEED=$(SEED)"
 	$(NIGHT) -run 'TestSoak' ./internal/history -rounds=$(ROUNDS) -seed=$(SEED)
+	$(NIGHT) -run 'TestSoak' ./internal/app -rounds=$(ROUNDS) -seed=$(SEED)
 
 fuzz: ## try each parser with made-up input, FUZZTIME (30s) each
 	@$(GO) test -list '^Fuzz' ./... \

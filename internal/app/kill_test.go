@@ -105,6 +105,26 @@ func (v *victim) kill() {
 	_ = v.cmd.Wait() // it was killed, and says so
 }
 
+// enroll makes the first administrator.
+func (v *victim) enroll() {
+	v.t.Helper()
+	conf, err := LoadConfig(v.file, nil)
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	token, err := os.ReadFile(filepath.Join(conf.Store.Dir, "bootstrap-token"))
+	if err != nil {
+		v.t.Fatal(err)
+	}
+	var made struct {
+		APIKey string `json:"apiKey"`
+	}
+	if got := v.ask("POST", "/v1/bootstrap", fmt.Sprintf(`{"token":%q,"userName":"root"}`, strings.TrimSpace(string(token))), &made); got != 201 {
+		v.t.Fatalf("bootstrap = %d", got)
+	}
+	v.key = made.APIKey
+}
+
 // ask returns the status, or 0 when there was no answer.
 func (v *victim) ask(method, path, body string, into any) int {
 	req, err := http.NewRequestWithContext(v.t.Context(), method, v.url+path, strings.NewReader(body))
@@ -142,21 +162,7 @@ func TestNothingAcknowledgedIsLostToAKill(t *testing.T) {
 	c := company(t)
 	v := &victim{t: t, file: write(t, c, t.TempDir(), "")}
 	v.start()
-	conf, err := LoadConfig(v.file, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	token, err := os.ReadFile(filepath.Join(conf.Store.Dir, "bootstrap-token"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var made struct {
-		APIKey string `json:"apiKey"`
-	}
-	if got := v.ask("POST", "/v1/bootstrap", fmt.Sprintf(`{"token":%q,"userName":"root"}`, strings.TrimSpace(string(token))), &made); got != 201 {
-		t.Fatalf("bootstrap = %d", got)
-	}
-	v.key = made.APIKey
+	v.enroll()
 	v.syncOnce()
 	users := make([]told, killUsers)
 	names := staying(c)
@@ -278,12 +284,17 @@ func (v *victim) check(round int, name string, u *told) {
 // syncOnce runs the source and waits until the run has ended well.
 func (v *victim) syncOnce() {
 	v.t.Helper()
+	v.runs("/v1/sources/halyard/runs")
+}
+
+func (v *victim) runs(path string) {
+	v.t.Helper()
 	deadline := time.Now().Add(time.Minute)
 	for {
 		var started struct {
 			Run string `json:"run"`
 		}
-		switch status := v.ask("POST", "/v1/sources/halyard/runs", "", &started); {
+		switch status := v.ask("POST", path, "", &started); {
 		case status == 202 && v.ended(started.Run, deadline):
 			return
 		case status == 409, status == 202: // one is under way, or it failed with the term before
