@@ -63,6 +63,7 @@ type App struct {
 	main    *listener
 	probes  *listener
 	room    Room
+	storms  storms
 }
 
 // New returns a daemon that is not started.
@@ -235,6 +236,8 @@ func (a *App) startAPI(ctx context.Context) error {
 	// These write what requests have left; they end after the last request.
 	a.steps.task(ctx, "refusals", a.api.RunAudit, a.ended)
 	a.steps.task(ctx, "usage", a.api.CountUsage, a.ended)
+	a.storms.room = &a.room
+	a.steps.task(ctx, "memory of pushes", a.storms.watch, a.ended)
 	return nil
 }
 

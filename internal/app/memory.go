@@ -1,11 +1,14 @@
 package app
 
 import (
+	"context"
 	"os"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
 	"sync"
+	"sync/atomic"
+	"time"
 )
 
 // How much garbage may gather before it is collected. A run makes much of it in a short
@@ -126,4 +129,39 @@ func heldHeap() uint64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return m.HeapSys - m.HeapReleased
+}
+
+// A provider that pushes everybody makes as much garbage as a run. It has begun once it
+// asks so often in a second, and ended once it asks so seldom.
+const (
+	stormBegins = 500
+	stormEnds   = 100
+)
+
+// storms gives the process room while a provider pushes everybody.
+type storms struct {
+	room  *Room
+	asked atomic.Int64 // since the last look
+}
+
+// watch looks at how often is asked, every second, until ctx ends.
+func (s *storms) watch(ctx context.Context) error {
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	done := func() {}
+	defer func() { done() }()
+	for on := false; ; {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-second.C:
+		}
+		switch n := s.asked.Swap(0); {
+		case !on && n >= stormBegins:
+			on, done = true, s.room.Take()
+		case on && n < stormEnds:
+			done()
+			on, done = false, func() {}
+		}
+	}
 }

@@ -1,10 +1,13 @@
 package app
 
 import (
+	"context"
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -104,4 +107,34 @@ func TestPaceFollowsWhatLives(t *testing.T) { //nolint:paralleltest // it is the
 	if got := now(); got != 77 {
 		t.Errorf("%d percent afterwards, want 77", got)
 	}
+}
+
+// Pushes that come in hundreds a second make room, until they do not any more.
+func TestAStormMakesRoom(t *testing.T) { //nolint:paralleltest // it is the memory of the process
+	var r Room
+	synctest.Test(t, func(t *testing.T) {
+		s := storms{room: &r}
+		ctx, stop := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- s.watch(ctx) }()
+		users := func(asked int64) int {
+			s.asked.Add(asked)
+			time.Sleep(time.Second)
+			synctest.Wait()
+			r.mu.Lock()
+			defer r.mu.Unlock()
+			return r.users
+		}
+		var got []int
+		for _, asked := range []int64{0, 499, 500, 100, 5000, 99, 499, 700} {
+			got = append(got, users(asked))
+		}
+		if want := []int{0, 0, 1, 1, 1, 0, 0, 1}; !slices.Equal(got, want) {
+			t.Errorf("room was taken %v times, want %v", got, want)
+		}
+		stop()
+		if err := <-ended; err != nil || r.users != 0 {
+			t.Errorf("%d have room after the end, %v", r.users, err)
+		}
+	})
 }

@@ -59,6 +59,7 @@ func (a *App) followRules(ctx context.Context, term store.Cond) error {
 // ServeHTTP gives a request to the SCIM endpoint or to the admin API.
 func (a *App) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, scim.Prefix) {
+		a.storms.asked.Add(1)
 		a.pushes.ServeHTTP(w, r)
 		return
 	}
