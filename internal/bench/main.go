@@ -53,7 +53,7 @@ func parse(args []string) (options, error) {
 	flags.IntVar(&o.scale, "scale", 100_000, "how many users the directory has")
 	flags.BoolVar(&o.large, "large", false, "1,000,000 users, and only what matters there; takes a quarter of an hour and 8 GB of disk")
 	quick := flags.Bool("quick", false, "10,000 users")
-	only := flags.String("only", "", "measure the rows whose name matches: read, first, second, growth, changes, check, authzen, boot, memory, scim")
+	only := flags.String("only", "", "measure the rows whose name matches: read, first, second, growth, changes, check, authzen, boot, memory, scim, scimwrite (of scim, only what writes)")
 	profiles := flags.String("profiles", "", "write processor profiles of what is timed into this directory")
 	flags.StringVar(&o.out, "out", "", "write the table to this file, too")
 	if err := flags.Parse(args); err != nil {

@@ -30,12 +30,12 @@ const (
 // scim holds the SCIM endpoint against bare handlers and an appending server. All of it
 // is one process: the daemon, what it is held against and the clients, which share the
 // cores.
-func (b *bench) scim(ctx context.Context) error {
+func (b *bench) scim(ctx context.Context, do string) error {
 	dir, err := b.newDir("scim")
 	if err != nil {
 		return err
 	}
-	a, err := once(ctx, request{Do: "push", Dir: dir, Count: b.scale})
+	a, err := once(ctx, request{Do: do, Dir: dir, Count: b.scale})
 	for _, l := range a.Lines {
 		b.table.add(row{l.What, l.Floor, l.Ours, l.Ratio, l.Bar, l.Met})
 	}
@@ -57,45 +57,61 @@ type line struct {
 
 // pushBench is a daemon that is pushed to, and what was found of it.
 type pushBench struct {
-	ctx   context.Context //nolint:containedctx // of one measurement from end to end
-	dir   string
-	token map[identity.SourceID]string
-	ids   []string // of the population
-	host  string   // of the daemon that runs
-	lines []line
-	p50   map[string][]float64 // of one client, by what is asked, in the order of populations
+	ctx    context.Context //nolint:containedctx // of one measurement from end to end
+	dir    string
+	token  map[identity.SourceID]string
+	first  *identity.Record // what is kept of the user that all others are made of
+	ids    []string         // of the population
+	filled time.Duration    // what it took to make them
+	host   string           // of the daemon that runs
+	lines  []line
+	p50    map[string][]float64 // of one client, by what is asked, in the order of populations
 }
 
 func (p *pushBench) add(what, floor, ours, ratio, bar string, met bool) {
 	p.lines = append(p.lines, line{"SCIM: " + what, floor, ours, ratio, bar, met})
 }
 
-// push measures at growing populations, up to most.
-func (w *worker) push(ctx context.Context, r request) (a reply, err error) {
+// push measures what is asked of a daemon that is pushed to.
+func (w *worker) push(ctx context.Context, r request, measure func(p *pushBench, most int) error) (a reply, err error) {
 	p := &pushBench{ctx: ctx, dir: r.Dir, token: map[identity.SourceID]string{}, p50: map[string][]float64{}}
 	defer func() { a.Lines = p.lines }()
 	began := time.Now()
 	if err := p.onState(p.makeTokens); err != nil {
 		return a, err
 	}
-	template, err := p.template()
-	if err != nil {
+	if p.first, err = p.template(); err != nil {
 		return a, err
 	}
-	filled := time.Duration(0)
-	for i, users := range []int{r.Count / 100, r.Count / 10, r.Count / 2, r.Count} {
-		at := time.Now()
-		if err := p.onState(func(db *state.DB) error { return p.fill(db, template, users) }); err != nil {
-			return a, err
-		}
-		filled += time.Since(at)
-		if err := p.onDaemon(func() error { return p.at(i, users) }); err != nil {
-			return a, err
+	err = measure(p, r.Count)
+	a.Stages = fmt.Sprintf("%.0f s in all, %.0f s of it to fill the store", time.Since(began).Seconds(), p.filled.Seconds())
+	return a, err
+}
+
+// everything measures at growing populations, up to most.
+func (p *pushBench) everything(most int) error {
+	for i, users := range []int{most / 100, most / 10, most / 2, most} {
+		if err := p.onUsers(users, func() error { return p.at(i, users) }); err != nil {
+			return err
 		}
 	}
-	p.flat(r.Count)
-	a.Stages = fmt.Sprintf("%.0f s in all, %.0f s of it to fill the store", time.Since(began).Seconds(), filled.Seconds())
-	return a, nil
+	p.flat(most)
+	return nil
+}
+
+// onlyWrites measures what writes.
+func (p *pushBench) onlyWrites(users int) error {
+	return p.onUsers(users, func() error { return errors.Join(p.writes(users), p.growing(users/2)) })
+}
+
+// onUsers calls f while the daemon runs with so many users.
+func (p *pushBench) onUsers(users int, f func() error) error {
+	at := time.Now()
+	if err := p.onState(func(db *state.DB) error { return p.fill(db, p.first, users) }); err != nil {
+		return err
+	}
+	p.filled += time.Since(at)
+	return p.onDaemon(f)
 }
 
 // at measures what is asked of a population of the size.

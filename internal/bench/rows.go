@@ -37,7 +37,7 @@ func (b *bench) wants(names ...string) bool {
 
 func (b *bench) all(ctx context.Context) error {
 	pulled := b.wants("read", "first", "second", "growth", "check", "authzen", "boot", "memory", "changes")
-	if !pulled && !b.wants("scim") {
+	if !pulled && !b.wants("scim", "scimwrite") {
 		return errors.New("-only matches no row")
 	}
 	if pulled {
@@ -45,8 +45,11 @@ func (b *bench) all(ctx context.Context) error {
 			return err
 		}
 	}
-	if b.wants("scim") {
-		return b.scim(ctx)
+	switch {
+	case b.wants("scim"):
+		return b.scim(ctx, "push")
+	case b.wants("scimwrite"):
+		return b.scim(ctx, "pushwrites")
 	}
 	return nil
 }

@@ -67,7 +67,9 @@ func (w *worker) do(ctx context.Context, r request) (reply, error) {
 	case "answers":
 		return w.answers(ctx, r)
 	case "push":
-		return w.push(ctx, r)
+		return w.push(ctx, r, (*pushBench).everything)
+	case "pushwrites":
+		return w.push(ctx, r, (*pushBench).onlyWrites)
 	case "list":
 		return w.list(ctx)
 	case "settle":
