@@ -137,6 +137,7 @@ func (u *installation) serve(file string) {
 	case url := <-log.serving:
 		u.login(url)
 	case code := <-ended:
+		ended <- code // the cleanup waits for it as well
 		u.t.Fatalf("the daemon ended with %d:\n%s", code, log)
 	}
 }

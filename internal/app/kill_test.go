@@ -9,9 +9,11 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -54,7 +56,14 @@ func serveUntilKilled(file string) error {
 	if err := os.Rename(file+".new", file+".url"); err != nil {
 		return err
 	}
-	return <-a.Failed()
+	told := make(chan os.Signal, 1)
+	signal.Notify(told, syscall.SIGTERM)
+	select {
+	case err := <-a.Failed():
+		return err
+	case <-told:
+		return a.Stop(context.Background())
+	}
 }
 
 // The size of the test that kills.
@@ -103,6 +112,17 @@ func (v *victim) kill() {
 		v.t.Fatal(err)
 	}
 	_ = v.cmd.Wait() // it was killed, and says so
+}
+
+// quit ends the daemon in good order.
+func (v *victim) quit() {
+	v.t.Helper()
+	if err := v.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		v.t.Fatal(err)
+	}
+	if err := v.cmd.Wait(); err != nil {
+		v.t.Fatalf("the daemon did not stop well: %v\n%s", err, v.err)
+	}
 }
 
 // enroll makes the first administrator.

@@ -69,7 +69,9 @@ func TestSoakOfADaemon(t *testing.T) {
 	s.daemon(t)
 	for round := range *soakRounds {
 		s.diary = nil
-		s.round()
+		if s.round(); round%25 == 24 {
+			t.Logf("%d rounds, %d changes, %v", round+1, s.changes, s.events)
+		}
 		if t.Failed() {
 			t.Fatalf("that was round %d:\n%s\n%s", round, strings.Join(s.diary, "\n"), tail(s.err.String()))
 		}
@@ -121,13 +123,14 @@ sources:
     type: ldap
     template: openldap
     schedule: manual
+    follow: %t
     urls: [%s, %s]
     allow_plaintext: true
     bind: {dn: %q, password: {file: %s}}
     users: {bases: [%q]}
     groups: {bases: [%q]}
-    limits: {deactivations: %s, groups_removed: %[8]s, members_removed: %[8]s, members_of_one_group: {share: 100}, field_changed: %[8]s, names_changed: %[8]s}
-`, t.TempDir(), s.first.URL, s.second.URL, s.first.Reader.DN, s.first.Reader.PasswordFile, "ou=people,"+soakTop, "ou=groups,"+soakTop, open)
+    limits: {deactivations: %s, groups_removed: %[9]s, members_removed: %[9]s, members_of_one_group: {share: 100}, field_changed: %[9]s, names_changed: %[9]s}
+`, t.TempDir(), s.in(2), s.first.URL, s.second.URL, s.first.Reader.DN, s.first.Reader.PasswordFile, "ou=people,"+soakTop, "ou=groups,"+soakTop, open)
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -198,6 +201,8 @@ func (s *soak) round() {
 		calms bool // the next read is as good as any
 	}{
 		{4, "the daemon is killed in a run", s.killInARun, true},
+		{6, "the daemon restarts in a run", s.restartInARun, true},
+		{3, "changes during a run", s.meanwhile, true},
 		{6, "the server restarts", func() { s.first.Stop(); s.first.Start() }, false},
 		{8, "the server is killed", func() { s.first.Kill(); s.first.Start() }, false},
 		{6, "the other server takes over", s.failover, false},
@@ -241,6 +246,10 @@ func (s *soak) settle(before map[string]string, peace bool) {
 	if diff := cmp.Diff(s.grants, s.granted()); diff != "" {
 		s.t.Errorf("grants were touched (-before +after):\n%s", diff)
 	}
+	if s.in(4) { // of the newest, who has none yet
+		s.grant("users/"+s.people[len(s.people)-1], s.pick("AUDIT", "CREATE_FILTER", "PROJECT_MANAGEMENT"), fmt.Sprintf(`{"reason":%q}`, s.name("soak ")))
+		s.grants = s.granted()
+	}
 }
 
 // killInARun starts a run and kills the daemon before it may have ended.
@@ -250,6 +259,22 @@ func (s *soak) killInARun() {
 	s.kill()
 	s.start()
 }
+
+// restartInARun is killInARun in good order.
+func (s *soak) restartInARun() {
+	s.ask("POST", "/v1/sources/halyard/runs", "", nil)
+	s.quit()
+	s.start()
+}
+
+// meanwhile changes the directory while it is read.
+func (s *soak) meanwhile() {
+	s.ask("POST", "/v1/sources/halyard/runs", "", nil)
+	s.change(6)
+	s.syncOnce()
+}
+
+func (s *soak) pick(of ...string) string { return of[s.IntN(len(of))] }
 
 // failover has the second server, which knows everything, be read once.
 func (s *soak) failover() {
@@ -265,10 +290,12 @@ func (s *soak) late() {
 	s.second.Stop()
 	s.change(3)
 	s.syncOnce()
+	before := s.known() // the newest among them, of whom the second server knows nothing
 	s.first.Stop()
 	s.second.Start()
 	s.syncOnce()
 	s.first.Start()
+	s.nobodyLost(before)
 }
 
 func (s *soak) save() {
@@ -381,7 +408,7 @@ func (s *soak) one() {
 	groups := slices.Sorted(maps.Keys(s.groups))
 	group := groups[s.IntN(len(groups))]
 	switch n := s.IntN(100); {
-	case n < 20 || len(s.people) < 30:
+	case (n < 20 || len(s.people) < 30) && len(s.people) < 400:
 		s.newcomer(s.name("u"))
 	case n < 40:
 		fmt.Fprintf(&s.ldif, "dn: %s\nchangetype: modify\nreplace: cn\ncn: %s\n-\n\n", userDN(somebody), s.name("Name "))
@@ -415,8 +442,8 @@ func (s *soak) one() {
 	}
 }
 
-// known are those whom the first server and the roll have, their login names by key. An
-// e-mail address never changes.
+// known are the people and groups that the first server and the roll have, their names by
+// key. An e-mail address never changes.
 func (s *soak) known() map[string]string {
 	s.t.Helper()
 	has := map[string]bool{}
@@ -429,6 +456,15 @@ func (s *soak) known() map[string]string {
 			all[e.Get("entryUUID")[0]] = e.Get("uid")[0]
 		}
 	}
+	there := map[string]bool{}
+	for _, g := range s.activeGroups() {
+		there[g.Name] = true // which never changes
+	}
+	for _, e := range s.first.Dump("ou=groups,"+soakTop, "(objectClass=groupOfNames)", "entryUUID", "cn") {
+		if there[e.Get("cn")[0]] {
+			all[e.Get("entryUUID")[0]] = e.Get("cn")[0]
+		}
+	}
 	return all
 }
 
@@ -436,10 +472,10 @@ func (s *soak) known() map[string]string {
 func (s *soak) nobodyLost(before map[string]string) {
 	s.t.Helper()
 	now := s.known()
-	for _, e := range s.first.Dump("ou=people,"+soakTop, "(objectClass=inetOrgPerson)", "entryUUID") {
+	for _, e := range s.first.Dump(soakTop, "(|(objectClass=inetOrgPerson)(objectClass=groupOfNames))", "entryUUID") {
 		id := e.Get("entryUUID")[0]
 		if name, was := before[id]; was && now[id] == "" {
-			s.t.Errorf("%s was removed, and the directory has had him all the time", name)
+			s.t.Errorf("%s was removed, and the directory has had it all the time", name)
 		}
 	}
 }
@@ -481,6 +517,22 @@ func (s *soak) active() []activeUser {
 	return page.Users
 }
 
+type activeGroup struct {
+	ID   string `json:"id"`
+	Name string `json:"name"`
+}
+
+func (s *soak) activeGroups() []activeGroup {
+	s.t.Helper()
+	var page struct {
+		Groups []activeGroup `json:"groups"`
+	}
+	if got := s.ask("GET", "/v1/groups?pageSize=1000&source=halyard&status=active", "", &page); got != 200 {
+		s.t.Fatalf("groups = %d", got)
+	}
+	return page.Groups
+}
+
 // roll is what the daemon says of everybody.
 func (s *soak) roll() []string {
 	s.t.Helper()
@@ -490,16 +542,7 @@ func (s *soak) roll() []string {
 		there[u.UserName] = true
 		lines = append(lines, fmt.Sprintf("user %s %s %s", u.UserName, u.DisplayName, u.Email))
 	}
-	var groups struct {
-		Groups []struct {
-			ID   string `json:"id"`
-			Name string `json:"name"`
-		} `json:"groups"`
-	}
-	if got := s.ask("GET", "/v1/groups?pageSize=1000&source=halyard&status=active", "", &groups); got != 200 {
-		s.t.Fatalf("groups = %d", got)
-	}
-	for _, g := range groups.Groups {
+	for _, g := range s.activeGroups() {
 		var page struct {
 			Members []struct {
 				Name string `json:"name"`
