@@ -104,15 +104,24 @@ func purgeDigest(all []Purgeable) string {
 
 // Purge removes for good what its source has not had for long: record, local layer,
 // grants, keys, and the place in local groups. Its id is never given to anybody else. It
-// is fault.Stale when it has changed since it was looked at, and so when it is back.
+// is fault.Stale when it has changed since it was looked at, and so when it is back, has
+// been granted something, or has a record of another source.
 type Purge struct{ What Purgeable }
 
 func (c Purge) build(t *txn) error {
 	m := c.What.Member
-	if _, rev := t.snap.raw(m); rev != c.What.rev || rev == 0 {
-		return fault.New(fault.Stale, "stale", "%s was changed since it was looked at: look at what would be purged again", m)
+	changed := fault.New(fault.Stale, "stale", "%s was changed since it was looked at: look at what would be purged again", m)
+	if _, rev := t.snap.raw(m); rev != c.What.rev || rev == 0 || len(t.snap.book.Of(m)) != c.What.Grants {
+		return changed
 	}
 	t.base(objectKey(m), c.What.rev)
+	t.conds = append(t.conds, store.UnchangedSince(keyGrant+memberText(m)+"/", t.snap.rev))
+	if id, ok := m.User(); ok {
+		if u, _, ok := t.snap.User(id); !ok || len(u.Linked) > 0 {
+			return changed
+		}
+		t.conds = append(t.conds, store.UnchangedSince(linkedKey(id, ""), t.snap.rev))
+	}
 	t.event(audit.Event{
 		Action: noun(m) + "Purged", Target: m.String(), Name: c.What.Name,
 		Reason: "its source has not had it since " + c.What.Missing.UTC().Format(time.RFC3339),

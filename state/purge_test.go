@@ -80,3 +80,47 @@ func (o opened) at(t fataler, rev store.Revision) {
 		t.Fatalf("AtLeast: %v", err)
 	}
 }
+
+// Who was granted something, or joined by another source, after he was looked at stays, also
+// when the view has not heard of it yet.
+func TestAPurgeRestsOnGrantsAndLinks(t *testing.T) {
+	by := audit.Actor{Kind: audit.ActorSystem, ID: "test"}
+	for name, touch := range map[string]func(identity.UserID) Change{
+		"a grant": func(id identity.UserID) Change {
+			return PutGrant{Grant: permissions.Grant{ID: "g", Permission: permissions.Audit, Subject: identity.UserMember(id), By: "test", At: time.Unix(1, 0), Origin: "local"}}
+		},
+		"a link": func(id identity.UserID) Change {
+			return LinkRecord{User: id, Record: &identity.Record{Source: "hr", Key: "h1", Name: "h"}}
+		},
+	} {
+		for _, late := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, the view is late: %t", name, late), func(t *testing.T) {
+				s := mem.New()
+				o := open(t, s)
+				defer o.stop()
+				id := identity.NewUserID()
+				m := identity.UserMember(id)
+				o.commit(t, by, Create{Member: m, Record: &identity.Record{Source: "corp", Key: "k", Name: "ann"}})
+				o.at(t, o.commit(t, by, Deactivate{Member: m, Source: "corp"}))
+				all := o.view.Now().Purgeable("corp", time.Now().Add(time.Hour))
+				if len(all) != 1 {
+					t.Fatalf("purgeable: %+v", all)
+				}
+				purging := o.DB
+				if late { // it knows what there was, and follows nothing
+					var err error
+					if purging, err = Open(t.Context(), Options{Store: s}); err != nil {
+						t.Fatal(err)
+					}
+				}
+				o.at(t, o.commit(t, by, touch(id)))
+				if _, err := purging.Commit(t.Context(), by, Purge{all[0]}); !errors.Is(err, fault.Stale) {
+					t.Errorf("Purge = %v, want fault.Stale", err)
+				}
+				if _, _, ok := o.view.Now().User(id); !ok {
+					t.Error("he is gone")
+				}
+			})
+		}
+	}
+}
