@@ -210,11 +210,7 @@ func (e *editor) user(key string, v rawValue) error {
 	h := e.userHandle(id)
 	u := e.users.At(int(h))
 	if u.exists() {
-		e.userKeys.remove(keyHash(u.source, u.key), h)
-		e.userNames.remove(nameHash(u.source, identity.FoldName(u.name)), h)
-		for _, term := range termsOf(u.raw) {
-			e.userTerms.remove(textHash(string(u.source), term), h)
-		}
+		e.lost(h, &u, &head)
 	}
 	n := userSlot{id: id, disabled: u.disabled, rev: v.rev, links: u.links}
 	if v.raw != "" {

@@ -226,6 +226,24 @@ func (e *editor) findable(h uint32) {
 	}
 }
 
+// lost makes a user not be found by what his record said and the next does not. What both
+// say stays where it is: most writes change neither key, name nor terms, and taking an
+// entry out to put it back copies the way to it.
+func (e *editor) lost(h uint32, u *userSlot, next *objectHead) {
+	same := u.source == next.Source
+	if !same || u.key != next.Key {
+		e.userKeys.remove(keyHash(u.source, u.key), h)
+	}
+	if !same || u.name != next.Name {
+		e.userNames.remove(nameHash(u.source, identity.FoldName(u.name)), h)
+	}
+	for _, term := range termsOf(u.raw) {
+		if !same || !slices.Contains(next.Terms, term) {
+			e.userTerms.remove(textHash(string(u.source), term), h)
+		}
+	}
+}
+
 // terms lets a user be found by the terms of a record of his.
 func (e *editor) terms(h uint32, source identity.SourceID, raw string) {
 	for _, term := range termsOf(raw) {
