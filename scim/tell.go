@@ -2,7 +2,6 @@ package scim
 
 import (
 	"bytes"
-	"maps"
 	"net/http"
 	"reflect"
 	"slices"
@@ -40,19 +39,34 @@ func (c *call) push(decide func(*state.Snapshot) ([]state.Change, error)) (store
 	return rev, err
 }
 
+// member is one of an object as it is written.
+type member struct {
+	name  string
+	value []byte
+}
+
 // changesBetween tells the audit log which attributes a write changes. What is written
 // alike is not looked at.
 func changesBetween(before, after []byte, t *schema.ResourceType) []audit.Change {
 	had, has := schema.Raw{Type: t, JSON: before}, schema.Raw{Type: t, JSON: after}
-	gone := maps.Collect(schema.Members(before))
+	var few [32]member // as many as a user has
+	gone := few[:0]
+	for name, value := range schema.Members(before) {
+		gone = append(gone, member{name, value})
+	}
 	var names []string
 	for name, value := range schema.Members(after) {
-		if !bytes.Equal(gone[name], value) {
+		i := slices.IndexFunc(gone, func(m member) bool { return m.name == name })
+		if i < 0 || !bytes.Equal(gone[i].value, value) {
 			names = append(names, name)
 		}
-		delete(gone, name)
+		if i >= 0 {
+			gone = slices.Delete(gone, i, i+1)
+		}
 	}
-	names = append(names, slices.Collect(maps.Keys(gone))...)
+	for _, m := range gone {
+		names = append(names, m.name)
+	}
 	slices.Sort(names)
 	var changes []audit.Change
 	for _, name := range names {
