@@ -6,10 +6,12 @@ import (
 )
 
 // What runs hold of what they read is most of the memory that sync takes. So that it
-// grows with the largest sources and not with their number, a run takes a place once
-// it has read [fewEntries], and another, of which there are fewer, once it has read
-// [manyEntries]. One that reads little, or whose directory does not answer, needs none: it
-// waits for nobody, and nobody for it.
+// grows with the largest sources and not with their number, a read takes a place once
+// it has brought [fewEntries]: one of [fewPlaces], or one of [manyPlaces] if the source had
+// more than [manyEntries] the last time. One of a source that was not known to be so large
+// changes places on the way. Nobody has two, so that large sources wait for each other and
+// hold up no smaller one. A read that brings little, or whose directory does not answer,
+// needs none.
 const (
 	fewEntries  = 1_000
 	manyEntries = 25_000
@@ -27,45 +29,58 @@ func newRooms() rooms {
 	return rooms{make(chan struct{}, fewPlaces), make(chan struct{}, manyPlaces)}
 }
 
-// share is what a run has of the places. It is used by one goroutine at a time.
+// share is the place of one run.
 type share struct {
 	rooms *rooms
-	mu    gosync.Mutex // guards taken
-	taken []chan struct{}
+	mu    gosync.Mutex // guards the rest
+	large bool
+	place chan struct{} // of which it has one; nil: none
 }
 
-// fit waits until there are places for so many entries, or until ctx ends. Before it
+// expect says how many entries the source had the last time.
+func (s *share) expect(entries int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.large = entries > manyEntries
+}
+
+// fit waits until there is a place for so many entries, or until ctx ends. Before it
 // waits it calls waits.
 func (s *share) fit(ctx context.Context, entries int, waits func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for i, need := range []struct {
-		above  int
-		places chan struct{}
-	}{{fewEntries, s.rooms.few}, {manyEntries, s.rooms.many}} {
-		if entries < need.above || len(s.taken) > i {
-			continue
-		}
-		select {
-		case need.places <- struct{}{}:
-		default:
-			waits()
-			select {
-			case need.places <- struct{}{}:
-			case <-ctx.Done():
-				return
-			}
-		}
-		s.taken = append(s.taken, need.places)
+	s.large = s.large || entries > manyEntries
+	need := s.rooms.few
+	if s.large {
+		need = s.rooms.many
 	}
+	if entries < fewEntries || s.place == need {
+		return
+	}
+	s.free()
+	select {
+	case need <- struct{}{}:
+	default:
+		waits()
+		select {
+		case need <- struct{}{}:
+		case <-ctx.Done():
+			return
+		}
+	}
+	s.place = need
 }
 
-// leave gives the places back.
+// leave gives the place back.
 func (s *share) leave() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, places := range s.taken {
-		<-places
+	s.free()
+}
+
+func (s *share) free() {
+	if s.place != nil {
+		<-s.place
+		s.place = nil
 	}
-	s.taken = nil
 }

@@ -79,7 +79,7 @@ func TestMemoryDoesNotGrowWithTheSources(t *testing.T) {
 		c := &load{holds: map[identity.SourceID]int{}}
 		var specs []sync.SourceSpec
 		for i := range 40 {
-			specs = append(specs, c.source(identity.SourceID(fmt.Sprintf("s%d", i)), 60_000, 60, ends))
+			specs = append(specs, c.source(identity.SourceID(fmt.Sprintf("s%d", i)), 20_000, 20, ends))
 		}
 		h := build(t, mem.New())
 		startAll(t, h, specs)
@@ -90,8 +90,8 @@ func TestMemoryDoesNotGrowWithTheSources(t *testing.T) {
 				t.Errorf("source %s has not had its turn: %+v", s.ID, st)
 			}
 		}
-		if c.most != 2 || c.mostFew != 8 {
-			t.Errorf("%d reads held over 25,000 entries at once, %d over 1,000: want 2 and 8", c.most, c.mostFew)
+		if c.mostFew != 8 {
+			t.Errorf("%d reads held over 1,000 entries at once, want 8", c.mostFew)
 		}
 	})
 }
@@ -107,7 +107,7 @@ func TestSourcesDoNotDisturbEachOther(t *testing.T) {
 			}
 		}
 		add("silent", 20, 0, 1, hangs)
-		add("huge", 3, 30_000, 30, hangs)
+		add("huge", 12, 30_000, 30, hangs)
 		add("small", 20, 900, 1, ends)
 		add("medium", 20, 20_000, 20, ends)
 		h := build(t, mem.New())
@@ -124,8 +124,8 @@ func TestSourcesDoNotDisturbEachOther(t *testing.T) {
 				waiting++
 			}
 		}
-		if waiting != 1 {
-			t.Errorf("%d runs are shown as waiting, want the third huge one", waiting)
+		if waiting != 10 || c.most != 2 {
+			t.Errorf("%d runs are shown as waiting, and %d reads hold over 25,000 entries: want 10 and 2 of the huge ones", waiting, c.most)
 		}
 	})
 }

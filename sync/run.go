@@ -250,6 +250,8 @@ func (x *execution) pull(ctx context.Context) (seen *identity.Observation, err e
 	defer x.rescue(ctx, &err)
 	snap := x.r.db.View().Now()
 	st := snap.Source(x.spec.ID)
+	n := snap.Of(x.spec.ID).Total()
+	x.share.expect(n.Users + n.Groups)
 	request := PullRequest{ByHand: x.job.run.Trigger == triggerManual, Known: snap.Of(x.spec.ID), Progress: func(p Progress) {
 		x.advance(p)
 		x.share.fit(ctx, p.Users+p.Groups, func() {
