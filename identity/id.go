@@ -53,6 +53,9 @@ func (x id) String() string {
 // IsZero reports whether no id was set.
 func (x id) IsZero() bool { return x == id{} }
 
+// Bytes returns the 16 bytes of the id.
+func (x id) Bytes() [16]byte { return x }
+
 // Compare orders ids as their text forms do: by the time they were made.
 func (x id) compare(y id) int { return bytes.Compare(x[:], y[:]) }
 

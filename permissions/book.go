@@ -25,8 +25,12 @@ type Book struct {
 // that a check may leave out the groups of a permission that no group carries, and
 // finds what a group carries of this permission in a map as small as can be.
 type holders struct {
-	users, groups persist.Map[[16]byte, []*Grant] // each sorted by id
+	users, groups idMap
+	sieve         sieve // of groups
 }
+
+// idMap holds grants, sorted by id, by the id of a user or group.
+type idMap = persist.Map[[16]byte, []*Grant]
 
 // NewBook returns a book without grants and without custom permissions, with the
 // settings of a fresh store.
@@ -109,7 +113,7 @@ func (b *Book) Of(subject identity.Member) []*Grant {
 func (b *Book) With(p Permission) iter.Seq[*Grant] {
 	return func(yield func(*Grant) bool) {
 		h, _ := b.holders.Get(p)
-		for _, m := range []persist.Map[[16]byte, []*Grant]{h.users, h.groups} {
+		for _, m := range []idMap{h.users, h.groups} {
 			for _, gs := range m.All() {
 				for _, g := range gs {
 					if !yield(g) {

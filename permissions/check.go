@@ -106,12 +106,14 @@ func (b *Book) granted(m Members, user uint32, r Request) Decision {
 	if !held || h.direct(&d, &r) || h.groups.Len() == 0 {
 		return d
 	}
-	for _, group := range m.DirectGroups(user) {
-		if h.through(&d, m, group, group, r.Now) {
+	for _, direct := range m.DirectGroups(user) {
+		group := m.GroupID(direct)
+		if h.sieve.mayHave(group.Bytes()) && h.through(&d, group, group, r.Now) {
 			return d
 		}
-		for _, above := range m.Above(group) {
-			if h.through(&d, m, group, above, r.Now) {
+		for _, handle := range m.Above(direct) {
+			above := m.GroupID(handle)
+			if h.sieve.mayHave(above.Bytes()) && h.through(&d, group, above, r.Now) {
 				return d
 			}
 		}
@@ -130,15 +132,15 @@ func (h *holders) direct(d *Decision, r *Request) bool {
 
 // through looks at what one group carries of the permission, which for nearly every
 // group is nothing, and reports whether that settles it.
-func (h *holders) through(d *Decision, m Members, direct, group uint32, now time.Time) bool {
-	gs, ok := h.groups.Get(identity.GroupMember(m.GroupID(group)).Bytes())
+func (h *holders) through(d *Decision, direct, group identity.GroupID, now time.Time) bool {
+	gs, ok := h.groups.Get(group.Bytes())
 	if !ok {
 		return false
 	}
 	first := d.Grant == nil
 	settled := d.settle(gs, now)
 	if settled || first {
-		d.Through = m.GroupID(direct)
+		d.Through = direct
 	}
 	return settled
 }

@@ -21,6 +21,8 @@ type Edit struct {
 
 type openHolders struct {
 	users, groups *persist.Edit[[16]byte, []*Grant]
+	sieve         sieve
+	added         [][16]byte // groups, to be put into the sieve
 }
 
 // Edit begins the next version of b, which itself stays as it is.
@@ -34,7 +36,8 @@ func (b *Book) Edit() *Edit {
 // Book publishes what the edit has made so far.
 func (e *Edit) Book() *Book {
 	for p, o := range e.open {
-		e.holders.Set(p, holders{users: o.users.Map(), groups: o.groups.Map()})
+		groups := o.groups.Map()
+		e.holders.Set(p, holders{users: o.users.Map(), groups: groups, sieve: o.sieve.with(o.added, groups)})
 	}
 	clear(e.open)
 	return &Book{
@@ -55,6 +58,9 @@ func (e *Edit) Put(g Grant) {
 	side := e.side(&g)
 	of, _ = side.Get(g.Subject.Bytes())
 	side.Set(g.Subject.Bytes(), with(of, &g))
+	if o := e.open[g.Permission]; g.Subject.IsGroup() && len(of) == 0 {
+		o.added = append(o.added, g.Subject.Bytes())
+	}
 }
 
 // Remove takes a grant out and reports whether it was there.
@@ -104,7 +110,7 @@ func (e *Edit) side(g *Grant) *persist.Edit[[16]byte, []*Grant] {
 		if !ok {
 			h = newHolders()
 		}
-		o = &openHolders{users: h.users.Edit(), groups: h.groups.Edit()}
+		o = &openHolders{users: h.users.Edit(), groups: h.groups.Edit(), sieve: h.sieve}
 		e.open[g.Permission] = o
 	}
 	if g.Subject.IsGroup() {

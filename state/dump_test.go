@@ -36,9 +36,26 @@ func recount(s *Snapshot) {
 	}
 }
 
+// retell holds what a check is told in short against the slots.
+func retell(s *Snapshot) {
+	for h := range s.users.Len() {
+		u := s.users.Ref(h)
+		got, known := s.Subject(u.id)
+		if want := subject(uint32(h), u); known != u.exists() || known && got != want {
+			panic(fmt.Sprintf("of user %s a check is told %+v, %t, and the slot says %+v, %t", u.id, got, known, want, u.exists()))
+		}
+	}
+	for h := range s.groups.Len() {
+		if got, want := s.GroupID(uint32(h)), s.groups.Ref(h).id; got != want {
+			panic(fmt.Sprintf("group %d is said to be %s and is %s", h, got, want))
+		}
+	}
+}
+
 // dump writes everything that a snapshot says, by id and independent of handles.
 func dump(s *Snapshot) string {
 	recount(s)
+	retell(s)
 	var b strings.Builder
 	named := map[string]bool{} // many have one name
 	for row := range s.Users(identity.UserID{}, time.Unix(0, 0)) {

@@ -19,8 +19,10 @@ import (
 // group turns to it.
 type editor struct {
 	users     *persist.VectorEdit[userSlot]
+	plain     *persist.VectorEdit[uint64]
 	within    *persist.VectorEdit[[]uint32]
 	groups    *persist.VectorEdit[groupSlot]
+	groupIDs  *persist.VectorEdit[identity.GroupID]
 	userByID  *persist.Edit[identity.UserID, uint32]
 	groupByID *persist.Edit[identity.GroupID, uint32]
 	userKeys  indexEdit
@@ -82,7 +84,8 @@ func newEditor() *editor {
 
 // begin continues from a snapshot.
 func (e *editor) begin(s *Snapshot) {
-	e.users, e.within, e.groups = s.users.Edit(), s.within.Edit(), s.groups.Edit()
+	e.users, e.plain, e.within = s.users.Edit(), s.plain.Edit(), s.within.Edit()
+	e.groups, e.groupIDs = s.groups.Edit(), s.groupIDs.Edit()
 	e.userByID, e.groupByID = s.userByID.Edit(), s.groupByID.Edit()
 	e.userKeys, e.groupKeys = s.userKeys.edit(), s.groupKeys.edit()
 	e.userNames, e.grpNames = s.userNames.edit(), s.grpNames.edit()
@@ -103,7 +106,8 @@ func (e *editor) publish(rev store.Revision) *Snapshot {
 		e.nesting = &nesting{}
 	}
 	s := &Snapshot{
-		rev: rev, unread: len(e.left), users: e.users.Vector(), within: e.within.Vector(), groups: e.groups.Vector(),
+		rev: rev, unread: len(e.left), users: e.users.Vector(), plain: e.plain.Vector(), within: e.within.Vector(),
+		groups: e.groups.Vector(), groupIDs: e.groupIDs.Vector(),
 		userByID: e.userByID.Map(), groupByID: e.groupByID.Map(),
 		userKeys: e.userKeys.index(), groupKeys: e.groupKeys.index(),
 		userNames: e.userNames.index(), grpNames: e.grpNames.index(),
@@ -180,6 +184,9 @@ func (e *editor) userHandle(id identity.UserID) uint32 {
 		h = uint32(e.users.Len())
 		e.users.Append(userSlot{id: id})
 		e.within.Append(nil)
+		if h%64 == 0 {
+			e.plain.Append(0)
+		}
 		e.userOrder = &ordering{}
 		e.userByID.Set(id, h)
 	}
@@ -191,6 +198,7 @@ func (e *editor) groupHandle(id identity.GroupID) uint32 {
 	if !ok {
 		h = uint32(e.groups.Len())
 		e.groups.Append(groupSlot{id: id})
+		e.groupIDs.Append(id)
 		e.grpOrder = &ordering{}
 		e.groupByID.Set(id, h)
 		e.renest = true
@@ -467,7 +475,9 @@ func (e *editor) local(key string, v rawValue) error {
 	}
 	if id, ok := m.User(); ok {
 		h := e.userHandle(id)
-		e.users.Ref(int(h)).disabled = l.Off != nil
+		u := e.users.Ref(int(h))
+		u.disabled = l.Off != nil
+		e.notePlain(int(h), u)
 		return nil
 	}
 	id, _ := m.Group()

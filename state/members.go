@@ -16,6 +16,9 @@ func (s *Snapshot) Subject(id identity.UserID) (permissions.Subject, bool) {
 	if !ok {
 		return permissions.Subject{}, false
 	}
+	if s.plainUser(h) {
+		return permissions.Subject{Handle: h}, true
+	}
 	u := s.users.Ref(int(h))
 	if !u.exists() {
 		return permissions.Subject{}, false
@@ -41,7 +44,7 @@ func (s *Snapshot) DirectGroups(user uint32) []uint32 {
 func (s *Snapshot) Above(group uint32) []uint32 { return s.closure().Above(group) }
 
 // GroupID implements permissions.Members.
-func (s *Snapshot) GroupID(group uint32) identity.GroupID { return s.groups.Ref(int(group)).id }
+func (s *Snapshot) GroupID(group uint32) identity.GroupID { return s.groupIDs.At(int(group)) }
 
 // GroupHandle implements permissions.Members.
 func (s *Snapshot) GroupHandle(id identity.GroupID) (uint32, bool) {

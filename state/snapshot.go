@@ -20,8 +20,10 @@ import (
 type Snapshot struct {
 	rev       store.Revision
 	users     persist.Vector[userSlot]
+	plain     persist.Vector[uint64]   // 64 users a word, see isPlain
 	within    persist.Vector[[]uint32] // by user: present groups that he is directly in, sorted
 	groups    persist.Vector[groupSlot]
+	groupIDs  persist.Vector[identity.GroupID] // again, close together: a check asks for many
 	userByID  persist.Map[identity.UserID, uint32]
 	groupByID persist.Map[identity.GroupID, uint32]
 	userKeys  index

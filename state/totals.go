@@ -16,6 +16,7 @@ func (e *editor) setUser(h int, n userSlot) {
 	e.countUser(&old, -1)
 	e.countUser(&n, 1)
 	e.users.Set(h, n)
+	e.notePlain(h, &n)
 }
 
 // setGroup stores a group.
