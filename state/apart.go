@@ -43,6 +43,7 @@ func (c KeepApart) build(t *txn) error {
 	t.base(key, 0)
 	o := storedObject{Created: t.now, Link: &storedLink{By: t.by.String(), At: t.now, Apart: c.Why}}
 	o.put(c.Record)
+	o.begin()
 	o.locked(identity.Active, t.now)
 	if err := t.claim(identity.UserMember(c.Holder), nil, &o); err != nil {
 		return err

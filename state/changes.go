@@ -81,6 +81,7 @@ func (c Create) build(t *txn) error {
 	t.base(key, 0)
 	o := storedObject{Created: t.now}
 	o.put(c.Record)
+	o.begin()
 	if c.Member.IsGroup() && c.Members > 0 {
 		o.Members = generation{Gen: 1, Buckets: bucketsFor(c.Members)}
 	}

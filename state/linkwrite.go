@@ -31,6 +31,7 @@ func (c LinkRecord) build(t *txn) error {
 	t.base(key, 0)
 	o := storedObject{Created: t.now, Link: &storedLink{By: t.by.String(), Rule: c.Rule, At: t.now, Bars: c.Bars}}
 	o.put(c.Record)
+	o.begin()
 	if o.Size > 0 {
 		t.base(userKey(c.User), t.snap.users.Ref(int(h)).rev) // he may leave, or become another, meanwhile
 	}

@@ -200,10 +200,10 @@ func (c PutOther) build(t *txn) error {
 		return err
 	}
 	o := storedObject{Created: t.now}
-	if before != nil {
-		o.Created = before.Created
-	}
 	o.put(&identity.Record{Source: c.Kind.Source, Key: c.ID, Pushed: c.Pushed})
+	if o.begin(); before != nil {
+		o.Created, o.Pushed = before.Created, c.Pushed.At.UTC()
+	}
 	if err := t.claimOther(c.Kind, c.ID, before, &o); err != nil {
 		return err
 	}

@@ -151,6 +151,14 @@ func (o *storedObject) put(r *identity.Record) {
 	}
 }
 
+// begin says of what is made now and was pushed that it was pushed now: its request was
+// read a moment before, and nothing is changed before it is made.
+func (o *storedObject) begin() {
+	if o.Size > 0 {
+		o.Pushed = o.Created
+	}
+}
+
 // locked notes since when a push keeps a user out.
 func (o *storedObject) locked(before identity.Reason, now time.Time) {
 	switch {
