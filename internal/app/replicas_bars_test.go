@@ -86,6 +86,10 @@ log: {format: json}
 		}
 		return true
 	}
+	two.until("the deputy's key is known", func(s *state.Snapshot) bool {
+		id, err := s.OneUser("local/deputy")
+		return err == nil && len(s.Tokens(id)) > 0
+	})
 	for round := range 20 {
 		one.until("both may", both)
 		two.until("both may", both)
